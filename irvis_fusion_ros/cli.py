@@ -1,0 +1,52 @@
+"""What the executables share: argument types, and how each ends (0, or one clear line and another code)."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from irvis_fusion_ros.imaging.files import FileError
+
+
+def guarded(program: str, work: Callable[[], int]) -> int:
+    """Run `work`; an error that the user can mend becomes one line on stderr and exit code 1."""
+    try:
+        return work()
+    except (FileError, OSError) as error:
+        print(f'{program}: error: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted', file=sys.stderr)
+        return 130
+
+
+def positive(text: str) -> int:
+    """Argument type: a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
+def new_file(text: str) -> Path:
+    """Argument type: a file to be written, whose folder is checked before the work instead of after it."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f'no such folder: {path.parent}')
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f'{path} is a folder, not a file to write')
+    return path
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a result file for people and programs; JSON has no infinity and no NaN, so these become null."""
+    path.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + '\n')
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
