@@ -1,0 +1,67 @@
+"""
+Options: frozen dataclasses whose fields carry their own description and bounds.
+
+Everything that lists options (ROS parameter descriptors, the default YAML, the parameter table in
+the documentation, command-line help) is derived from these fields, so they cannot drift apart.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OptionSpec:
+    """
+    What a field of a configuration class promises.
+
+    `live` says that the value may be changed while the node is running; other options need the node
+    to be cleaned up and configured again. `None` bounds are open.
+    """
+
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] | None = None
+    unit: str = ''
+    live: bool = False
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """Declare a configuration field with its default, its description and its limits."""
+    return field(default=default, metadata={'spec': OptionSpec(description, **limits)})
+
+
+def group(config_class: type) -> Any:
+    """Nest one configuration class in another, as a field of it."""
+    return field(default_factory=config_class)
+
+
+def walk(config: Any, prefix: str = '') -> Iterator[tuple[str, OptionSpec, Any]]:
+    """Yield `(dotted name, spec, value)` of every option of `config`, in the order of declaration."""
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if is_dataclass(value):
+            yield from walk(value, f'{prefix}{entry.name}.')
+        else:
+            yield prefix + entry.name, entry.metadata['spec'], value
+
+
+def check(config: Any, prefix: str = '') -> None:
+    """Raise ValueError, naming the option, if any value of `config` breaks its own limits."""
+    for name, spec, value in walk(config, prefix):
+        reason = violation(spec, value)
+        if reason:
+            raise ValueError(f"'{name}' is {value!r}: {reason}")
+
+
+def violation(spec: OptionSpec, value: Any) -> str | None:
+    """Say what is wrong with `value`, or None if it keeps to `spec`."""
+    if spec.choices is not None and value not in spec.choices:
+        return f'must be one of {", ".join(map(repr, spec.choices))}'
+    unit = f' {spec.unit}' if spec.unit else ''
+    if spec.minimum is not None and not value >= spec.minimum:
+        return f'must be at least {spec.minimum:g}{unit}'
+    if spec.maximum is not None and not value <= spec.maximum:
+        return f'must be at most {spec.maximum:g}{unit}'
+    return None

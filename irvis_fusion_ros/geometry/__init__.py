@@ -1,0 +1,1 @@
+"""The one geometry of the project: transforms, deformations, warps (see docs/geometry.md)."""

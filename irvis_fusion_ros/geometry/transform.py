@@ -1,0 +1,83 @@
+"""
+3x3 transforms between pixel grids.
+
+Points are (x, y) with pixel centres at integers. Shapes are NumPy shapes, (height, width).
+The *stretched* thermal image is the thermal image stretched over the visible grid, corner pixel
+centre to corner pixel centre; a *backward* transform maps visible pixels to stretched pixels.
+"""
+
+import numpy as np
+
+
+def stretch(from_shape: tuple[int, ...], to_shape: tuple[int, ...]) -> np.ndarray:
+    """
+    Return the 3x3 that maps corner pixel centres of one grid to those of another.
+
+    `stretch(visible_shape, thermal_shape)` takes a stretched pixel to the original thermal pixel.
+    """
+    (from_h, from_w), (to_h, to_w) = from_shape[:2], to_shape[:2]
+    return np.diag([(to_w - 1) / max(from_w - 1, 1), (to_h - 1) / max(from_h - 1, 1), 1.0])
+
+
+def resize_transform(from_shape: tuple[int, ...], to_shape: tuple[int, ...]) -> np.ndarray:
+    """
+    Return the 3x3 from pixels of an image to pixels of its `cv2.resize` to `to_shape`.
+
+    `cv2.resize` aligns pixel *edges*, so the half-pixel offsets have to be carried along.
+    """
+    sx, sy = to_shape[1] / from_shape[1], to_shape[0] / from_shape[0]
+    return np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5], [0, 0, 1]])
+
+
+def backward_from_calibration(
+    calibration: np.ndarray, thermal_shape: tuple[int, ...], visible_shape: tuple[int, ...]
+) -> np.ndarray:
+    """Turn a calibration `p_visible ~ H p_thermal` into a backward transform for these shapes."""
+    thermal_to_stretched = stretch(thermal_shape, visible_shape)
+    return normalised(thermal_to_stretched @ np.linalg.inv(calibration))
+
+
+def normalised(matrix: np.ndarray) -> np.ndarray:
+    """Scale a 3x3 so that its last element is one."""
+    return matrix / matrix[2, 2]
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Map points `(..., 2)` through a 3x3."""
+    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    return mapped[..., :2] / mapped[..., 2:]
+
+
+def pixel_grid(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    """Return the (x, y) of every pixel centre, H x W x 2."""
+    height, width = shape[:2]
+    grid = np.empty((height, width, 2), dtype)
+    grid[..., 0] = np.arange(width, dtype=dtype)
+    grid[..., 1] = np.arange(height, dtype=dtype)[:, None]
+    return grid
+
+
+def displacement(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `matrix(p) - p` for every pixel p of a grid, H x W x 2 float32."""
+    height, width = shape[:2]
+    m = normalised(np.asarray(matrix, np.float64))
+    # rows and columns in float64, combined by broadcasting: a full grid would cost ten times as much
+    x, y = np.arange(width)[None, :], np.arange(height)[:, None]
+    out = np.empty((height, width, 2), np.float32)
+    if np.allclose(m[2], (0, 0, 1), rtol=0, atol=1e-12):
+        _outer_sum((m[0, 0] - 1) * x + m[0, 2], m[0, 1] * y, out[..., 0])
+        _outer_sum(m[1, 0] * x, (m[1, 1] - 1) * y + m[1, 2], out[..., 1])
+        return out
+    # (a.p - x w) / w with w = c.p: the small difference is taken before the division, which keeps it exact
+    w = np.empty((height, width), np.float32)
+    _outer_sum(m[2, 0] * x + 1, m[2, 1] * y, w)
+    for axis, at in ((0, x), (1, y)):
+        numerator = np.empty_like(w)
+        _outer_sum(m[axis, 0] * x + m[axis, 2], m[axis, 1] * y, numerator)
+        numerator -= w * at.astype(np.float32)
+        np.divide(numerator, w, out=out[..., axis])
+    return out
+
+
+def _outer_sum(along_x: np.ndarray, along_y: np.ndarray, out: np.ndarray) -> None:
+    np.add(along_x.astype(np.float32), along_y.astype(np.float32), out=out)

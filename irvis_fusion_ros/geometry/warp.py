@@ -1,0 +1,59 @@
+"""
+Deformations and the one resampling.
+
+A deformation is H x W x 2 float32, (dx, dy) in pixels of the reference (visible) grid, backward:
+`registered(x, y) = thermal(x + dx, y + dy)`, where thermal(.) is the thermal image stretched over
+the visible grid. It is NaN exactly where that sample lies outside the thermal image.
+"""
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.geometry.transform import stretch
+
+# A sample this close to the outermost pixel centre still counts as inside: float32 rounding.
+EDGE_TOLERANCE = 1e-3
+
+
+def sampling_map(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> np.ndarray:
+    """Return where each reference pixel samples the original thermal image, H x W x 2 float32."""
+    height, width = deformation.shape[:2]
+    scale = stretch((height, width), thermal_shape)
+    points = np.empty((height, width, 2), np.float32)
+    np.add(deformation[..., 0], np.arange(width, dtype=np.float32), out=points[..., 0])
+    np.add(deformation[..., 1], np.arange(height, dtype=np.float32)[:, None], out=points[..., 1])
+    if scale[0, 0] != 1 or scale[1, 1] != 1:
+        points *= np.float32([scale[0, 0], scale[1, 1]])
+    return points
+
+
+def inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Say which sample points lie within an image of `shape`, H x W bool; NaN is outside."""
+    limit_x, limit_y = shape[1] - 1 + EDGE_TOLERANCE, shape[0] - 1 + EDGE_TOLERANCE
+    x, y = points[..., 0], points[..., 1]
+    return (x >= -EDGE_TOLERANCE) & (y >= -EDGE_TOLERANCE) & (x <= limit_x) & (y <= limit_y)
+
+
+def sample(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """
+    Sample `image` bilinearly at `points` (H x W x 2 float32, original pixels); dtype is kept.
+
+    Points outside the image take the nearest edge value: callers mask them with `inside`, and no dark
+    rim is blended in. NaN points give an arbitrary value.
+    """
+    return cv2.remap(image, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def warp(image: np.ndarray, deformation: np.ndarray, outside: float = 0) -> np.ndarray:
+    """Register a thermal image of any size and depth by a deformation; `outside` fills the rest."""
+    points = sampling_map(deformation, image.shape)
+    registered = sample(image, points)
+    registered[~inside(points, image.shape)] = outside
+    return registered
+
+
+def mark_outside(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> np.ndarray:
+    """Return `deformation` with NaN exactly where the sample lies outside the thermal image."""
+    marked = deformation.astype(np.float32, copy=True)
+    marked[~inside(sampling_map(deformation, thermal_shape), thermal_shape)] = np.nan
+    return marked
