@@ -1,0 +1,1 @@
+"""Tone (gain control of the thermal image) and colour (visible luminance and chroma)."""

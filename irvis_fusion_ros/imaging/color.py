@@ -1,0 +1,50 @@
+"""
+Visible luminance and chroma.
+
+A fused picture is the visible picture with another luminance. Its colours stay those of the visible
+image; where the luminance is changed a lot the chroma is scaled with it, so that neither bright
+fringes nor saturated shadows appear.
+"""
+
+import cv2
+import numpy as np
+
+# Chroma follows the luminance down, and up by no more than this factor.
+MAX_CHROMA_GAIN = 1.3
+
+TO_GRAY = {'bgr': cv2.COLOR_BGR2GRAY, 'rgb': cv2.COLOR_RGB2GRAY}
+ORDERS = tuple(TO_GRAY)
+
+
+def gray(image: np.ndarray, order: str) -> np.ndarray:
+    """Return an H x W or H x W x 3 image as H x W, dtype kept (BT.601 weights)."""
+    return image if image.ndim == 2 else cv2.cvtColor(image, TO_GRAY[order])
+
+
+def luminance(image: np.ndarray, order: str) -> np.ndarray:
+    """Return luminance (BT.601), H x W float32 [0, 1], of an H x W or H x W x 3 uint8 or uint16 image."""
+    return gray(image, order).astype(np.float32) * np.float32(1.0 / np.iinfo(image.dtype).max)
+
+
+def with_luminance(image: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """
+    Return `image` (H x W x 3 uint8) with luminance `new` in place of `old` (H x W float32 [0, 1]).
+
+    Chroma (colour minus luminance) is scaled by new/old, limited to [0, MAX_CHROMA_GAIN].
+    """
+    # float32 whatever comes in: OpenCV writes into an array of its own if the type of `dst` differs
+    old, new = np.asarray(old, np.float32), np.asarray(new, np.float32)
+    gain = (new + np.float32(0.02)) / (old + np.float32(0.02))
+    np.minimum(gain, MAX_CHROMA_GAIN, out=gain)
+    # colour' = new + gain * (colour - old)  =  gain * colour + (new - gain * old)
+    offset = (new - gain * old) * np.float32(255)
+    planes = []
+    for plane in cv2.split(image):
+        scaled = cv2.multiply(plane, gain, dtype=cv2.CV_32F)
+        planes.append(cv2.add(scaled, offset, dtype=cv2.CV_8U))
+    return cv2.merge(planes)
+
+
+def to_byte(luma: np.ndarray) -> np.ndarray:
+    """Return H x W uint8 of luminance in [0, 1]."""
+    return cv2.convertScaleAbs(np.clip(luma, 0, 1), alpha=255)

@@ -1,0 +1,127 @@
+"""
+Gain control of the thermal image: any depth in, float32 [0, 1] out.
+
+Radiometric values are stretched between two percentiles that move slowly in a stream: a per-frame
+minimum and maximum would let one hot pixel dim the whole picture and make the video flicker.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irvis_fusion_ros.config import option
+
+
+@dataclass(frozen=True)
+class ToneConfig:
+    """How thermal values become brightness."""
+
+    normalisation: str = option(
+        'auto',
+        'How thermal values become brightness: auto (8-bit as it is, deeper by percentile), percentile, '
+        'range (fixed range_min to range_max) or none (full range of the integer type).',
+        choices=('auto', 'percentile', 'range', 'none'),
+        live=True,
+    )
+    range_min: float = option(0.0, 'Value shown black when normalisation is range.', live=True)
+    range_max: float = option(65535.0, 'Value shown white when normalisation is range.', live=True)
+    percentile_low: float = option(0.5, 'Percentile shown black.', minimum=0, maximum=49, unit='%', live=True)
+    percentile_high: float = option(
+        99.5, 'Percentile shown white.', minimum=51, maximum=100, unit='%', live=True
+    )
+    smoothing: float = option(
+        0.9,
+        'Share of the previous percentiles kept at each frame of a stream; 0 follows every frame at once.',
+        minimum=0,
+        maximum=0.999,
+        live=True,
+    )
+
+
+class ThermalTone:
+    """
+    Gain control with memory.
+
+    Call `update` once a frame with the original thermal image, then `apply` to any array of the same
+    values (the registered image, say). Not finite values (NaN in 32FC1) become the low end, 0.
+    """
+
+    # A change of the percentiles beyond this share of their span is a new scene, not drift.
+    JUMP = 0.75
+    # At most about this many pixels are looked at: percentiles need no more.
+    SAMPLES = 40_000
+
+    def __init__(self, config: ToneConfig = ToneConfig()):
+        self.config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._low_high: tuple[float, float] | None = None
+        self._dtype: np.dtype | None = None
+
+    def update(self, thermal: np.ndarray) -> None:
+        """Look at the next frame of the stream (H x W, uint8, uint16 or float32)."""
+        if thermal.dtype != self._dtype:
+            self.reset()
+            self._dtype = thermal.dtype
+        mode = self._mode(thermal.dtype)
+        if mode == 'range':
+            self._low_high = (self.config.range_min, self.config.range_max)
+        elif mode == 'none':
+            self._low_high = _full_range(thermal.dtype)
+        else:
+            self._follow(self._percentiles(thermal))
+
+    def apply(self, thermal: np.ndarray) -> np.ndarray:
+        """Return brightness, float32 [0, 1], of thermal values; needs an `update` first."""
+        if self._low_high is None:
+            raise RuntimeError('ThermalTone.apply: call update with a frame of the stream first')
+        low, high = self._low_high
+        gain = np.float32(1.0 / max(high - low, np.finfo(np.float32).tiny))
+        bright = thermal.astype(np.float32)
+        bright -= np.float32(low)
+        bright *= gain
+        if bright.dtype == np.float32 and thermal.dtype.kind == 'f':
+            np.nan_to_num(bright, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(bright, 0, 1, out=bright)
+
+    def _mode(self, dtype: np.dtype) -> str:
+        mode = self.config.normalisation
+        if mode == 'auto':
+            return 'none' if dtype == np.uint8 else 'percentile'
+        return 'percentile' if mode == 'none' and dtype.kind == 'f' else mode
+
+    def _percentiles(self, thermal: np.ndarray) -> tuple[float, float] | None:
+        step = max(1, int(np.sqrt(thermal.size / self.SAMPLES)))
+        values = thermal[::step, ::step].ravel()
+        if values.dtype.kind == 'f':
+            values = values[np.isfinite(values)]
+        if values.size == 0:
+            return None
+        low, high = np.percentile(values, (self.config.percentile_low, self.config.percentile_high))
+        # a flat frame must not turn sensor noise into a picture
+        least = 1e-3 * max(abs(high), 1.0)
+        if high - low < least:
+            middle = (low + high) / 2
+            low, high = middle - least / 2, middle + least / 2
+        return float(low), float(high)
+
+    def _follow(self, seen: tuple[float, float] | None) -> None:
+        if seen is None:
+            self._low_high = self._low_high or (0.0, 1.0)
+            return
+        if self._low_high is None:
+            self._low_high = seen
+            return
+        low, high = self._low_high
+        change = abs(seen[0] - low) + abs(seen[1] - high)
+        keep = 0.0 if change > self.JUMP * (high - low) else self.config.smoothing
+        self._low_high = (
+            keep * low + (1 - keep) * seen[0],
+            keep * high + (1 - keep) * seen[1],
+        )
+
+
+def _full_range(dtype: np.dtype) -> tuple[float, float]:
+    return 0.0, float(np.iinfo(dtype).max)
