@@ -1,0 +1,60 @@
+"""
+Calibration files: a fixed transform of a rig, measured once, as YAML.
+
+    matrix: [1.02, 0.0, -14.5, 0.0, 1.02, 8.0, 0.0, 0.0, 1.0]  # 3x3 row by row, p_visible ~ H p_thermal
+    thermal_size: [640, 512]                                   # width, height the matrix was measured for
+    visible_size: [1280, 720]
+"""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.predictor import Calibration
+
+KEYS = ('matrix', 'thermal_size', 'visible_size')
+
+
+def load(path: Path) -> Calibration:
+    """
+    Return the calibration in a file; images of other sizes than the stated ones may be used with it.
+
+    Raises FileError, naming the file, the key and the remedy.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise FileError(f'{path}: calibration file cannot be read ({error.strerror})') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(content, dict):
+        raise FileError(f'{path}: a calibration file needs the keys {", ".join(KEYS)}')
+    for key in (*KEYS, *content):
+        if key not in content:
+            raise FileError(f"{path}: key '{key}' is missing; needed are {', '.join(KEYS)}")
+        if key not in KEYS:
+            raise FileError(f"{path}: unknown key '{key}'; known are {', '.join(KEYS)}")
+    matrix = _numbers(path, content, 'matrix', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
+    if abs(np.linalg.det(matrix)) < 1e-12:
+        raise FileError(f"{path}: 'matrix' cannot be inverted; it has to map thermal to visible pixels")
+    shapes = [_shape(path, content, key) for key in ('thermal_size', 'visible_size')]
+    return Calibration(matrix, *shapes)
+
+
+def _shape(path: Path, content: dict, key: str) -> tuple[int, int]:
+    width, height = _numbers(path, content, key, 2, 'width and height in pixels, such as [640, 512]')
+    if width < 2 or height < 2 or width % 1 or height % 1:
+        raise FileError(f"{path}: '{key}' is {content[key]}; it has to be width and height in whole pixels")
+    return int(height), int(width)
+
+
+def _numbers(path: Path, content: dict, key: str, count: int, wanted: str) -> np.ndarray:
+    try:
+        values = np.array(content[key], np.float64).ravel()
+    except (ValueError, TypeError):
+        values = np.empty(0)
+    if values.size != count or not np.isfinite(values).all():
+        raise FileError(f"{path}: '{key}' has to be {wanted}")
+    return values

@@ -1,0 +1,33 @@
+"""Which device a preset runs on."""
+
+import re
+
+
+def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
+    """
+    Return the device to use ('cpu', 'cuda:0', ...) for a request: 'auto', 'cpu', 'cuda' or 'cuda:N'.
+
+    supported: kinds of device the preset can run on, preferred first. A preset without a CUDA path
+    runs on the CPU even when CUDA is requested; compare the result with the request to tell the user.
+    Raises ValueError for a malformed request or a CUDA device that is not there.
+    """
+    if not re.fullmatch(r'auto|cpu|cuda(:\d+)?', requested):
+        raise ValueError(f"unknown device '{requested}'; valid: auto, cpu, cuda, cuda:N")
+    if requested == 'cpu' or ('cuda' not in supported and requested == 'auto'):
+        return 'cpu'
+    index = int(requested.partition(':')[2] or 0)
+    count = _cuda_devices()
+    if requested == 'auto':
+        return 'cuda:0' if count and supported[0] == 'cuda' else 'cpu'
+    if index >= count:
+        found = f'{count} CUDA device(s) found' if count else 'no CUDA device found'
+        raise ValueError(f"device '{requested}' is not available: {found}; use device auto or cpu")
+    return f'cuda:{index}' if 'cuda' in supported else 'cpu'
+
+
+def _cuda_devices() -> int:
+    try:
+        import torch  # here, so that presets without a network start without it
+    except ImportError:
+        return 0
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

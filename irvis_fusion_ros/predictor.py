@@ -1,0 +1,302 @@
+"""
+The door between images and systems: NumPy images in, a typed `FusionResult` out.
+
+The predictor owns device, gain control, colour, sizes and the state of the stream, and knows nothing
+of ROS.
+
+    predictor = Predictor('classical')
+    result = predictor(thermal, visible)
+    cv2.imwrite('fused.png', result.fused)
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros import engine
+from irvis_fusion_ros.geometry import transform, warp
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
+from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.base import Alignment, Note, identity
+
+OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
+SMALLEST_SIDE = 32
+LARGEST_SIDE = 32766  # cv2.remap
+# Trust below this is not believed: 0 in the valid mask.
+BELIEVED = 0.5
+# Twice the pixels over which fusion fades out at the edge of the thermal image.
+RAMP = 17
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; `cause` is a stable code for counting."""
+
+    def __init__(self, cause: str, text: str):
+        super().__init__(text)
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width)."""
+
+    matrix: np.ndarray
+    thermal_shape: tuple[int, int]
+    visible_shape: tuple[int, int]
+
+    def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
+        """Return the backward transform for images of these shapes: the same field of view, resized."""
+        to_stated_thermal = transform.resize_transform(thermal_shape, self.thermal_shape)
+        from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
+        matrix = from_stated_visible @ self.matrix @ to_stated_thermal
+        return transform.backward_from_calibration(matrix, thermal_shape, visible_shape)
+
+
+@dataclass(frozen=True)
+class FusionResult:
+    """
+    What was made of one pair. Images not asked for are None.
+
+    fused: H x W x 3 uint8 in the colour order of the visible image, or H x W uint8 if that is gray (or gray
+        was asked for). registered: the thermal image on the visible grid, its own dtype and values,
+        0 outside. deformation: H x W x 2 float32 pixels, NaN outside the thermal image (geometry/warp.py).
+        valid: H x W uint8, 255 = inside and believed.
+    confidence: [0, 1] for the whole frame. source: where the alignment came from (systems/base.SOURCES).
+    transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
+    notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
+    """
+
+    fused: np.ndarray | None
+    registered: np.ndarray | None
+    deformation: np.ndarray | None
+    valid: np.ndarray | None
+    confidence: float
+    source: str
+    transform: np.ndarray
+    cold: bool
+    notes: tuple[Note, ...] = ()
+    timing: dict[str, float] = field(default_factory=dict)
+
+
+class Predictor:
+    """
+    Registers and fuses pairs of one rig.
+
+    preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
+    frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
+    which switches the search off. gray: fused output without colour.
+    """
+
+    def __init__(
+        self,
+        preset: str = 'classical',
+        device: str = 'auto',
+        *,
+        temporal: bool = True,
+        calibration: Calibration | None = None,
+        tone: ToneConfig = ToneConfig(),
+        gray: bool = False,
+    ):
+        entry = registry.find(preset)
+        self.preset = preset
+        self.device = engine.resolve_device(device, entry.devices)
+        self.temporal = temporal
+        self.calibration = calibration
+        self.gray = gray
+        self._system = entry.build(self.device, temporal)
+        self._tone = ThermalTone(tone)
+        self._last: tuple[Alignment, tuple[int, int]] | None = None
+
+    def set_tone(self, tone: ToneConfig) -> None:
+        """Change the gain control while running."""
+        self._tone = ThermalTone(tone)
+
+    def reset(self) -> None:
+        """Forget the stream: the next pair is a cold one."""
+        self._system.reset()
+        self._tone.reset()
+        self._last = None
+
+    def warm_up(
+        self, thermal_shape: tuple[int, int] = (512, 640), visible_shape: tuple[int, int] = (512, 640)
+    ):
+        """Run once on noise, so that the first real pair does not pay for lazy initialisation."""
+        rng = np.random.default_rng(0)
+        noise = [rng.integers(0, 255, shape, np.uint8) for shape in (thermal_shape, visible_shape)]
+        self(*noise)
+        self.reset()
+
+    def __call__(
+        self,
+        thermal: np.ndarray | None,
+        visible: np.ndarray | None,
+        *,
+        visible_order: str = 'bgr',
+        thermal_order: str = 'bgr',
+        outputs: frozenset[str] = OUTPUTS,
+    ) -> FusionResult:
+        """
+        Fuse one pair.
+
+        thermal: H x W uint8, uint16 or float32 (NaN = no value), or H x W x 3 uint8 pseudo-colour.
+        visible: H x W or H x W x 3, uint8 or uint16. The two may differ in size and aspect.
+        Either may be None: the other one is passed through, with a valid mask of zeros; without a visible
+        image the thermal one is laid on the last known visible grid.
+        outputs: names out of OUTPUTS; the rest is not computed.
+        Raises ImageError for an image that cannot be used.
+        """
+        clock = _Clock()
+        for name, image in (('thermal', thermal), ('visible', visible)):
+            if image is not None:
+                _check(name, image)
+        if not self.temporal:
+            self.reset()
+        if thermal is None or visible is None:
+            return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
+
+        thermal_gray = color.gray(thermal, thermal_order)
+        self._tone.update(thermal_gray)
+        visible_luma = color.luminance(visible, visible_order)
+        clock.lap('tone')
+
+        alignment = self._align(thermal_gray, visible_luma)
+        self._last = (alignment, visible.shape[:2])
+        clock.lap('register')
+
+        deformation = alignment.deformation(visible.shape[:2])
+        points = warp.sampling_map(deformation, thermal.shape)
+        inside = warp.inside(points, thermal.shape)
+        trust = alignment.trust_map(visible.shape[:2])
+        registered = fused = valid = None
+        if outputs & {'fused', 'registered'}:
+            registered = warp.sample(thermal, points)
+        clock.lap('warp')
+
+        if 'fused' in outputs:
+            fading = _fading_out(inside)
+            if trust is not None:
+                fading *= trust
+            # beyond its edge the thermal image goes on with its edge values: black would be a new edge
+            gray = color.gray(registered, thermal_order)
+            luma = self._system.fuse(visible_luma, self._tone.apply(gray), fading)
+            clock.lap('fuse')
+            fused = self._paint(visible, visible_luma, luma)
+            clock.lap('colour')
+        if 'valid' in outputs:
+            believed = inside if trust is None else inside & (trust >= BELIEVED)
+            valid = believed.astype(np.uint8) * np.uint8(255)
+        if 'deformation' in outputs:
+            deformation[~inside] = np.nan
+        if 'registered' in outputs:
+            registered[~inside] = 0
+        clock.lap('outputs')
+        return FusionResult(
+            fused=fused,
+            registered=registered if 'registered' in outputs else None,
+            deformation=deformation if 'deformation' in outputs else None,
+            valid=valid,
+            confidence=alignment.confidence,
+            source=alignment.source,
+            transform=alignment.transform,
+            cold=alignment.cold,
+            notes=alignment.notes,
+            timing=clock.done(),
+        )
+
+    def _align(self, thermal_gray: np.ndarray, visible_luma: np.ndarray) -> Alignment:
+        if self.calibration is not None:
+            matrix = self.calibration.backward(thermal_gray.shape, visible_luma.shape)
+            return Alignment(matrix, confidence=1.0, source='calibration')
+        return self._system.register(self._tone.apply(thermal_gray), visible_luma)
+
+    def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
+        if visible.ndim == 2 or self.gray:
+            return color.to_byte(new_luma)
+        return color.with_luminance(_as_byte(visible), old_luma, new_luma)
+
+    def _pass_through(self, thermal, visible, thermal_order, visible_order, outputs, clock) -> FusionResult:
+        """One camera is missing: show the other, and say in mask and source that nothing was fused."""
+        if thermal is None and visible is None:
+            raise ValueError('Predictor: neither a thermal nor a visible image was given')
+        registered = deformation = None
+        matrix = np.eye(3)
+        if visible is not None:
+            shape = visible.shape[:2]
+            fused = _as_byte(visible)
+            if self.gray:
+                fused = color.gray(fused, visible_order)
+            deformation = np.full((*shape, 2), np.nan, np.float32)
+        else:
+            alignment, shape = self._last or (identity(), thermal.shape[:2])
+            matrix = alignment.transform
+            deformation = warp.mark_outside(alignment.deformation(shape), thermal.shape)
+            registered = warp.warp(thermal, deformation)
+            gray = color.gray(registered, thermal_order)
+            self._tone.update(gray)
+            fused = color.to_byte(self._tone.apply(gray))
+            if not self.gray:
+                fused = cv2.cvtColor(fused, cv2.COLOR_GRAY2BGR)
+        clock.lap('pass_through')
+        missing = 'thermal' if thermal is None else 'visible'
+        return FusionResult(
+            fused=fused if 'fused' in outputs else None,
+            registered=registered if 'registered' in outputs else None,
+            deformation=deformation if 'deformation' in outputs else None,
+            valid=np.zeros(shape, np.uint8) if 'valid' in outputs else None,
+            confidence=0.0,
+            source='pass_through',
+            transform=matrix,
+            cold=False,
+            notes=(Note(f'{missing}_missing', f'no {missing} image: the other camera is passed through'),),
+            timing=clock.done(),
+        )
+
+
+class _Clock:
+    """Milliseconds by stage."""
+
+    def __init__(self):
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = (now - self._last) * 1e3
+        self._last = now
+
+    def done(self) -> dict[str, float]:
+        return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
+
+
+def _fading_out(inside: np.ndarray) -> np.ndarray:
+    """Return 1 inside, 0 outside, with a ramp just inside the edge, H x W float32."""
+    mask = inside.astype(np.float32)
+    if inside.all():
+        return mask
+    return np.clip(2 * cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1)
+
+
+def _as_byte(image: np.ndarray) -> np.ndarray:
+    return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
+
+
+_DTYPES = {'thermal': ('uint8', 'uint16', 'float32'), 'visible': ('uint8', 'uint16')}
+
+
+def _check(name: str, image: np.ndarray) -> None:
+    if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
+        raise ImageError('layout', f'{name} image has shape {image.shape}; expected H x W or H x W x 3')
+    if image.dtype.name not in _DTYPES[name]:
+        raise ImageError(
+            'layout', f'{name} image is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
+        )
+    if name == 'thermal' and image.ndim == 3 and image.dtype != np.uint8:
+        raise ImageError('layout', f'a colour thermal image must be uint8, not {image.dtype}')
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise ImageError('too_small', f'{name} image is {width}x{height}; at least {SMALLEST_SIDE} a side')
+    if max(height, width) > LARGEST_SIDE:
+        raise ImageError('too_large', f'{name} image is {width}x{height}; at most {LARGEST_SIDE} a side')

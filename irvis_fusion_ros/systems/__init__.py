@@ -1,0 +1,1 @@
+"""Registration and fusion systems, one file each; `registry` maps preset names to them."""

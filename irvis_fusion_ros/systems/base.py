@@ -1,0 +1,94 @@
+"""
+What every system answers: how is this thermal image registered, and how are the two fused.
+
+A system sees brightness in [0, 1] and pixels; depth, colour, encodings and ROS belong to the floors
+above it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.geometry import transform
+
+# Where an alignment came from, worst to best known; FusionResult.source is one of these.
+SOURCES = ('identity', 'held', 'calibration', 'track', 'search', 'pass_through')
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something the user should know about one frame: a stable code and a sentence with the remedy."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """
+    How the thermal image lies on the visible grid.
+
+    transform: 3x3 float64, backward (visible pixel -> stretched thermal pixel).
+    residual: h x w x 2 float32 or None, (dx, dy) in visible pixels added to the transform's displacement;
+        a coarse grid that spans the visible image edge to edge, as `cv2.resize` has it.
+    confidence: [0, 1] for the frame. trust: h x w float32 [0, 1] on the same kind of grid, or None for
+        the same everywhere.
+    source: one of SOURCES. cold: found without help of an earlier frame.
+    """
+
+    transform: np.ndarray
+    confidence: float
+    source: str
+    residual: np.ndarray | None = None
+    trust: np.ndarray | None = None
+    cold: bool = True
+    notes: tuple[Note, ...] = field(default=())
+
+    def deformation(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the dense deformation on the visible grid, H x W x 2 float32 pixels, no NaN yet."""
+        dense = transform.displacement(self.transform, shape)
+        if self.residual is not None:
+            dense += cv2.resize(self.residual, shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        return dense
+
+    def trust_map(self, shape: tuple[int, int]) -> np.ndarray | None:
+        """Return trust on the visible grid, H x W float32 [0, 1], or None where it is one everywhere."""
+        if self.trust is None:
+            return None
+        return cv2.resize(self.trust, shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def identity(confidence: float = 0.0, notes: tuple[Note, ...] = ()) -> Alignment:
+    """Return the alignment that does nothing: the thermal image stretched over the visible grid."""
+    return Alignment(np.eye(3), confidence, 'identity', notes=notes)
+
+
+class System(Protocol):
+    """
+    One way to register and to fuse.
+
+    `devices` are the kinds of device it can run on, the preferred one first. State of a stream (the previous
+    alignment) lives in the system; `reset` forgets it.
+    """
+
+    devices: tuple[str, ...]
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """
+        Align thermal (Ht x Wt) to visible (Hv x Wv), both float32 brightness in [0, 1].
+
+        Never raises for the content of an image: poor evidence gives a held or identity alignment.
+        """
+
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """
+        Fuse visible and registered thermal brightness, H x W float32 [0, 1], on the visible grid.
+
+        trust, H x W float32 [0, 1], says how far the thermal image may be used; at 0 the result is the
+        visible image. Returns H x W float32 [0, 1].
+        """
+
+    def reset(self) -> None:
+        """Forget the stream."""

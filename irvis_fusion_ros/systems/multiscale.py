@@ -1,0 +1,101 @@
+"""
+Multi-scale fusion of two brightness images without weights.
+
+The picture stays the visible one. Thermal detail replaces visible detail, scale by scale, where it is
+clearly stronger; coarse thermal shading is only let in where the visible camera sees nothing (night, glare),
+so that no halo grows around cold sky and no dark scene turns grey. Compact warm things, such as people and
+engines, are always shown.
+"""
+
+import cv2
+import numpy as np
+
+LEVELS = 5
+# Scales, from the finest, at which thermal detail may replace visible detail in well exposed places.
+FINE_LEVELS = 3
+# How much stronger thermal detail has to be to win half: where the visible camera sees well, and where not.
+SEEN, UNSEEN = 4.0, 1.0
+# Detail weaker than this, in brightness, is noise.
+NOISE = 0.012
+# Visible brightness at which the camera begins to see, and sees well; likewise for glare.
+DARK, LIT = 0.06, 0.22
+BRIGHT, GLARE = 0.93, 0.995
+# Trust below which the result fades to the visible image.
+NEARLY = 0.25
+# A warm thing is at most this share of the image's shorter side.
+LARGEST_THING = 0.3
+# Warmth above the surroundings and the scene, in thermal brightness, at which a thing is shown fully.
+WARM = 0.25
+
+
+def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+    """Fuse H x W float32 [0, 1] brightness; see `systems.base.System.fuse`."""
+    levels = max(1, min(LEVELS, int(np.log2(min(visible.shape))) - 3))
+    v, t, trusted = ([image] for image in (visible, thermal, trust))
+    for _ in range(levels):
+        for pyramid in (v, t, trusted):
+            pyramid.append(cv2.pyrDown(pyramid[-1]))
+    middle = min(FINE_LEVELS, levels)
+    warm = _warm_things(t[middle]) * trusted[middle]
+    unseen = _unseen(v[middle])
+    fused = v[-1] + _fitted(warm, v[-1]) * np.maximum(t[-1] - v[-1], 0)
+    for k in reversed(range(levels)):
+        v_detail, t_detail = _detail(v[k], v[k + 1]), _detail(t[k], t[k + 1])
+        blind = _fitted(unseen, v_detail)
+        share = _stronger(t_detail, v_detail, blind)
+        share *= trusted[k]
+        if k >= FINE_LEVELS:
+            share *= blind
+        # visible detail gives way to thermal detail, but a warm thing is added to what is seen of it
+        v_detail *= 1 - share
+        t_detail *= np.maximum(share, _fitted(warm, share))
+        v_detail += t_detail
+        fused = cv2.pyrUp(fused, dstsize=v_detail.shape[1::-1])
+        fused += v_detail
+    np.clip(fused, 0, 1, out=fused)
+    if float(trust.min()) >= NEARLY:
+        return fused
+    # coarse scales reach over the edge of the thermal image: fade out before it
+    fused -= visible
+    fused *= np.minimum(trust / np.float32(NEARLY), 1)
+    fused += visible
+    return fused
+
+
+def _detail(level: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return level - cv2.pyrUp(below, dstsize=level.shape[1::-1])
+
+
+def _stronger(thermal: np.ndarray, visible: np.ndarray, blind: np.ndarray) -> np.ndarray:
+    """Share of thermal detail, [0, 1]: near 0 or 1 but for a narrow band, so that edges do not cancel."""
+    t = cv2.blur(thermal * thermal, (5, 5))
+    v = cv2.blur(visible * visible, (5, 5))
+    v *= (SEEN + (UNSEEN - SEEN) * blind) ** 2
+    t *= t
+    v *= v
+    v += t
+    v += NOISE**4
+    t /= v
+    return t
+
+
+def _warm_things(thermal: np.ndarray) -> np.ndarray:
+    """Return how far compact things are warmer than what is around them and than the scene, [0, 1]."""
+    size = max(3, int(LARGEST_THING * min(thermal.shape))) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    above = cv2.morphologyEx(thermal, cv2.MORPH_TOPHAT, kernel)
+    np.minimum(above, thermal - float(np.median(thermal)), out=above)
+    share = np.clip(above / np.float32(WARM), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _unseen(visible: np.ndarray) -> np.ndarray:
+    """Return where the visible camera sees nothing, dark or blinded, [0, 1]."""
+    around = cv2.blur(visible, (5, 5))
+    dark = np.clip((LIT - around) / np.float32(LIT - DARK), 0, 1)
+    glare = np.clip((around - BRIGHT) / np.float32(GLARE - BRIGHT), 0, 1)
+    return np.maximum(dark, glare)
+
+
+def _fitted(weight: np.ndarray, like: np.ndarray) -> np.ndarray:
+    return cv2.resize(weight, like.shape[1::-1], interpolation=cv2.INTER_LINEAR)

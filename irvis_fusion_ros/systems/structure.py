@@ -1,0 +1,72 @@
+"""
+Structure maps: what a thermal and a visible image of one scene have in common.
+
+Warm may be dark or bright in either image, so neither values nor the sign of an edge can be compared; where
+edges are, and which way they run, can. An edge of angle theta becomes (cos 2 theta, sin 2 theta) and
+(cos 4 theta, sin 4 theta), which do not change when the contrast is reversed, times its strength
+relative to its surroundings (as in CFOG, Ye et al., IEEE TGRS 2019, with harmonics instead of bins).
+"""
+
+import cv2
+import numpy as np
+
+# Gradients below this, in brightness per pixel, are sensor noise.
+NOISE = 0.004
+STRONGEST = 2.5
+
+
+def structure(
+    image: np.ndarray, support: np.ndarray | None, *, neighbourhood: float, harmonics: int = 2
+) -> np.ndarray:
+    """
+    Return structure maps, (2 * harmonics) x H x W float32, of H x W float32 brightness in [0, 1].
+
+    support: H x W float32, 0 where there is no image; nothing is seen there. neighbourhood: sigma, in pixels,
+    within which the strength of an edge is judged.
+    """
+    smooth = cv2.GaussianBlur(image, (0, 0), 0.7)
+    gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    if support is not None:
+        gx *= support
+        gy *= support
+    xx, yy = gx * gx, gy * gy
+    energy = xx + yy
+    surroundings = np.sqrt(np.maximum(cv2.GaussianBlur(energy, (0, 0), neighbourhood), 0))
+    strength = np.sqrt(energy)
+    strength /= surroundings + np.float32(NOISE)
+    np.minimum(strength, STRONGEST, out=strength)
+    inverse = 1 / (energy + np.float32(1e-12))
+    cosine = (xx - yy) * inverse
+    sine = (2 * gx * gy) * inverse
+    maps = np.empty((2 * harmonics, *image.shape), np.float32)
+    np.multiply(strength, cosine, out=maps[0])
+    np.multiply(strength, sine, out=maps[1])
+    if harmonics == 2:
+        np.multiply(strength, cosine * cosine - sine * sine, out=maps[2])
+        np.multiply(maps[0], 2 * sine, out=maps[3])
+    for plane in maps:
+        cv2.GaussianBlur(plane, (0, 0), 0.8, dst=plane)
+    return maps
+
+
+def content_hull(image: np.ndarray) -> np.ndarray | None:
+    """
+    Return where a rectified or warped image has content, H x W uint8 0/1, or None if everywhere.
+
+    Such images carry a black or white rim whose edge is not part of the scene. The hull of everything
+    else is taken, so that a clipped sky or a hot spot inside the picture stays in.
+    """
+    content = (image > 0) & (image < 1)
+    rows = np.flatnonzero(content.any(1))
+    if rows.size == 0:
+        return None
+    height, width = image.shape
+    # the first and last of each row are enough for the hull
+    first = content[rows].argmax(1)
+    last = width - 1 - content[rows, ::-1].argmax(1)
+    rim = np.concatenate([np.stack([first, rows], -1), np.stack([last, rows], -1)]).astype(np.int32)
+    hull = cv2.convexHull(rim)
+    if cv2.contourArea(hull) > 0.995 * (width - 1) * (height - 1):
+        return None
+    return cv2.fillConvexPoly(np.zeros(image.shape, np.uint8), hull, 1)

@@ -1,0 +1,344 @@
+import cv2
+import numpy as np
+import pytest
+
+from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.geometry import transform, warp
+from irvis_fusion_ros.imaging.tone import ToneConfig
+from irvis_fusion_ros.predictor import OUTPUTS, Calibration, ImageError, Predictor
+from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.base import SOURCES, Alignment
+
+THERMAL, VISIBLE = pair((96, 128))
+SIZES = [((96, 128), (96, 128)), ((64, 80), (97, 131)), ((120, 90), (75, 161)), ((33, 200), (100, 32))]
+
+
+class Fixed:
+    """A system that answers what it was given, so that the predictor itself is what is tested."""
+
+    devices = ('cpu',)
+
+    def __init__(self, alignment):
+        self.alignment = alignment
+        self.resets = 0
+
+    def register(self, thermal, visible):
+        self.seen = thermal, visible
+        return self.alignment
+
+    def fuse(self, visible, thermal, trust):
+        self.trust = trust
+        return visible + (thermal - visible) * trust * 0.5
+
+    def reset(self):
+        self.resets += 1
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    def make(alignment, **options):
+        system = Fixed(alignment)
+        preset = registry.Preset(('cpu',), lambda device, temporal: system)
+        monkeypatch.setitem(registry.PRESETS, 'fixed', preset)
+        return Predictor('fixed', 'cpu', **options), system
+
+    return make
+
+
+def affine(*rows):
+    return np.array([*rows, (0, 0, 1)], np.float64)
+
+
+def resized(shapes):
+    thermal_shape, visible_shape = shapes
+    return cv2.resize(THERMAL, thermal_shape[::-1]), cv2.resize(VISIBLE, visible_shape[::-1])
+
+
+@pytest.mark.parametrize('shapes', SIZES)
+@pytest.mark.parametrize('gray', [False, True])
+def test_any_two_sizes_on_the_visible_grid(shapes, gray):
+    thermal, visible = resized(shapes)
+    visible = visible[..., 1].copy() if gray else visible
+    result = Predictor('classical', 'cpu')(thermal, visible)
+    shape = shapes[1]
+    assert result.fused.shape == (shape if gray else (*shape, 3))
+    assert result.registered.shape == shape
+    assert result.deformation.shape == (*shape, 2)
+    assert result.valid.shape == shape
+    assert (result.fused.dtype, result.deformation.dtype, result.valid.dtype) == ('uint8', 'float32', 'uint8')
+    assert 0 <= result.confidence <= 1
+    assert result.source in SOURCES
+    assert result.timing['total'] > 0
+
+
+@pytest.mark.parametrize('shapes', SIZES)
+def test_nan_exactly_outside_and_mask_within(shapes, fixed):
+    turn = affine((0.9, -0.2, 14.0), (0.2, 0.9, -9.0))
+    predictor, _ = fixed(Alignment(turn, 1.0, 'search'))
+    thermal, visible = resized(shapes)
+    result = predictor(thermal, visible)
+    grid = transform.pixel_grid(shapes[1], np.float64)
+    stretched = transform.apply(turn, grid)
+    limit = np.array(shapes[1][::-1]) - 1
+    inside = ((stretched >= 0) & (stretched <= limit)).all(-1)
+    near_edge = (np.minimum(np.abs(stretched), np.abs(stretched - limit)) < 0.01).any(-1)
+    assert 0.2 < inside.mean() < 0.98
+    nan = np.isnan(result.deformation)
+    np.testing.assert_array_equal(nan[..., 0], nan[..., 1])
+    np.testing.assert_array_equal(nan[..., 0][~near_edge], ~inside[~near_edge])
+    np.testing.assert_array_equal(result.valid == 255, ~nan[..., 0])
+    assert not result.registered[nan[..., 0]].any()
+    # outside the thermal image the picture is the visible one
+    assert np.abs(result.fused[nan[..., 0]].astype(int) - visible[nan[..., 0]]).max() <= 1
+
+
+def test_registered_is_the_original_sampled_once(fixed):
+    residual = np.zeros((7, 9, 2), np.float32)
+    residual[3, 4] = 3, -2
+    predictor, _ = fixed(Alignment(affine((1.02, 0, 2.5), (0, 1, -3)), 0.9, 'track', residual=residual))
+    thermal = (THERMAL.astype(np.uint16) << 6) + 5000
+    result = predictor(thermal, cv2.resize(VISIBLE, (201, 143)))
+    assert result.registered.dtype == np.uint16
+    np.testing.assert_array_equal(result.registered, warp.warp(thermal, result.deformation))
+    dense = transform.displacement(affine((1.02, 0, 2.5), (0, 1, -3)), (143, 201))
+    dense += cv2.resize(residual, (201, 143), interpolation=cv2.INTER_LINEAR)
+    known = ~np.isnan(result.deformation)
+    np.testing.assert_allclose(result.deformation[known], dense[known], atol=1e-4)
+
+
+def test_doubt_is_in_the_mask_and_never_nan(fixed):
+    trust = np.ones((2, 2), np.float32)
+    trust[:, 0] = 0.1
+    predictor, system = fixed(Alignment(np.eye(3), 0.7, 'search', trust=trust))
+    result = predictor(THERMAL, VISIBLE)
+    assert not np.isnan(result.deformation).any()
+    assert (result.valid[:, 0] == 0).all() and (result.valid[:, -1] == 255).all()
+    assert set(np.unique(result.valid)) == {0, 255}
+    np.testing.assert_allclose(system.trust, cv2.resize(trust, (128, 96)), atol=1e-6)
+    assert result.confidence == 0.7
+
+
+@pytest.mark.parametrize('name', sorted(OUTPUTS))
+def test_only_what_was_asked_for(name):
+    predictor = Predictor('classical', 'cpu', temporal=False)
+    everything = predictor(THERMAL, VISIBLE)
+    alone = predictor(THERMAL, VISIBLE, outputs=frozenset({name}))
+    for other in OUTPUTS:
+        if other == name:
+            np.testing.assert_array_equal(getattr(alone, other), getattr(everything, other))
+        else:
+            assert getattr(alone, other) is None
+    assert ('fuse' in alone.timing) == (name == 'fused')
+
+
+@pytest.mark.parametrize(
+    'thermal',
+    [
+        THERMAL,
+        THERMAL.astype(np.uint16) * 30 + 8000,
+        THERMAL.astype(np.float32) / 5 - 10,
+        cv2.cvtColor(THERMAL, cv2.COLOR_GRAY2BGR),
+    ],
+    ids=['mono8', 'mono16', '32FC1', 'colour'],
+)
+def test_thermal_depth_and_values_are_kept(thermal, fixed):
+    predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'))
+    before = thermal.copy()
+    result = predictor(thermal, VISIBLE)
+    assert result.registered.dtype == thermal.dtype
+    np.testing.assert_array_equal(result.registered, thermal)
+    np.testing.assert_array_equal(thermal, before)
+    seen, _ = system.seen
+    assert (seen.dtype, seen.shape) == (np.float32, (96, 128))
+    assert seen.min() >= 0 and seen.max() <= 1 and np.ptp(seen) > 0.5
+
+
+def test_nan_in_a_float_image_does_no_harm():
+    thermal = THERMAL.astype(np.float32)
+    thermal[20:30, 20:30] = np.nan
+    result = Predictor('classical', 'cpu')(thermal, VISIBLE)
+    assert result.fused.dtype == np.uint8
+    assert not np.isnan(result.deformation[40:60, 60:80]).any()
+
+
+def test_16_bit_visible():
+    deep = VISIBLE.astype(np.uint16) * 257
+    predictor = Predictor('classical', 'cpu', temporal=False)
+    found, expected = predictor(THERMAL, deep), predictor(THERMAL, VISIBLE)
+    assert found.fused.dtype == np.uint8
+    assert np.abs(found.fused.astype(int) - expected.fused).max() <= 2
+
+
+def test_colour_orders_are_equivalent():
+    predictor = Predictor('classical', 'cpu', temporal=False)
+    pseudo = cv2.applyColorMap(THERMAL, cv2.COLORMAP_HOT)
+    bgr = predictor(pseudo, VISIBLE)
+    rgb = predictor(
+        cv2.cvtColor(pseudo, cv2.COLOR_BGR2RGB),
+        cv2.cvtColor(VISIBLE, cv2.COLOR_BGR2RGB),
+        visible_order='rgb',
+        thermal_order='rgb',
+    )
+    np.testing.assert_array_equal(rgb.fused, bgr.fused[..., ::-1])
+    np.testing.assert_array_equal(rgb.registered, bgr.registered[..., ::-1])
+    np.testing.assert_array_equal(rgb.deformation, bgr.deformation)
+
+
+def test_gray_output_of_a_colour_image():
+    found = Predictor('classical', 'cpu', temporal=False, gray=True)(THERMAL, VISIBLE)
+    colour = Predictor('classical', 'cpu', temporal=False)(THERMAL, VISIBLE)
+    assert found.fused.shape == (96, 128)
+    luma = cv2.cvtColor(colour.fused, cv2.COLOR_BGR2GRAY).astype(int)
+    assert np.abs(found.fused - luma).mean() < 3
+
+
+def test_without_memory_every_pair_is_on_its_own():
+    pairs = [pair((96, 128), seed=seed) for seed in range(3)]
+    one = Predictor('classical', 'cpu', temporal=False)
+    forward = [one(*images) for images in pairs]
+    backward = [one(*images) for images in reversed(pairs)][::-1]
+    for first, second in zip(forward, backward, strict=True):
+        assert first.cold and second.cold
+        for name in OUTPUTS:
+            np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_reset_starts_a_new_stream():
+    predictor = Predictor('classical', 'cpu')
+    first = predictor(THERMAL, VISIBLE)
+    predictor(*pair((96, 128), seed=5))
+    predictor.reset()
+    again = predictor(THERMAL, VISIBLE)
+    assert again.cold
+    for name in OUTPUTS:
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+
+
+def test_warm_up_leaves_no_trace():
+    warm, fresh = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')
+    warm.warm_up((64, 80), (96, 128))
+    np.testing.assert_array_equal(warm(THERMAL, VISIBLE).fused, fresh(THERMAL, VISIBLE).fused)
+
+
+def test_reset_reaches_the_system(fixed):
+    predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'), temporal=False)
+    predictor(THERMAL, VISIBLE)
+    predictor(THERMAL, VISIBLE)
+    assert system.resets == 2
+
+
+def test_gain_control_can_be_changed_while_running(fixed):
+    predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'))
+    predictor(THERMAL, VISIBLE)
+    np.testing.assert_allclose(system.seen[0], THERMAL / 255, atol=1e-6)
+    predictor.set_tone(ToneConfig(normalisation='range', range_min=100, range_max=110))
+    predictor(THERMAL, VISIBLE)
+    np.testing.assert_allclose(system.seen[0], np.clip((THERMAL - 100.0) / 10, 0, 1), atol=1e-5)
+
+
+class TestCalibration:
+    STATED = Calibration(np.array([[2.0, 0.1, -9.0], [0.05, 1.9, 4.0], [1e-5, 0, 1]]), (96, 128), (180, 250))
+
+    def points(self, thermal_shape, visible_shape, result):
+        """The visible pixels, and what the calibration makes of the thermal pixel each one is given."""
+        grid = transform.pixel_grid(visible_shape, np.float64)
+        sampled = warp.sampling_map(np.nan_to_num(result.deformation), thermal_shape).astype(np.float64)
+        # in the stated sizes; a resize keeps the field of view, so pixel edges scale, not centres
+        to_stated = np.array([128, 96]) / thermal_shape[::-1]
+        mapped = transform.apply(self.STATED.matrix, (sampled + 0.5) * to_stated - 0.5)
+        from_stated = np.array(visible_shape[::-1]) / (250, 180)
+        return grid, (mapped + 0.5) * from_stated - 0.5
+
+    @pytest.mark.parametrize(
+        ('thermal_shape', 'visible_shape'),
+        [((96, 128), (180, 250)), ((48, 64), (180, 250)), ((96, 128), (90, 125)), ((192, 256), (91, 251))],
+    )
+    def test_search_is_off_and_sizes_are_scaled(self, thermal_shape, visible_shape):
+        thermal, visible = resized((thermal_shape, visible_shape))
+        result = Predictor('classical', 'cpu', calibration=self.STATED)(thermal, visible)
+        assert result.source == 'calibration'
+        assert result.confidence == 1
+        grid, mapped = self.points(thermal_shape, visible_shape, result)
+        known = ~np.isnan(result.deformation).any(-1)
+        assert known.mean() > 0.5
+        np.testing.assert_allclose(mapped[known], grid[known], atol=0.01)
+
+    def test_the_thermal_corner_lands_where_the_matrix_says(self):
+        shift = Calibration(np.array([[1, 0, 10.0], [0, 1, 5], [0, 0, 1]]), (96, 128), (96, 128))
+        result = Predictor('classical', 'cpu', calibration=shift)(THERMAL, VISIBLE)
+        assert np.isnan(result.deformation[:5]).all() and np.isnan(result.deformation[:, :10]).all()
+        np.testing.assert_allclose(result.deformation[5, 10], (-10, -5), atol=1e-5)
+        np.testing.assert_array_equal(result.registered[5:, 10:], THERMAL[:-5, :-10])
+
+
+class TestPassThrough:
+    def test_visible_alone(self):
+        result = Predictor('classical', 'cpu')(None, VISIBLE)
+        np.testing.assert_array_equal(result.fused, VISIBLE)
+        assert result.registered is None
+        assert np.isnan(result.deformation).all()
+        assert not result.valid.any()
+        assert (result.source, result.confidence) == ('pass_through', 0)
+        assert [note.code for note in result.notes] == ['thermal_missing']
+
+    def test_thermal_alone_lies_on_the_last_visible_grid(self):
+        predictor = Predictor('classical', 'cpu')
+        both = predictor(THERMAL, cv2.resize(VISIBLE, (150, 110)))
+        alone = predictor(THERMAL, None)
+        assert alone.fused.shape == (110, 150, 3)
+        np.testing.assert_array_equal(alone.registered, both.registered)
+        np.testing.assert_array_equal(alone.deformation, both.deformation)
+        assert not alone.valid.any()
+        assert [note.code for note in alone.notes] == ['visible_missing']
+
+    def test_thermal_alone_from_the_start(self):
+        result = Predictor('classical', 'cpu', gray=True)(THERMAL.astype(np.uint16) * 50, None)
+        assert (result.fused.shape, result.fused.dtype) == ((96, 128), np.uint8)
+        assert np.ptp(result.fused) > 200
+
+    def test_gray_visible_of_16_bit(self):
+        deep = VISIBLE.astype(np.uint16) * 257
+        result = Predictor('classical', 'cpu', gray=True)(None, deep)
+        assert (result.fused.shape, result.fused.dtype) == ((96, 128), np.uint8)
+
+    def test_nothing_at_all(self):
+        with pytest.raises(ValueError, match='neither a thermal nor a visible'):
+            Predictor('classical', 'cpu')(None, None)
+
+
+@pytest.mark.parametrize(
+    ('thermal', 'visible', 'cause', 'message'),
+    [
+        (np.zeros((1, 1), np.uint8), VISIBLE, 'too_small', 'thermal image is 1x1; at least 32 a side'),
+        (THERMAL, np.zeros((31, 400, 3), np.uint8), 'too_small', 'visible image is 400x31'),
+        (THERMAL, np.zeros((32, 40000), np.uint8), 'too_large', 'visible image is 40000x32; at most'),
+        (THERMAL.astype(np.int16), VISIBLE, 'layout', 'thermal image is int16; expected one of uint8'),
+        (THERMAL, VISIBLE.astype(np.float32), 'layout', 'visible image is float32'),
+        (THERMAL[None, None], VISIBLE, 'layout', r'thermal image has shape \(1, 1, 96, 128\)'),
+        (THERMAL, np.zeros((40, 50, 4), np.uint8), 'layout', r'visible image has shape \(40, 50, 4\)'),
+        (np.zeros((40, 50, 3), np.uint16), VISIBLE, 'layout', 'colour thermal image must be uint8'),
+    ],
+)
+def test_images_that_cannot_be_used(thermal, visible, cause, message):
+    predictor = Predictor('classical', 'cpu')
+    with pytest.raises(ImageError, match=message) as caught:
+        predictor(thermal, visible)
+    assert caught.value.cause == cause
+    assert predictor(THERMAL, VISIBLE).fused is not None
+
+
+@pytest.mark.parametrize('level', [0, 255])
+def test_images_without_content_are_fused_all_the_same(level):
+    flat = np.full((96, 128), level, np.uint8)
+    predictor = Predictor('classical', 'cpu')
+    for images in ((flat, VISIBLE), (THERMAL, cv2.merge([flat] * 3)), (flat, flat)):
+        result = predictor(*images)
+        assert result.fused.dtype == np.uint8
+        assert np.isfinite(result.transform).all()
+
+
+def test_unknown_preset_and_device():
+    with pytest.raises(ValueError, match="unknown preset 'magic'; valid: classical"):
+        Predictor('magic')
+    with pytest.raises(ValueError, match="unknown device 'tpu'"):
+        Predictor('classical', 'tpu')
