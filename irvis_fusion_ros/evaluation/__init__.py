@@ -1,0 +1,1 @@
+"""Protocols, metrics and data sets for measuring registration and fusion."""

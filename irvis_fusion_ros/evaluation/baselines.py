@@ -1,0 +1,83 @@
+"""
+What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`.
+
+They are not offered to users of the node: `register` adds them where results are compared.
+"""
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.base import Alignment, identity
+
+
+class Identity:
+    """Registers nothing: the thermal image stretched over the visible grid. Fuses by average or maximum."""
+
+    devices = ('cpu',)
+
+    def __init__(self, fusion: str = 'average'):
+        self._join = {'average': _average, 'max': np.maximum}[fusion]
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        return identity()
+
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        return visible + (self._join(visible, thermal) - visible) * trust
+
+    def reset(self) -> None:
+        pass
+
+
+class GradientEcc(Identity):
+    """
+    Plain affine ECC (Evangelidis and Psarakis, 2008) on gradient magnitude, always from a cold start.
+
+    On gradient magnitude, because the contrast of the two cameras is reversed from place to place. Where
+    the iteration fails nothing is moved.
+    """
+
+    ITERATIONS = 100
+    EPSILON = 1e-5
+    SMOOTHING = 5
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        stretched = warp.warp(thermal, np.zeros((*visible.shape, 2), np.float32))
+        criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, self.ITERATIONS, self.EPSILON)
+        try:
+            correlation, affine = cv2.findTransformECC(
+                _gradient(visible),
+                _gradient(stretched),
+                np.eye(2, 3, dtype=np.float32),
+                cv2.MOTION_AFFINE,
+                criteria,
+                None,
+                self.SMOOTHING,
+            )
+        except cv2.error:
+            return identity()
+        backward = np.vstack([affine.astype(np.float64), (0, 0, 1)])
+        return Alignment(backward, confidence=float(np.clip(correlation, 0, 1)), source='search')
+
+
+BASELINES = {
+    'identity': registry.Preset(('cpu',), lambda device, temporal: Identity()),
+    'identity-max': registry.Preset(('cpu',), lambda device, temporal: Identity('max')),
+    'gradient-ecc': registry.Preset(('cpu',), lambda device, temporal: GradientEcc()),
+}
+
+
+def register() -> None:
+    """Make the baselines selectable as presets of the predictor, in this process."""
+    registry.PRESETS.update(BASELINES)
+
+
+def _average(visible: np.ndarray, thermal: np.ndarray) -> np.ndarray:
+    return (visible + thermal) / 2
+
+
+def _gradient(image: np.ndarray) -> np.ndarray:
+    along, down = cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)
+    # not cv2.magnitude: its last bit depends on where the arrays lie in memory, so runs would differ
+    return np.sqrt(along * along + down * down)

@@ -1,0 +1,274 @@
+"""
+`evaluate DATA --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
+
+Every pair is cold and on its own, and moved by a known warp that depends on seed, protocol and name alone.
+With --video the frames of a video are fused as one instead, under a misalignment that stays the same.
+The JSON file:
+
+    data, split, seed, device   what was run
+    summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
+                median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
+                means over the pairs of the other measures, and with --fusion those under the key fusion
+    records     one object for each preset, protocol, pair and warp (shift5 has two warps, one a sign):
+                preset, protocol, pair, scene, warp, milliseconds (the predictor's alone), confidence,
+                source, the measures of evaluation/registration.score and, with --fusion, of
+                evaluation/fusion.score under the key fusion
+    videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
+                warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
+                (each frame's) and the measures of evaluation/video.Steadiness
+"""
+
+import argparse
+import multiprocessing
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from irvis_fusion_ros import cli, engine
+from irvis_fusion_ros.evaluation import baselines, datasets, fusion, protocols, registration, report
+from irvis_fusion_ros.evaluation.bench import Bench, spread
+from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.systems import registry
+
+DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. presets may name baselines; part and limit choose pairs (datasets.select)."""
+
+    data: Path
+    presets: tuple[str, ...] = ('classical',)
+    protocols: tuple[str, ...] = DEFAULT_PROTOCOLS
+    part: str = 'all'
+    limit: int | None = None
+    seed: int = 0
+    device: str = 'auto'
+    fusion: bool = False
+    video: bool = False
+    jobs: int = 1
+
+    def bench(self) -> Bench:
+        """Return the bench that this plan runs on."""
+        return Bench(self.presets, self.device, self.seed, self.fusion)
+
+
+# One piece of work: a method of Bench and what to call it with. Pieces are done in any order.
+Task = tuple[Callable[..., list[dict]], tuple]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    plan, options = _parse(argv)
+    return cli.guarded('evaluate', lambda: _run(plan, options))
+
+
+def evaluate(plan: Plan, progress: bool = True) -> dict:
+    """
+    Measure; returns the content of the JSON file described above.
+
+    Raises FileError for data that cannot be used.
+    """
+    tasks = _video_tasks(plan) if plan.video else _pair_tasks(plan)
+    found: list[dict] = []
+    unit = 'video' if plan.video else 'pair'
+    with tqdm(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
+        for records in _done(plan, tasks):
+            found += records
+            bar.update()
+    found.sort(
+        key=lambda record: (
+            plan.protocols.index(record['protocol']),
+            plan.presets.index(record['preset']),
+            record['video' if plan.video else 'pair'],
+            record['warp'],
+        )
+    )
+    records = [] if plan.video else found
+    return {
+        'data': str(plan.data),
+        'split': plan.part,
+        'seed': plan.seed,
+        'device': plan.device,
+        'summaries': _summaries(plan, records) if records else [],
+        'records': records,
+        'videos': found if plan.video else [],
+    }
+
+
+def _pair_tasks(plan: Plan) -> list[Task]:
+    known = tuple(name for name in plan.protocols if name != protocols.NATURAL)
+    tasks = []
+    if known:
+        pairs = datasets.select(datasets.aligned(plan.data), plan.part, plan.limit)
+        tasks += [(Bench.pair, (pair, known)) for pair in pairs]
+    if protocols.NATURAL in plan.protocols:
+        pairs = datasets.select(datasets.natural(plan.data), plan.part, plan.limit)
+        tasks += [(Bench.pair, (pair, (protocols.NATURAL,))) for pair in pairs]
+    return tasks
+
+
+def _video_tasks(plan: Plan) -> list[Task]:
+    clips = datasets.videos(datasets.select(datasets.aligned(plan.data), plan.part))
+    return [
+        (Bench.video, (name, frames[: plan.limit], protocol))
+        for name, frames in clips.items()
+        for protocol in plan.protocols
+    ]
+
+
+def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
+    if plan.jobs == 1:
+        bench = plan.bench()
+        for method, arguments in tasks:
+            yield method(bench, *arguments)
+        return
+    # spawn: OpenCV and torch keep threads that do not survive a fork
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(plan.jobs, context, _start_worker, (plan,)) as pool:
+        try:
+            for future in as_completed([pool.submit(_work, task) for task in tasks]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_bench: Bench | None = None
+
+
+def _start_worker(plan: Plan) -> None:
+    global _bench
+    _bench = plan.bench()
+
+
+def _work(task: Task) -> list[dict]:
+    method, arguments = task
+    return method(_bench, *arguments)
+
+
+def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
+    summaries = []
+    for protocol in plan.protocols:
+        for preset in plan.presets:
+            chosen = [
+                found for found in records if (found['preset'], found['protocol']) == (preset, protocol)
+            ]
+            summary = {
+                'preset': preset,
+                'protocol': protocol,
+                **registration.summarise(chosen),
+                'confidence': float(np.mean([record['confidence'] for record in chosen])),
+                'milliseconds': spread([record['milliseconds'] for record in chosen]),
+            }
+            if plan.fusion:
+                summary['fusion'] = fusion.summarise([record['fusion'] for record in chosen])
+            summaries.append(summary)
+    return summaries
+
+
+def _run(plan: Plan, options: argparse.Namespace) -> int:
+    if options.plots:
+        from irvis_fusion_ros.evaluation import plots  # here, so that no plot needs no matplotlib
+
+        plots.check()
+        options.plots.mkdir(parents=True, exist_ok=True)
+    result = evaluate(plan)
+    print(report.text(result, options.markdown))
+    if options.json:
+        cli.write_json(options.json, result)
+    if options.plots:
+        for path in plots.draw(plan, result, options.plots):
+            print(f'wrote {path}')
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
+    parser = argparse.ArgumentParser(
+        prog='evaluate',
+        description='Measure registration and fusion on image pairs.',
+        epilog=f'protocols: {", ".join(protocols.NAMES)}; all = every one that DATA allows. '
+        f'presets: {", ".join(registry.PRESETS)}; baselines: {", ".join(baselines.BASELINES)}.',
+    )
+    parser.add_argument(
+        'data', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
+    )
+    parser.add_argument(
+        '--preset', nargs='+', action='extend', metavar='P', help='what to measure (default: classical)'
+    )
+    parser.add_argument(
+        '--protocol',
+        nargs='+',
+        action='extend',
+        metavar='Q',
+        help=f'how the pairs are moved (default: {" ".join(DEFAULT_PROTOCOLS)})',
+    )
+    parser.add_argument('--json', type=cli.new_file, metavar='F', help='write summaries and records here')
+    parser.add_argument('--plots', type=Path, metavar='DIR', help='write plots here (needs matplotlib)')
+    parser.add_argument('--fusion', action='store_true', help='score the fused images too; seconds a pair')
+    parser.add_argument(
+        '--video', action='store_true', help='measure videos under a fixed misalignment, frames in order'
+    )
+    parser.add_argument('--split', choices=datasets.PARTS, default='all', help='part of DATA, split by scene')
+    parser.add_argument(
+        '--limit', type=cli.positive, metavar='N', help='at most N pairs, evenly spread, or N frames a video'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='another draw of the warps (default: 0)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    parser.add_argument(
+        '--jobs',
+        type=cli.positive,
+        default=1,
+        metavar='N',
+        help='processes; more than one disturbs the timing',
+    )
+    parser.add_argument('--markdown', action='store_true', help='print tables as Markdown')
+    options = parser.parse_args(argv)
+    baselines.register()
+    try:
+        plan = Plan(
+            data=options.data,
+            presets=tuple(dict.fromkeys(options.preset or ('classical',))),
+            protocols=_protocols(options.protocol or DEFAULT_PROTOCOLS, options.data),
+            part=options.split,
+            limit=options.limit,
+            seed=options.seed,
+            device=options.device,
+            fusion=options.fusion,
+            video=options.video,
+            jobs=options.jobs,
+        )
+        for preset in plan.presets:
+            engine.resolve_device(plan.device, registry.find(preset).devices)
+    except ValueError as error:
+        parser.error(str(error))
+    if plan.video and (
+        plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
+    ):
+        parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
+    return plan, options
+
+
+def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:
+    if 'all' in names:
+        names = [name for name in protocols.NAMES if _offers(data, name == protocols.NATURAL)]
+    for name in names:
+        protocols.check(name)
+    return tuple(dict.fromkeys(names))
+
+
+def _offers(data: Path, natural: bool) -> bool:
+    try:
+        return bool(datasets.natural(data) if natural else datasets.aligned(data))
+    except FileError:
+        # the run itself reports a folder that cannot be used at all
+        return not natural
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Results for people: tables (plain text and Markdown) of the summaries that `evaluate` makes."""
+
+from collections.abc import Callable
+
+# title, value of a summary, format
+Column = tuple[str, Callable[[dict], float | None], str]
+
+REGISTRATION: tuple[Column, ...] = (
+    ('pairs', lambda s: s['pairs'], 'd'),
+    ('mean px', lambda s: s['endpoint_error']['mean'], '.2f'),
+    ('median', lambda s: s['endpoint_error']['median'], '.2f'),
+    ('worst', lambda s: s['endpoint_error']['worst'], '.1f'),
+    ('<1 px', lambda s: s['under_1px'], '.0%'),
+    ('<3 px', lambda s: s['under_3px'], '.0%'),
+    ('worse', lambda s: s['made_worse'], '.1%'),
+    ('consist.', lambda s: s['consistency'], '.2f'),
+    ('NCC', lambda s: s['ncc'], '.3f'),
+    ('MSE', lambda s: s['mse'], '.4f'),
+    ('MI', lambda s: s['mi'], '.3f'),
+    ('MNCC', lambda s: s['mncc'], '.3f'),
+    ('MMSE', lambda s: s['mmse'], '.4f'),
+    ('missing', lambda s: s['missing'], '.1%'),
+    ('ms', lambda s: s['milliseconds']['median'], '.0f'),
+    ('ms worst', lambda s: s['milliseconds']['worst'], '.0f'),
+)
+
+
+def _fusion_column(title: str, name: str, style: str) -> Column:
+    return title, lambda summary: summary['fusion'][name], style
+
+
+FUSION: tuple[Column, ...] = tuple(
+    _fusion_column(*column)
+    for column in (
+        ('EN', 'en', '.2f'),
+        ('SF', 'sf', '.1f'),
+        ('AG', 'ag', '.2f'),
+        ('SD', 'sd', '.1f'),
+        ('MG', 'mg', '.1f'),
+        ('EI', 'ei', '.1f'),
+        ('CE', 'ce', '.2f'),
+        ('CC', 'cc', '.3f'),
+        ('MI', 'mi', '.2f'),
+        ('SSIM', 'ssim', '.3f'),
+        ('MS-SSIM', 'ms_ssim', '.3f'),
+        ('VIF', 'vif', '.3f'),
+        ('VIFF', 'viff', '.3f'),
+        ('Qabf', 'qabf', '.3f'),
+        ('FMI_w', 'fmi_w', '.3f'),
+        ('Q_cv', 'q_cv', '.0f'),
+        ('PSNR', 'psnr', '.1f'),
+        ('SSIM to aligned', 'ssim_aligned', '.3f'),
+        ('PSNR shown', 'psnr_shown', '.1f'),
+        ('SSIM shown', 'ssim_aligned_shown', '.3f'),
+    )
+)
+
+VIDEO: tuple[Column, ...] = (
+    ('video', lambda s: s['video'], 's'),
+    ('frames', lambda s: s['frames'], 'd'),
+    ('mean px', lambda s: s['endpoint_error'], '.2f'),
+    ('worst', lambda s: s['endpoint_error_worst'], '.1f'),
+    ('jitter px', lambda s: s['jitter'], '.3f'),
+    ('worst jitter', lambda s: s['jitter_worst'], '.2f'),
+    ('wander px', lambda s: s['wander'], '.3f'),
+    ('flicker', lambda s: s['flicker'], '.2f'),
+    ('excess', lambda s: s['excess_change'], '.2f'),
+    ('ms', lambda s: s['milliseconds']['median'], '.0f'),
+    ('ms worst', lambda s: s['milliseconds']['worst'], '.0f'),
+)
+
+
+def text(result: dict, markdown: bool = False) -> str:
+    """Return every table that a result of `evaluate` holds."""
+    parts = []
+    if result['summaries']:
+        parts.append(table(result['summaries'], REGISTRATION, markdown))
+        if 'fusion' in result['summaries'][0]:
+            parts.append(table(result['summaries'], FUSION, markdown))
+    if result['videos']:
+        parts.append(table(result['videos'], VIDEO, markdown))
+    return '\n\n'.join(parts)
+
+
+def table(summaries: list[dict], columns: tuple[Column, ...] = REGISTRATION, markdown: bool = False) -> str:
+    """Return a table with one row for each of `summaries`: protocol, preset, then the columns."""
+    rows = [['protocol', 'preset', *(title for title, _, _ in columns)]]
+    for summary in summaries:
+        values = [_cell(value(summary), style) for _, value, style in columns]
+        rows.append([summary['protocol'], summary['preset'], *values])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths, markdown) for row in rows]
+    if markdown:
+        rule = ['-' * width for width in widths[:2]] + ['-' * (width - 1) + ':' for width in widths[2:]]
+        lines.insert(1, _line(rule, widths, markdown))
+    return '\n'.join(lines)
+
+
+def _line(row: list[str], widths: list[int], markdown: bool) -> str:
+    names = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+    numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+    cells = names + numbers
+    return f'| {" | ".join(cells)} |' if markdown else '  '.join(cells).rstrip()
+
+
+def _cell(value: float | str | None, style: str) -> str:
+    return '-' if value is None else format(value, style)

@@ -1,0 +1,1 @@
+"""Executables that work on bags and files."""

@@ -1,0 +1,271 @@
+"""
+`benchmark --preset P --size WxH --device D --json F`: how long the compute path takes, and what it needs.
+
+Two paths are timed, each after a warm-up of its own: `cold` (every pair on its own) and `tracked` (a video,
+where earlier frames help). The baseline, no registration and fusion by average, runs on the same images
+in the same process. The JSON file:
+
+    preset, device, size, thermal_size, input, frames, outputs, machine   what was run, and where
+    cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, warm_up_ms (the first call), stages_ms
+                    (median by stage), confidence (median) and, for the made-up input, endpoint_error_px
+                    (median over the frames)
+    baseline        preset, fusion and the same two
+    ratio           cold and tracked p50 over those of the baseline
+    memory          rss_before_mib, rss_peak_mib (of the process), gpu_peak_mib (torch; null on the CPU)
+"""
+
+import argparse
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from irvis_fusion_ros import cli, engine
+from irvis_fusion_ros.evaluation import baselines, datasets, registration, synthetic
+from irvis_fusion_ros.imaging import files
+from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.predictor import OUTPUTS, ImageError, Predictor
+from irvis_fusion_ros.systems import registry
+
+BASELINE = 'identity'
+# Made-up frames kept in memory; a longer run goes through them again, back and forth.
+KEPT = 2 * synthetic.SWEEP
+
+Frames = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parse(argv)
+    return cli.guarded('benchmark', lambda: _run(options))
+
+
+def measure(
+    predictor: Predictor,
+    frames: Frames,
+    count: int,
+    outputs: frozenset[str] = OUTPUTS,
+    error: Callable[[np.ndarray, np.ndarray], float] | None = None,
+    title: str = '',
+) -> dict:
+    """
+    Time `count` calls of a predictor on frames, used again from the start when they run out.
+
+    error: endpoint error of (deformation, transform), not timed. Returns what the module docstring lists.
+    """
+    start = time.perf_counter()
+    predictor(*frames[0], outputs=outputs)
+    warm_up = time.perf_counter() - start
+    for frame in frames[:2]:
+        predictor(*frame, outputs=outputs)
+    seconds, stages, confidences, errors = [], [], [], []
+    for index in tqdm(range(count), unit='frame', desc=title):
+        thermal, visible = frames[index % len(frames)]
+        start = time.perf_counter()
+        result = predictor(thermal, visible, outputs=outputs)
+        seconds.append(time.perf_counter() - start)
+        stages.append(result.timing)
+        confidences.append(result.confidence)
+        if error is not None and result.deformation is not None:
+            errors.append(error(result.deformation, result.transform))
+    milliseconds = np.array(seconds) * 1e3
+    found = {
+        'p50_ms': float(np.percentile(milliseconds, 50)),
+        'p99_ms': float(np.percentile(milliseconds, 99)),
+        'mean_ms': float(milliseconds.mean()),
+        'frames_per_second': float(1e3 / milliseconds.mean()),
+        'warm_up_ms': warm_up * 1e3,
+        'stages_ms': {name: float(np.median([laps[name] for laps in stages])) for name in stages[-1]},
+        'confidence': float(np.median(confidences)),
+    }
+    if errors:
+        found['endpoint_error_px'] = float(np.median(errors))
+    return found
+
+
+def _run(options: argparse.Namespace) -> int:
+    frames, error = _folder(options.folder) if options.folder else _made_up(options)
+    before = _rss_peak_mib()
+    try:
+        baseline = _both_paths(BASELINE, frames, options, error)
+        found = _both_paths(options.preset, frames, options, error)
+    except ImageError as problem:
+        raise FileError(f'{options.folder or "--size"}: {problem}') from problem
+    device = Predictor(options.preset, options.device).device
+    thermal, visible = frames[0]
+    result = {
+        'preset': options.preset,
+        'device': device,
+        'size': list(visible.shape[1::-1]),
+        'thermal_size': list(thermal.shape[1::-1]),
+        'input': str(options.folder) if options.folder else 'made up',
+        'frames': options.frames,
+        'outputs': sorted(options.outputs),
+        **found,
+        'baseline': {'preset': BASELINE, 'fusion': 'average', **baseline},
+        'ratio': {path: found[path]['p50_ms'] / baseline[path]['p50_ms'] for path in found},
+        'memory': {
+            'rss_before_mib': before,
+            'rss_peak_mib': _rss_peak_mib(),
+            'gpu_peak_mib': _gpu_peak_mib(device),
+        },
+        'machine': _machine(),
+    }
+    print(_text(result))
+    if options.json:
+        cli.write_json(options.json, result)
+    return 0
+
+
+def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error) -> dict:
+    # a baseline has no path to a GPU, whatever is asked of the preset
+    device = 'cpu' if preset in baselines.BASELINES else options.device
+    found = {}
+    for path, temporal in (('cold', False), ('tracked', True)):
+        predictor = Predictor(preset, device, temporal=temporal)
+        title = f'{preset} {path}'
+        found[path] = measure(predictor, frames, options.frames, options.outputs, error, title)
+    return found
+
+
+def _made_up(options: argparse.Namespace):
+    shapes = [size[::-1] for size in (options.size, options.thermal_size or options.size)]
+    rig = synthetic.Rig(*shapes)
+    count = min(KEPT, options.frames)
+    frames = [rig.frame(index) for index in tqdm(range(count), unit='frame', desc='make input')]
+    _, shown = rig.known.truth()
+
+    def error(deformation: np.ndarray, transform: np.ndarray) -> float:
+        field = registration.continued(registration.Registration(deformation, transform))
+        return float(registration.endpoint_errors(rig.known, field)[shown].mean())
+
+    return frames, error
+
+
+def _folder(folder: Path):
+    pairs = datasets.recorded(folder)
+    frames = [
+        (files.read(pair.thermal), files.read(pair.visible))
+        for pair in tqdm(datasets.select(pairs, limit=KEPT), unit='pair', desc='read')
+    ]
+    return frames, None
+
+
+def _text(result: dict) -> str:
+    width, height = result['size']
+    thermal_width, thermal_height = result['thermal_size']
+    lines = [
+        f'{result["preset"]} on {result["device"]}, visible {width}x{height}, '
+        f'thermal {thermal_width}x{thermal_height}, {result["frames"]} frames ({result["input"]})',
+        f'{"":22}{"p50 ms":>9}{"p99 ms":>9}{"frames/s":>10}{"warm-up ms":>12}{"error px":>10}',
+    ]
+    for title, found in ((result['preset'], result), ('baseline', result['baseline'])):
+        for path in ('cold', 'tracked'):
+            row = found[path]
+            error = f'{row["endpoint_error_px"]:10.2f}' if 'endpoint_error_px' in row else f'{"-":>10}'
+            lines.append(
+                f'{title + " " + path:22}{row["p50_ms"]:9.1f}{row["p99_ms"]:9.1f}'
+                f'{row["frames_per_second"]:10.1f}{row["warm_up_ms"]:12.1f}{error}'
+            )
+    for path in ('cold', 'tracked'):
+        stages = ', '.join(f'{name} {value:.1f}' for name, value in result[path]['stages_ms'].items())
+        lines.append(f'{path} stages, ms: {stages}')
+    ratio, memory = result['ratio'], result['memory']
+    lines.append(
+        f'times the baseline ({BASELINE}, fusion by average): cold {ratio["cold"]:.1f}, '
+        f'tracked {ratio["tracked"]:.1f}'
+    )
+    gpu = '' if memory['gpu_peak_mib'] is None else f', GPU {memory["gpu_peak_mib"]:.0f} MiB'
+    lines.append(
+        f'memory: {memory["rss_peak_mib"]:.0f} MiB at the peak, {memory["rss_before_mib"]:.0f} before{gpu}'
+    )
+    return '\n'.join(lines)
+
+
+def _rss_peak_mib() -> float:
+    # kibibytes on Linux, bytes on macOS
+    unit = 1024**2 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _gpu_peak_mib(device: str) -> float | None:
+    if not device.startswith('cuda'):
+        return None
+    import torch  # here, so that presets without a network start without it
+
+    return torch.cuda.max_memory_allocated(device) / 1024**2
+
+
+def _machine() -> dict:
+    return {
+        'processor': platform.processor() or platform.machine(),
+        'cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+        'opencv_threads': cv2.getNumThreads(),
+        'python': platform.python_version(),
+        'numpy': np.__version__,
+        'opencv': cv2.__version__,
+    }
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='benchmark',
+        description='Time the compute path of a preset, cold and tracked, against no registration at all.',
+        epilog='Without --folder the input is a made-up video of a rig with a known misalignment.',
+    )
+    parser.add_argument(
+        '--preset',
+        default='classical',
+        metavar='P',
+        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+    )
+    parser.add_argument('--size', type=_size, metavar='WxH', help='visible image (default: 640x512)')
+    parser.add_argument(
+        '--thermal-size', type=_size, metavar='WxH', help='thermal image (default: as --size)'
+    )
+    parser.add_argument(
+        '--device', default='auto', metavar='D', help='auto, cpu, cuda or cuda:N (default: auto)'
+    )
+    parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
+    parser.add_argument(
+        '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'
+    )
+    parser.add_argument(
+        '--outputs',
+        nargs='+',
+        choices=sorted(OUTPUTS),
+        default=sorted(OUTPUTS),
+        help='what is computed (default: everything)',
+    )
+    parser.add_argument(
+        '--folder', type=Path, metavar='DATA', help='time on the pairs of a data set (ir/, vi/)'
+    )
+    options = parser.parse_args(argv)
+    if options.folder and (options.size or options.thermal_size):
+        parser.error('--size and --thermal-size are for made-up input, not for --folder')
+    options.size = options.size or (640, 512)
+    options.outputs = frozenset(options.outputs)
+    baselines.register()
+    try:
+        engine.resolve_device(options.device, registry.find(options.preset).devices)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512")
+    return int(width), int(height)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

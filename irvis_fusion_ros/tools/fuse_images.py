@@ -1,0 +1,160 @@
+"""
+`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem.
+
+Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
+OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
+believed) and OUT/summary.json.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from irvis_fusion_ros import calibration, cli, engine
+from irvis_fusion_ros.imaging import files
+from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
+from irvis_fusion_ros.systems import registry
+
+NAMES_SHOWN = 20
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, or 1 if any image could not be fused."""
+    options = _parse(argv)
+    return cli.guarded('fuse_images', lambda: _run(options))
+
+
+def fuse_folder(
+    pairs: dict[str, tuple[Path, Path]], out: Path, predictor: Predictor
+) -> tuple[list[dict], dict[str, str]]:
+    """
+    Fuse pairs of files, by name, into `out`.
+
+    Returns the summary of each pair (name, milliseconds, confidence, cold), and by name why a pair was
+    skipped: a file that cannot be read, or an image that cannot be used.
+    """
+    for folder in ('fused', 'registered', 'deformation', 'valid'):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    fused: list[dict] = []
+    skipped: dict[str, str] = {}
+    for name, (thermal_file, visible_file) in tqdm(pairs.items(), unit='pair', desc='fuse'):
+        try:
+            thermal, visible = files.read(thermal_file), files.read(visible_file)
+            if not fused:
+                predictor.warm_up(thermal.shape[:2], visible.shape[:2])
+            result = predictor(thermal, visible)
+        except ImageError as error:
+            skipped[name] = f'{thermal_file}, {visible_file}: {error}'
+            continue
+        except FileError as error:
+            skipped[name] = str(error)
+            continue
+        _write(result, name, out)
+        fused.append(
+            {
+                'name': name,
+                'milliseconds': result.timing['total'],
+                'confidence': result.confidence,
+                'cold': result.cold,
+            }
+        )
+    return fused, skipped
+
+
+def _write(result: FusionResult, name: str, out: Path) -> None:
+    files.write(out / 'fused' / f'{name}.png', result.fused)
+    # PNG has no floating point; TIFF keeps a radiometric float image as it is
+    suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
+    files.write(out / 'registered' / f'{name}{suffix}', result.registered)
+    np.save(out / 'deformation' / f'{name}.npy', result.deformation)
+    files.write(out / 'valid' / f'{name}.png', result.valid)
+
+
+def _run(options: argparse.Namespace) -> int:
+    pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
+    fixed = calibration.load(options.calibration) if options.calibration else None
+    predictor = Predictor(options.preset, options.device, temporal=options.sequence, calibration=fixed)
+    if unpaired:
+        _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
+    fused, skipped = fuse_folder(pairs, options.out, predictor)
+    summary = {
+        'preset': options.preset,
+        'device': predictor.device,
+        'pairs': fused,
+        'deformation_of': 'thermal',
+    }
+    cli.write_json(options.out / 'summary.json', summary)
+    for reason in skipped.values():
+        _complain(f'skipped {reason}')
+    print(f'{len(fused)} pair(s) fused into {options.out}, {len(skipped)} skipped, {len(unpaired)} unpaired')
+    return 1 if skipped else 0
+
+
+def _pair(thermal_dir: Path, visible_dir: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
+    """Pairs by stem in natural order, and the files that have no partner."""
+    thermals, visibles = files.by_stem(thermal_dir), files.by_stem(visible_dir)
+    pairs = {name: (path, visibles[name]) for name, path in thermals.items() if name in visibles}
+    if not pairs:
+        raise FileError(
+            f'no file of {thermal_dir} has the stem of a file of {visible_dir} '
+            f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
+        )
+    unpaired = [
+        str(path) for found in (thermals, visibles) for name, path in found.items() if name not in pairs
+    ]
+    return pairs, unpaired
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog='fuse_images',
+        description='Fuse two folders of images, paired by file stem.',
+        epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json.',
+    )
+    parser.add_argument('thermal_dir', type=Path, metavar='THERMAL_DIR', help='8 or 16 bit, any size')
+    parser.add_argument('visible_dir', type=Path, metavar='VISIBLE_DIR', help='colour or gray, any size')
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder for the results; created')
+    parser.add_argument(
+        '--preset',
+        default='classical',
+        metavar='P',
+        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    parser.add_argument('--backbone', metavar='B', help='fusion network of a preset that lets one choose it')
+    parser.add_argument(
+        '--sequence',
+        action='store_true',
+        help='the images are a video, in natural order of name; otherwise each pair is on its own',
+    )
+    parser.add_argument(
+        '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
+    )
+    options = parser.parse_args(argv)
+    try:
+        engine.resolve_device(options.device, registry.find(options.preset).devices)
+    except ValueError as error:
+        parser.error(str(error))
+    if options.backbone:
+        parser.error(f"--backbone: preset '{options.preset}' has no backbone to choose")
+    if options.thermal_dir.resolve() == options.visible_dir.resolve():
+        parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
+    return options
+
+
+def _listing(names: list[str]) -> str:
+    more = f' and {len(names) - NAMES_SHOWN} more' if len(names) > NAMES_SHOWN else ''
+    return ', '.join(names[:NAMES_SHOWN]) + more
+
+
+def _complain(text: str) -> None:
+    print(f'fuse_images: {text}', file=sys.stderr)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

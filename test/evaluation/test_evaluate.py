@@ -1,0 +1,231 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+from shared_data import shared
+
+from irvis_fusion_ros.evaluation import evaluate, plots
+from irvis_fusion_ros.evaluation.evaluate import Plan, main
+from irvis_fusion_ros.evaluation.synthetic import Rig, pair
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / 'data'
+    (folder / 'ir').mkdir(parents=True)
+    (folder / 'vi').mkdir()
+    for seed in range(3):
+        thermal, visible = pair(seed=seed)
+        cv2.imwrite(str(folder / 'ir' / f'{seed}.png'), thermal)
+        cv2.imwrite(str(folder / 'vi' / f'{seed}.png'), visible)
+    return folder
+
+
+def without_timing(result):
+    for record in result['records'] + result['summaries']:
+        del record['milliseconds']
+    return result
+
+
+def test_command_line(data, tmp_path, capsys):
+    out = tmp_path / 'result.json'
+    code = main(
+        [
+            str(data),
+            '--preset',
+            'identity',
+            'gradient-ecc',
+            '--protocol',
+            'zero',
+            'shift5',
+            '--json',
+            str(out),
+        ]
+    )
+    assert code == 0
+    result = json.loads(out.read_text())
+    assert [(s['protocol'], s['preset'], s['pairs']) for s in result['summaries']] == [
+        ('zero', 'identity', 3),
+        ('zero', 'gradient-ecc', 3),
+        ('shift5', 'identity', 6),
+        ('shift5', 'gradient-ecc', 6),
+    ]
+    assert len(result['records']) == 18
+    still, _, moved, found = result['summaries']
+    assert still['endpoint_error']['worst'] == pytest.approx(0, abs=1e-6)
+    assert still['ncc'] == pytest.approx(1)
+    assert moved['endpoint_error']['mean'] == pytest.approx(5)
+    assert moved['consistency'] == pytest.approx(5)
+    assert found['endpoint_error']['mean'] < 1
+    assert found['mncc'] > 0.97 > moved['mncc']
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 5
+    assert table[3].split()[:4] == ['shift5', 'identity', '6', '5.00']
+
+
+def test_result_is_repeatable_and_independent_of_jobs(data):
+    def run(**options):
+        plan = Plan(data, ('gradient-ecc',), ('fr', 'elastic_mid'), **options)
+        return without_timing(evaluate.evaluate(plan, progress=False))
+
+    first = run()
+    assert run() == first
+    assert run(jobs=2) == first
+    assert run(seed=1)['records'] != first['records']
+
+
+def test_natural_pairs_of_two_sizes(tmp_path):
+    thermal, visible = pair((120, 160))
+    # the thermal camera: 90x70 pixels that see a shifted, enlarged view
+    matrix = np.array([[2.1, 0.05, -9.0], [0.02, 2.0, -7.0], [1e-4, 0, 1]])
+    raw = cv2.warpPerspective(thermal, np.linalg.inv(matrix), (90, 70), flags=cv2.INTER_LINEAR)
+    for name, image in (('ir', raw), ('vi', visible)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), image)
+    record = {'name': 'a', 'ir': 'ir/a.png', 'vi': 'vi/a.png', 'H_ir_to_vi': matrix.tolist()}
+    (tmp_path / 'pairs.json').write_text(json.dumps([record]))
+    result = evaluate.evaluate(Plan(tmp_path, ('identity',), ('natural',)), progress=False)
+    (found,) = result['records']
+    # by hand: the stretched thermal image against the homography, over the pixels it sees
+    grid = np.stack(np.meshgrid(np.arange(160.0), np.arange(120.0)), -1)
+    stretched = grid * (89 / 159, 69 / 119)
+    mapped = np.concatenate([stretched, np.ones((120, 160, 1))], -1) @ matrix.T
+    errors = np.linalg.norm(mapped[..., :2] / mapped[..., 2:] - grid, axis=-1)
+    back = np.concatenate([grid, np.ones((120, 160, 1))], -1) @ np.linalg.inv(matrix).T
+    back = back[..., :2] / back[..., 2:]
+    shown = ((back >= 0) & (back <= (89, 69))).all(-1)
+    assert found['endpoint_error'] == pytest.approx(errors[shown].mean(), abs=0.02)
+    assert found['consistency'] is None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'message'),
+    [
+        (['--preset', 'magic'], 2, "unknown preset 'magic'; valid: classical"),
+        (['--protocol', 'magic'], 2, "unknown protocol 'magic'; valid: zero"),
+        (['--device', 'tpu'], 2, "unknown device 'tpu'"),
+        (['--limit', '0'], 2, "'0' is not a whole number above 0"),
+        (['--protocol', 'natural'], 1, 'protocol natural needs pairs with a known homography'),
+        (['--split', 'val'], 1, '--split all'),
+        (['--video', '--protocol', 'natural'], 2, '--video goes with neither'),
+        (['--video', '--fusion'], 2, '--video goes with neither'),
+        (['--json', '/nonexistent/folder/f.json'], 2, 'no such folder: /nonexistent/folder'),
+    ],
+)
+def test_clear_errors(data, capsys, arguments, code, message):
+    try:
+        found = main([str(data), *arguments])
+    except SystemExit as stop:
+        found = stop.code
+    assert found == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert 'Traceback' not in error
+
+
+def test_data_that_cannot_be_used(data, tmp_path, capsys):
+    assert main([str(tmp_path / 'nothing')]) == 1
+    assert 'no such folder' in capsys.readouterr().err
+    path = data / 'vi' / '1.png'
+    path.write_bytes(path.read_bytes()[:500])
+    assert main([str(data), '--protocol', 'fr']) == 1
+    assert '1.png: the file is cut short' in capsys.readouterr().err
+    cv2.imwrite(str(path), np.zeros((20, 20), np.uint8))
+    cv2.imwrite(str(data / 'ir' / '1.png'), np.zeros((20, 20), np.uint8))
+    assert main([str(data), '--protocol', 'fr']) == 1
+    assert "pair '1': thermal image is 20x20; at least 32 a side" in capsys.readouterr().err
+
+
+def test_all_protocols_that_the_data_allows(data):
+    plan, _ = evaluate._parse([str(data), '--protocol', 'all'])
+    assert 'elastic_heavy' in plan.protocols
+    assert 'natural' not in plan.protocols
+
+
+def test_fused_images_are_scored_on_request(data):
+    plan = Plan(data, ('identity', 'identity-max'), ('zero', 'shift5'), limit=1, fusion=True)
+    result = evaluate.evaluate(plan, progress=False)
+    assert all('fusion' in record for record in result['records'])
+    zero, zero_max, moved, _ = (summary['fusion'] for summary in result['summaries'])
+    # nothing was moved: the fusion is that of the aligned pair, to the bit
+    assert result['records'][0]['fusion']['psnr'] == float('inf')
+    assert zero['ssim_aligned'] == pytest.approx(1)
+    assert zero['psnr'] is None
+    assert moved['psnr'] < 40
+    assert moved['qabf'] < zero['qabf']
+    assert zero['en'] != zero_max['en']
+
+
+@pytest.fixture
+def videos(tmp_path):
+    folder, records = tmp_path / 'videos', []
+    (folder / 'ir').mkdir(parents=True)
+    (folder / 'vi').mkdir()
+    for clip in ('a', 'b'):
+        rig = Rig((96, 128), (96, 128), seed=ord(clip))
+        for index in (0, 1, 2, 10):
+            _, visible = rig.frame(index)
+            name = f'{clip}{index}'
+            cv2.imwrite(str(folder / 'ir' / f'{name}.png'), cv2.cvtColor(visible, cv2.COLOR_BGR2GRAY))
+            cv2.imwrite(str(folder / 'vi' / f'{name}.png'), visible)
+            record = {'name': name, 'ir': f'ir/{name}.png', 'vi': f'vi/{name}.png', 'sequence': clip}
+            records.append(record)
+    (folder / 'pairs.json').write_text(json.dumps(records))
+    return folder
+
+
+def test_videos_under_a_fixed_misalignment(videos, tmp_path, capsys):
+    out = tmp_path / 'f.json'
+    presets = ['--preset', 'identity', 'gradient-ecc']
+    arguments = ['--video', *presets, '--protocol', 'shift5', '--json', str(out)]
+    assert main([str(videos), *arguments]) == 0
+    result = json.loads(out.read_text())
+    assert result['summaries'] == result['records'] == []
+    assert [(found['preset'], found['video'], found['warp']) for found in result['videos']] == [
+        (preset, clip, sign) for preset in ('identity', 'gradient-ecc') for clip in 'ab' for sign in (0, 1)
+    ]
+    still, found = result['videos'][0], result['videos'][4]
+    assert still['frames'] == 4
+    assert still['endpoint_errors'] == pytest.approx([5] * 4)
+    assert still['jitter'] == still['wander'] == still['flicker'] == 0
+    assert still['excess_change'] > 0
+    assert found['endpoint_error'] < 5
+    assert found['jitter'] > 0 and found['wander'] > 0 and found['flicker'] > 0
+    assert 'jitter px' in capsys.readouterr().out
+
+
+def test_videos_need_videos(data, capsys):
+    assert main([str(data), '--video']) == 1
+    assert 'no video in the data set' in capsys.readouterr().err
+
+
+def test_plots(data, tmp_path, capsys):
+    pytest.importorskip('matplotlib')
+    folder = tmp_path / 'new' / 'plots'
+    presets = ['--preset', 'identity', 'gradient-ecc']
+    assert main([str(data), *presets, '--protocol', 'fr', '--plots', str(folder)]) == 0
+    assert f'wrote {folder / "errors.png"}' in capsys.readouterr().out
+    names = {'errors.png', 'scatter.png', 'pairs_identity_fr.png', 'pairs_gradient-ecc_fr.png'}
+    assert {path.name for path in folder.iterdir()} == names
+    for name in names:
+        image = cv2.imread(str(folder / name))
+        assert min(image.shape[:2]) > 200
+        assert image.std() > 10
+
+
+def test_plots_without_matplotlib_say_what_to_install(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots.importlib.util, 'find_spec', lambda name: None)
+    assert main([str(data), '--plots', str(tmp_path / 'plots')]) == 1
+    assert 'pip install "irvis_fusion_ros[plots]"' in capsys.readouterr().err
+    assert not (tmp_path / 'plots').exists()
+
+
+def test_known_figures_of_real_pairs():
+    data = shared('data/roadscene')
+    plan = Plan(data, ('identity',), ('zero', 'shift5', 'natural'), limit=6)
+    zero, shift5, natural = evaluate.evaluate(plan, progress=False)['summaries']
+    assert zero['endpoint_error']['worst'] == pytest.approx(0, abs=1e-5)
+    assert shift5['endpoint_error']['mean'] == pytest.approx(5, abs=1e-4)
+    # the data set states 26 to 72 px between its 10th and 90th percentile
+    assert 26 < natural['endpoint_error']['median'] < 90
