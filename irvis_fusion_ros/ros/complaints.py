@@ -1,0 +1,40 @@
+"""Warnings that may come with every frame, told once and then now and again."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+
+class Complaints:
+    """
+    Logs a warning at once, then at most one in `period` seconds for each key, with the number withheld.
+
+    Thread-safe. clock: seconds of a steady clock.
+    """
+
+    def __init__(self, logger: Any, period: float = 30.0, clock: Callable[[], float] = time.monotonic):
+        self._logger = logger
+        self._period = period
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._said: dict[Any, tuple[float, int]] = {}
+
+    def say(self, key: Any, text: str) -> None:
+        """Warn; texts of one key may differ."""
+        now = self._clock()
+        with self._lock:
+            last, withheld = self._said.get(key, (None, 0))
+            if last is not None and now - last < self._period:
+                self._said[key] = (last, withheld + 1)
+                return
+            self._said[key] = (now, 0)
+        self._logger.warning(text + (f' ({withheld} more like this)' if withheld else ''))
+
+
+def described(error: Exception) -> str:
+    """Return what an unexpected error says, and where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f' ({frames[-1].filename}:{frames[-1].lineno})' if frames else ''
+    return f'{type(error).__name__}: {error}{place}'

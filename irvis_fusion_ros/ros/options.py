@@ -1,0 +1,228 @@
+"""
+Every parameter of the node, with its description, default and limits.
+
+Imports no ROS: the default YAML and the parameter table are generated from it anywhere.
+"""
+
+from dataclasses import dataclass
+
+from irvis_fusion_ros import engine
+from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.imaging.tone import ToneConfig
+from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
+from irvis_fusion_ros.systems import registry
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """How thermal and visible images are brought together."""
+
+    policy: str = option(
+        'nearest',
+        'Which images are a pair: nearest (ours: the nearest stamps, survives bag loops, counts every drop), '
+        'or approximate_time and exact_time of message_filters, where that is installed.',
+        choices=('nearest', 'approximate_time', 'exact_time'),
+    )
+    tolerance: float = option(
+        0.02, 'Largest difference of the stamps of a pair.', minimum=0, maximum=10, unit='s', live=True
+    )
+    thermal_offset: float = option(
+        0.0,
+        'Added to thermal stamps before they are compared: the amount by which they lag the visible ones.',
+        minimum=-3600,
+        maximum=3600,
+        unit='s',
+        live=True,
+    )
+    timeout: float = option(
+        0.5,
+        'How long an image waits for its partner after its arrival; has to exceed the difference of the '
+        'delays of the two cameras. In every_frame: the silence after which the last pair comes out; nothing '
+        'is given up.',
+        minimum=0.01,
+        maximum=60,
+        unit='s',
+        live=True,
+    )
+    queue_size: int = option(
+        30,
+        'Images of one stream that may wait for a partner in realtime, and the queue of the message_filters '
+        'policies.',
+        minimum=1,
+        maximum=10_000,
+    )
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """A fixed transform instead of a search."""
+
+    source: str = option(
+        'none',
+        'Where the alignment comes from: none (searched in the images), file (calibration.file) or '
+        'camera_info (K and R of both CameraInfo topics as a pure rotation, '
+        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes; baseline and lens '
+        'distortion are not used).',
+        choices=('none', 'file', 'camera_info'),
+    )
+    file: str = option(
+        '',
+        'YAML file with matrix (9 numbers, row by row, thermal pixel to visible pixel, 0-based), '
+        'thermal_size and visible_size ([width, height]).',
+    )
+
+
+@dataclass(frozen=True)
+class ThermalConfig(ToneConfig):
+    """The thermal camera: how its values become brightness, and how its images travel."""
+
+    transport: str = option(
+        'raw',
+        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed.',
+        choices=('raw', 'compressed'),
+    )
+
+
+@dataclass(frozen=True)
+class VisibleConfig:
+    """The visible camera."""
+
+    transport: str = option(
+        'raw',
+        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed.',
+        choices=('raw', 'compressed'),
+    )
+
+
+@dataclass(frozen=True)
+class LimitsConfig:
+    """What is refused at the door."""
+
+    max_pixels: int = option(
+        20_000_000,
+        'Images with more pixels are refused.',
+        minimum=SMALLEST_SIDE**2,
+        maximum=LARGEST_SIDE**2,
+        unit='px',
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class RealtimeConfig:
+    """Mode realtime."""
+
+    max_age: float = option(
+        0.5,
+        'Pairs whose newer image arrived longer ago than this are dropped instead of fused (steady clock).',
+        minimum=0.01,
+        maximum=60,
+        unit='s',
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class EveryFrameConfig:
+    """Mode every_frame."""
+
+    max_queue_bytes: int = option(
+        1 << 30,
+        'Bytes of images that may wait, for a partner or to be fused; beyond it images are dropped, and '
+        'counted.',
+        minimum=1 << 20,
+        maximum=1 << 40,
+        unit='B',
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class CompressedConfig:
+    """The topic fused/image/compressed."""
+
+    format: str = option('jpeg', 'Format of fused/image/compressed.', choices=('jpeg', 'png'), live=True)
+    jpeg_quality: int = option(90, 'JPEG quality, 100 is best.', minimum=1, maximum=100, live=True)
+    png_level: int = option(1, 'PNG compression, 9 is smallest and slowest.', minimum=0, maximum=9, live=True)
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    """What is told about the health of the stream."""
+
+    period: float = option(
+        1.0, 'Time between messages on /diagnostics (steady clock).', minimum=0.1, maximum=60, unit='s'
+    )
+    no_pair_after: float = option(
+        5.0,
+        'Time without a pair after which the log says why there is none.',
+        minimum=0.5,
+        maximum=3600,
+        unit='s',
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """All parameters of fusion_node."""
+
+    mode: str = option(
+        'realtime',
+        'realtime fuses the newest pair and drops what it has no time for; every_frame fuses every pair '
+        'once, in order.',
+        choices=('realtime', 'every_frame'),
+    )
+    preset: str = option(
+        'classical', 'Which system registers and fuses.', choices=tuple(registry.PRESETS), live=True
+    )
+    backbone: str = option('', "Fusion network of the preset, if it has a choice; empty is the preset's own.")
+    device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
+    backend: str = option('auto', 'What runs the networks of a preset.', choices=('auto',))
+    output_encoding: str = option(
+        'bgr8', 'Encoding of fused/image.', choices=('bgr8', 'rgb8', 'mono8'), live=True
+    )
+    autostart: bool = option(
+        True, 'Configure and activate at start; false leaves that to a lifecycle manager.'
+    )
+    on_missing: str = option(
+        'drop',
+        'When one camera is silent: drop waits for it, pass_through passes the images of the other one '
+        'through, with a valid mask of zeros.',
+        choices=('drop', 'pass_through'),
+        live=True,
+    )
+    missing_after: float = option(
+        1.0,
+        'Silence after which a camera counts as missing.',
+        minimum=0.05,
+        maximum=60,
+        unit='s',
+        live=True,
+    )
+    sync: SyncConfig = group(SyncConfig)
+    calibration: CalibrationConfig = group(CalibrationConfig)
+    thermal: ThermalConfig = group(ThermalConfig)
+    visible: VisibleConfig = group(VisibleConfig)
+    limits: LimitsConfig = group(LimitsConfig)
+    realtime: RealtimeConfig = group(RealtimeConfig)
+    every_frame: EveryFrameConfig = group(EveryFrameConfig)
+    compressed: CompressedConfig = group(CompressedConfig)
+    diagnostics: DiagnosticsConfig = group(DiagnosticsConfig)
+
+
+def conflict(config: NodeConfig) -> str | None:
+    """Say which values of `config` do not go together or are not to be had on this machine, or None."""
+    tone, calibration = config.thermal, config.calibration
+    if tone.normalisation == 'range' and not tone.range_min < tone.range_max:
+        least = f"above 'thermal.range_min' ({tone.range_min:g})"
+        return f"'thermal.range_max' is {tone.range_max:g}: must be {least}"
+    if calibration.source == 'file' and not calibration.file:
+        return "'calibration.file' is empty: calibration.source 'file' needs the path of a YAML file"
+    if config.backbone:
+        return f"'backbone' is {config.backbone!r}: preset {config.preset!r} has no choice; leave it empty"
+    try:
+        engine.resolve_device(config.device, registry.find(config.preset).devices)
+    except ValueError as error:
+        return f"'device' is {config.device!r}: {error}"
+    return None

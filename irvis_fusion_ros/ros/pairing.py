@@ -1,0 +1,428 @@
+"""
+Which thermal and which visible image are a pair: nearest stamps, one to one, in order, every drop counted.
+
+Knows nothing of ROS: stamps are integers in nanoseconds, payloads are opaque.
+
+    pairing = NearestPairing(on_pair, tolerance=0.02)
+    pairing.put('thermal', stamp, image, arrival=time.monotonic())
+    pairing.put('visible', stamp, image, arrival=time.monotonic())
+
+The pairing is the stable one that keeps order: no two images within the tolerance that are not a pair are
+nearer to each other than both are to what they were paired with. A pair comes out as soon as no later
+image can change it: because later ones have arrived or, with `eager`, because the next cannot come so soon.
+"""
+
+import math
+import statistics
+import threading
+from bisect import bisect
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+NANO = 1_000_000_000
+STREAMS = ('thermal', 'visible')
+OTHER = {'thermal': 'visible', 'visible': 'thermal'}
+DROP_CAUSES = ('zero_stamp', 'repeated', 'late', 'time_jump', 'no_partner', 'queue_full', 'reset')
+
+# A stamp that lies back by more than this is a new beginning (a bag loop, a clock that was set); by less, it
+# belongs to a message that was overtaken on its way.
+JUMP = NANO // 5
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    Two payloads.
+
+    dt: seconds, thermal stamp (offset applied) minus visible stamp. arrival: of the later one. epoch: how
+    often the clocks had gone back before.
+    """
+
+    thermal: Any
+    visible: Any
+    dt: float
+    arrival: float
+    epoch: int = 0
+
+
+class NearestPairing:
+    """
+    Pairs two streams by nearest stamps. Thread-safe.
+
+    on_pair(Pair) and on_alone(stream, payload, arrival) are called in order and outside the lock; what they
+    raise comes out of the method that was called, and harms nothing.
+
+    tolerance: seconds, inclusive. offset: seconds added to thermal stamps. timeout: seconds, see `poll`.
+    eager: use the shortest interval seen in a stream, so that a pair need not wait for the next image.
+    Without it, and as long as no time-out strikes, the pairs depend on the stamps alone. give_up: whether
+    an image that found no partner within the time-out is dropped. max_waiting: images of a stream that may
+    wait; max_bytes: bytes of both.
+
+    `counts[stream]` counts 'received', 'paired', 'alone' and the drops by cause: every message received is
+    paired, alone, dropped with one cause, or waiting.
+    """
+
+    def __init__(
+        self,
+        on_pair: Callable[[Pair], None],
+        on_alone: Callable[[str, Any, float], None] | None = None,
+        *,
+        tolerance: float = 0.02,
+        offset: float = 0.0,
+        timeout: float = 0.5,
+        eager: bool = True,
+        give_up: bool = True,
+        max_waiting: int | None = None,
+        max_bytes: int | None = None,
+    ):
+        self._on_pair = on_pair
+        self._on_alone = on_alone
+        self._tolerance = _nano(tolerance)
+        self._offset = _nano(offset)
+        self._timeout = timeout
+        self._eager = eager
+        self._give_up = give_up
+        self._max_waiting = max_waiting
+        self._max_bytes = max_bytes
+        self._lock = threading.RLock()
+        self._streams = {name: _Stream() for name in STREAMS}
+        self._left_behind: tuple[str, int] | None = None
+        self._leader: _Stream | None = None
+        self._preference = 0
+        self._outbox: deque[Callable[[], None]] = deque()
+        self._sending = threading.Lock()
+        self._misses: deque[int] = deque(maxlen=30)
+        self.counts = {name: Counter() for name in STREAMS}
+        self.arrivals = dict.fromkeys(STREAMS, -math.inf)  # of the last message that was not refused
+        self.absent: str | None = None  # the stream that is not waited for
+        self.jumps = 0
+        self.recent_dt: deque[float] = deque(maxlen=300)
+
+    def put(self, stream: str, stamp: int, payload: Any, arrival: float, size: int = 0) -> None:
+        """Take a message. stamp: nanoseconds. arrival: seconds of a steady clock. size: bytes."""
+        with self._lock:
+            self.counts[stream]['received'] += 1
+            self._take(stream, stamp, _Item(0, payload, arrival, size))
+            self._settle()
+            self._limit()
+        self._send()
+
+    def poll(self, now: float) -> None:
+        """
+        Do what is due at `now`, seconds of the steady clock, also when no message comes.
+
+        With give_up, an image that has waited for the time-out is paired with what is there, or dropped.
+        Without, what is pairable comes out once both streams have been silent for the time-out.
+        """
+        due = now - self._timeout
+        with self._lock:
+            if self._give_up:
+                self._settle(lambda item: item.arrival <= due)
+            elif all(arrival <= due for arrival in self.arrivals.values()):
+                self._settle(_always, keep_lonely=True)
+        self._send()
+
+    def flush(self) -> None:
+        """Let out what is pairable now, as if nothing came any more."""
+        with self._lock:
+            self._settle(_always, keep_lonely=True)
+        self._send()
+
+    def reset(self) -> None:
+        """Forget what waits (counted 'reset') and where the clocks were."""
+        with self._lock:
+            for name in STREAMS:
+                self._restart(name, 'reset')
+            self._left_behind = None
+
+    def set_absent(self, stream: str | None) -> None:
+        """Say that a stream is silent: the other one's messages come out alone, until it sends again."""
+        with self._lock:
+            self.absent = stream
+            if stream is not None:
+                while self._streams[OTHER[stream]].items:
+                    self._let_alone(OTHER[stream])
+        self._send()
+
+    def configure(self, *, tolerance: float, offset: float, timeout: float, max_bytes: int | None) -> None:
+        """Change these while running."""
+        with self._lock:
+            self._tolerance = _nano(tolerance)
+            self._timeout = timeout
+            self._max_bytes = max_bytes
+            shift = _nano(offset) - self._offset
+            if shift:
+                self._offset += shift
+                self._streams['thermal'].shift(shift)
+                self._left_behind = None
+            self._settle()
+        self._send()
+
+    def waiting(self, stream: str) -> int:
+        """Return how many messages of a stream wait for a partner."""
+        return len(self._streams[stream].items)
+
+    def lag(self) -> float | None:
+        """
+        Estimate from the arrivals how far thermal stamps (offset applied) lag visible ones, in seconds.
+
+        A difference in the delays of the two cameras counts as lag, too. None: not enough messages.
+        """
+        with self._lock:
+            behind = [self._streams[name].behind() for name in STREAMS]
+        return None if None in behind else (behind[0] - behind[1]) / NANO
+
+    def miss(self) -> float | None:
+        """Return how far, in seconds, the nearest image was from those that found no partner."""
+        with self._lock:
+            return statistics.median(self._misses) / NANO if self._misses else None
+
+    def _take(self, name: str, stamp: int, item: '_Item') -> None:
+        stream = self._streams[name]
+        cause = None
+        if stamp <= 0:
+            cause = 'zero_stamp'
+        else:
+            item.stamp = stamp + (self._offset if name == 'thermal' else 0)
+            if self._from_before_a_jump(name, item.stamp):
+                cause = 'time_jump'
+            else:
+                stream.delays.append(round(item.arrival * NANO) - item.stamp)
+                cause = stream.add(item)
+        if cause:
+            self.counts[name][cause] += 1
+            return
+        self.arrivals[name] = item.arrival
+        if self.absent == name:
+            self.absent = None
+        elif self.absent == OTHER[name]:
+            self._let_alone(name)
+
+    def _from_before_a_jump(self, name: str, stamp: int) -> bool:
+        """Notice that a clock went back. The other stream will follow; until then it is refused."""
+        stream, other = self._streams[name], self._streams[OTHER[name]]
+        if self._left_behind and self._left_behind[0] == name:
+            if abs(stamp - self._left_behind[1]) < abs(stamp - other.last):
+                return True
+            self._left_behind = None
+        elif stream.last is not None and stamp < stream.last - JUMP:
+            self._settle(_always, keep_lonely=True)
+            self.jumps += 1
+            if other.last is not None or self._left_behind:
+                self._left_behind = (OTHER[name], stream.last)
+            for each in STREAMS:
+                self._restart(each, 'time_jump')
+        return False
+
+    def _settle(
+        self, final: Callable[['_Item'], bool] = lambda item: False, keep_lonely: bool = False
+    ) -> None:
+        """Decide about the oldest message, again and again. final: nothing later is waited for."""
+        while True:
+            waiting = [name for name in STREAMS if self._streams[name].items]
+            if not waiting:
+                return
+            name = min(waiting, key=lambda name: self._streams[name].items[0].stamp)
+            x, y = self._streams[name], self._streams[OTHER[name]]
+            head = x.items[0]
+            if not y.items:
+                hopeless = y.last is not None and y.last > head.stamp + self._tolerance
+                if not hopeless and (keep_lonely or not final(head)):
+                    return
+                paired = False
+            else:
+                paired = self._is_pair(x, y, final(head))
+            if paired is None:
+                return
+            if paired:
+                self._pair(name)
+            else:
+                self._note_miss(head.stamp, y)
+                self._preference = 0
+                x.pop()
+                self.counts[name]['no_partner'] += 1
+
+    def _is_pair(self, x: '_Stream', y: '_Stream', final: bool) -> bool | None:
+        """
+        Is the oldest message of all, the first of x, paired with the first of y? None: too early to say.
+
+        The first of y may be nearer to a later one of x, which may be nearer to a later one of y ...
+        Distances shrink along that chain, so its last link is a pair, and every second link before it.
+        """
+        stamp = y.items[0].stamp
+        if stamp - x.items[0].stamp > self._tolerance:
+            return False
+        distance = self._distance(x, x.items[0].stamp, y, stamp)
+        links, mine, others = 1, y, x
+        while True:
+            nearest = self._nearest(mine, stamp, others)
+            if not final and self._may_come_nearer(mine, stamp, others, distance):
+                return None
+            rival_distance = self._distance(mine, stamp, others, nearest)
+            if rival_distance >= distance:
+                return links % 2 == 1
+            stamp, distance = nearest, rival_distance
+            links, mine, others = links + 1, others, mine
+
+    def _nearest(self, mine: '_Stream', stamp: int, others: '_Stream') -> int:
+        place = bisect(others.items, stamp, key=_stamp)
+        candidates = [item.stamp for item in others.items[max(place - 1, 0) : place + 1]]
+        return min(candidates, key=lambda other: self._distance(mine, stamp, others, other))
+
+    def _may_come_nearer(self, mine: '_Stream', stamp: int, others: '_Stream', distance: int) -> bool:
+        if others.items[-1].stamp > stamp:
+            return False
+        earliest = others.last + (others.shortest_interval() if self._eager else 1)
+        return self._distance(mine, stamp, others, max(earliest, stamp)) < distance
+
+    def _distance(self, a: '_Stream', a_stamp: int, b: '_Stream', b_stamp: int) -> int:
+        first = a if a_stamp < b_stamp else b
+        preferred = first is self._leader or a_stamp == b_stamp
+        return abs(a_stamp - b_stamp) - (self._preference if preferred else 0)
+
+    def _pair(self, name: str) -> None:
+        first, second = self._streams[name], self._streams[OTHER[name]]
+        # Two free-running cameras of one rate may be half a period apart. The nearest would then change sides
+        # with the jitter, and an image be lost at each change: the side of the pair before is preferred.
+        self._leader = first
+        self._preference = _shared_interval(first, second) // 3
+        items = {name: first.pop(), OTHER[name]: second.pop()}
+        for each in STREAMS:
+            self.counts[each]['paired'] += 1
+        thermal, visible = items['thermal'], items['visible']
+        dt = (thermal.stamp - visible.stamp) / NANO
+        self.recent_dt.append(dt)
+        arrival = max(thermal.arrival, visible.arrival)
+        pair = Pair(thermal.payload, visible.payload, dt, arrival, self.jumps)
+        self._outbox.append(lambda: self._on_pair(pair))
+
+    def _let_alone(self, name: str) -> None:
+        item = self._streams[name].pop()
+        self.counts[name]['alone'] += 1
+        if self._on_alone is not None:
+            self._outbox.append(lambda: self._on_alone(name, item.payload, item.arrival))
+
+    def _note_miss(self, stamp: int, y: '_Stream') -> None:
+        known = [y.items[0].stamp] if y.items else []
+        if y.popped is not None:
+            known.append(y.popped)
+        nearest = min((abs(other - stamp) for other in known), default=0)
+        if nearest > self._tolerance:
+            self._misses.append(nearest)
+
+    def _limit(self) -> None:
+        while self._max_bytes is not None and sum(s.size for s in self._streams.values()) > self._max_bytes:
+            self._drop_oldest(max(STREAMS, key=lambda name: self._streams[name].size), 'queue_full')
+        for name in STREAMS:
+            while self._max_waiting is not None and len(self._streams[name].items) > self._max_waiting:
+                self._drop_oldest(name, 'queue_full')
+
+    def _drop_oldest(self, name: str, cause: str) -> None:
+        self._streams[name].pop()
+        self.counts[name][cause] += 1
+
+    def _restart(self, name: str, cause: str) -> None:
+        while self._streams[name].items:
+            self._drop_oldest(name, cause)
+        self._streams[name].restart()
+
+    def _send(self) -> None:
+        # A second thread, or a callback that puts a message, leaves its pairs to the one that sends: order.
+        while self._outbox and self._sending.acquire(blocking=False):
+            try:
+                while self._outbox:
+                    self._outbox.popleft()()
+            finally:
+                self._sending.release()
+
+
+@dataclass(slots=True)
+class _Item:
+    """A message that waits. stamp: nanoseconds, offset applied."""
+
+    stamp: int
+    payload: Any
+    arrival: float
+    size: int
+
+
+class _Stream:
+    """The waiting messages of one camera in the order of their stamps, and what is known of its clock."""
+
+    def __init__(self):
+        self.items: list[_Item] = []
+        self.size = 0
+        self.last: int | None = None  # newest stamp
+        self.popped: int | None = None  # newest stamp that was decided about
+        self.delays: deque[int] = deque(maxlen=31)  # arrival minus stamp
+        # learned as messages are decided about, by the order of the stamps: arrivals must not matter
+        self._intervals: deque[int] = deque(maxlen=32)
+
+    def add(self, item: _Item) -> str | None:
+        """Take a message, or say why not."""
+        if self.last is None or item.stamp > self.last:
+            self.last = item.stamp
+            self.items.append(item)
+        else:
+            place = bisect(self.items, item.stamp, key=_stamp)
+            if item.stamp == self.last or (place and self.items[place - 1].stamp == item.stamp):
+                return 'repeated'
+            if self.popped is not None and item.stamp <= self.popped:
+                return 'late'
+            self.items.insert(place, item)
+        self.size += item.size
+        return None
+
+    def pop(self) -> _Item:
+        """Remove the oldest message."""
+        item = self.items.pop(0)
+        self.size -= item.size
+        if self.popped is not None:
+            self._intervals.append(item.stamp - self.popped)
+        self.popped = item.stamp
+        return item
+
+    def restart(self) -> None:
+        """Forget the stamps; the rate stays."""
+        self.last = self.popped = None
+        self.delays.clear()
+
+    def shift(self, nanoseconds: int) -> None:
+        """Move all stamps."""
+        for item in self.items:
+            item.stamp += nanoseconds
+        self.last = None if self.last is None else self.last + nanoseconds
+        self.popped = None if self.popped is None else self.popped + nanoseconds
+        self.delays = deque((delay - nanoseconds for delay in self.delays), maxlen=self.delays.maxlen)
+
+    def shortest_interval(self) -> int:
+        """Return what two messages are apart at least, with a margin for jitter not seen yet."""
+        return max(1, min(self._intervals) * 4 // 5) if len(self._intervals) >= 8 else 1
+
+    def interval(self) -> int | None:
+        """Return what two messages are usually apart."""
+        return round(statistics.median(self._intervals)) if len(self._intervals) >= 4 else None
+
+    def behind(self) -> float | None:
+        """Return how far the stamps are behind the clock of the arrivals, in nanoseconds."""
+        return statistics.median(self.delays) if len(self.delays) >= 5 else None
+
+
+def _shared_interval(a: _Stream, b: _Stream) -> int:
+    """The interval of two streams of one rate, else 0."""
+    intervals = a.interval(), b.interval()
+    return min(intervals) if None not in intervals and max(intervals) < 1.15 * min(intervals) else 0
+
+
+def _stamp(item: _Item) -> int:
+    return item.stamp
+
+
+def _always(item: _Item) -> bool:
+    return True
+
+
+def _nano(seconds: float) -> int:
+    return round(seconds * NANO)

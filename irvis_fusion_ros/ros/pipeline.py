@@ -1,0 +1,308 @@
+"""
+From a pair of messages to published results: decode, predict, publish. Runs in the worker's thread.
+
+Every job has one outcome in `counts`: 'fused', 'passed_through', or why there is nothing: 'not_wanted',
+'refused', 'format_change', 'no_camera_info'. The stream's numbers are in `statistics`.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from irvis_fusion_ros import calibration
+from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
+from irvis_fusion_ros.ros import camera_info, conversions
+from irvis_fusion_ros.ros.complaints import Complaints
+from irvis_fusion_ros.ros.conversions import Picture
+from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
+from irvis_fusion_ros.ros.streams import Arrival, Camera
+from irvis_fusion_ros.ros.worker import Job
+
+
+def build_predictor(config: NodeConfig) -> Predictor:
+    """
+    Return a predictor that is ready to run.
+
+    Raises ValueError, naming the parameter or the file, for what cannot be had.
+    """
+    fixed = calibration.load(config.calibration.file) if config.calibration.source == 'file' else None
+    predictor = Predictor(
+        config.preset,
+        config.device,
+        calibration=fixed,
+        tone=config.thermal,
+        gray=config.output_encoding == 'mono8',
+    )
+    predictor.warm_up()
+    return predictor
+
+
+class Pipeline:
+    """
+    Does jobs. cameras: by name, for their CameraInfo and their refusals. config(): the values in force.
+
+    now(): nanoseconds of the node's clock, for the age of the stamps.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        outputs: Outputs,
+        cameras: dict[str, Camera],
+        config: Callable[[], NodeConfig],
+        now: Callable[[], int],
+        complaints: Complaints,
+    ):
+        self.predictor = predictor
+        self.outputs = outputs
+        self._cameras = cameras
+        self._config = config
+        self._now = now
+        self._complaints = complaints
+        self._formats = {name: _Format() for name in cameras}
+        self._epoch = 0
+        self._started = 0.0
+        self._grid_frame = ''
+        self._used_infos: tuple[CameraInfo | None, ...] = ()
+        self.counts: Counter = Counter()
+        self.notes: Counter = Counter()
+        self.sources: Counter = Counter()
+        self.statistics = Statistics()
+
+    def process(self, job: Job) -> None:
+        """Do one job."""
+        self._started = time.monotonic()
+        try:
+            outcome = self._process(job)
+        except ImageError as error:
+            name = 'visible' if str(error).startswith('visible') else 'thermal'
+            self._cameras[name].refuse(error)
+            outcome = 'refused'
+        self.counts[outcome] += 1
+
+    def reset(self) -> None:
+        """Forget earlier frames."""
+        self.predictor.reset()
+        for each in self._formats.values():
+            each.reset()
+
+    def replace_predictor(self, predictor: Predictor) -> None:
+        """Go on with another one; cameras keep their formats."""
+        self.predictor = predictor
+        self._used_infos = ()
+
+    def set_gray(self, gray: bool) -> None:
+        """Spare the predictor the colours, or not."""
+        self.predictor.gray = gray
+
+    @property
+    def format_changes(self) -> dict[str, int]:
+        """How often each camera's format changed and was adapted to."""
+        return {name: each.changes for name, each in self._formats.items()}
+
+    def describe_format(self, name: str) -> str:
+        """Return size and encoding of a camera's images."""
+        return str(self._formats[name])
+
+    def _process(self, job: Job) -> str:
+        wanted = self.outputs.wanted()
+        if not predictor_outputs(wanted):
+            self._publish_info(wanted, job, None)
+            return 'not_wanted'
+        if job.epoch != self._epoch:
+            self._epoch = job.epoch
+            self.predictor.reset()
+        images = {'thermal': job.thermal, 'visible': job.visible}
+        pictures = {name: self._decode(name, image) for name, image in images.items()}
+        # both are looked at, so that a change of both takes two frames and not three
+        settled = [self._settled(name, picture) for name, picture in pictures.items()]
+        if not all(settled):
+            return 'format_change'
+        if self._config().calibration.source == 'camera_info' and not self._calibrate():
+            return 'no_camera_info'
+        self._fuse(job, pictures, wanted)
+        return 'fused' if job.thermal and job.visible else 'passed_through'
+
+    def _decode(self, name: str, image: Arrival | None) -> Picture | None:
+        if image is None:
+            return None
+        try:
+            return conversions.to_picture(image.message, self._config().limits.max_pixels)
+        except ImageError as error:
+            raise ImageError(error.cause, f'{name} {error}') from error
+
+    def _settled(self, name: str, picture: Picture | None) -> bool:
+        if picture is None:
+            return True
+        known, before = self._formats[name], str(self._formats[name])
+        changes = known.changes
+        settled = known.accept(picture.kind)
+        topic = self._cameras[name].image.topic
+        if not settled:
+            self._complaints.say(
+                (name, 'format_change'),
+                f'{topic}: image is {_format(picture.kind)} instead of {before}; left out unless it stays so',
+            )
+        elif known.changes > changes:
+            self.predictor.reset()
+            self._complaints.say((name, 'format_adapted'), f'{topic}: adapted from {before} to {known}')
+        return settled
+
+    def _calibrate(self) -> bool:
+        """Keep the predictor's calibration that of the CameraInfo topics; False as long as there is none."""
+        infos = tuple(self._cameras[name].info for name in ('thermal', 'visible'))
+        if self._used_infos and all(a is b for a, b in zip(infos, self._used_infos, strict=True)):
+            return self.predictor.calibration is not None
+        missing = [camera.info_topic for camera in self._cameras.values() if camera.info is None]
+        problem = f'nothing came on {" and ".join(missing)} yet' if missing else None
+        if not missing:
+            try:
+                self.predictor.calibration = camera_info.calibration(*infos)
+            except ValueError as error:
+                self.predictor.calibration = None
+                problem = str(error)
+            self._used_infos = infos
+        if problem:
+            self._complaints.say(
+                'camera_info',
+                f"'calibration.source' is camera_info, but {problem}; publish it, or set calibration.source",
+            )
+        return problem is None
+
+    def _fuse(self, job: Job, pictures: dict[str, Picture | None], wanted: frozenset[str]) -> None:
+        thermal, visible = pictures['thermal'], pictures['visible']
+        result = self.predictor(
+            thermal and thermal.pixels,
+            visible and visible.pixels,
+            visible_order=visible.order if visible else 'bgr',
+            thermal_order=thermal.order if thermal else 'bgr',
+            outputs=predictor_outputs(wanted),
+        )
+        header = self._header(job)
+        config = self._config()
+        self.outputs.publish(
+            wanted,
+            result,
+            header,
+            order=visible.order if visible else 'bgr',
+            thermal_encoding=thermal.encoding if thermal else '',
+            config=config,
+        )
+        self._publish_info(wanted, job, _grid_shape(result, visible))
+        self._note(job, result, header)
+
+    def _publish_info(self, wanted: frozenset[str], job: Job, shape: tuple[int, int] | None) -> None:
+        info = self._cameras['visible'].info
+        if info is not None and wanted:
+            self.outputs.publish_info(wanted, info, shape or (info.height, info.width), self._header(job))
+
+    def _header(self, job: Job) -> Header:
+        """The header of the reference image; a thermal one alone gets the last reference frame."""
+        if job.visible is not None:
+            self._grid_frame = job.visible.message.header.frame_id
+            return job.visible.message.header
+        header = job.thermal.message.header
+        return Header(stamp=header.stamp, frame_id=self._grid_frame or header.frame_id)
+
+    def _note(self, job: Job, result: FusionResult, header: Header) -> None:
+        self.sources[result.source] += 1
+        for note in result.notes:
+            self.notes[note.code] += 1
+            self._complaints.say(('note', note.code), note.text)
+        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        self.statistics.add(
+            age=(self._now() - stamp) / 1e9 if self._now() else None,  # 0: no simulated time yet
+            waited=(self._started - job.arrival) * 1e3,
+            end_to_end=(time.monotonic() - job.arrival) * 1e3,
+            predictor=result.timing['total'],
+            confidence=result.confidence,
+        )
+
+
+class Statistics:
+    """
+    The numbers of the last frames.
+
+    age: seconds from the stamp to the publication, on the node's clock. The others are milliseconds:
+    end_to_end from the arrival of the later image to the publication, of which it waited for the frame
+    before, and the predictor took its share; overhead is all but the predictor's.
+    """
+
+    def __init__(self, frames: int = 300):
+        names = ('age', 'waited', 'end_to_end', 'predictor', 'overhead', 'confidence')
+        self._values = {name: deque(maxlen=frames) for name in names}
+
+    def add(
+        self,
+        *,
+        age: float | None,
+        waited: float,
+        end_to_end: float,
+        predictor: float,
+        confidence: float,
+    ) -> None:
+        """Take the numbers of a frame."""
+        numbers = {
+            'age': age,
+            'waited': waited,
+            'end_to_end': end_to_end,
+            'predictor': predictor,
+            'overhead': end_to_end - predictor,
+            'confidence': confidence,
+        }
+        for name, number in numbers.items():
+            if number is not None:
+                self._values[name].append(number)
+
+    def percentiles(self, name: str, *wanted: float) -> list[float] | None:
+        """Return percentiles of a number, or None before the first frame."""
+        values = list(self._values[name])
+        return [float(value) for value in np.percentile(values, wanted)] if values else None
+
+    def last(self, name: str) -> float | None:
+        """Return the newest value of a number."""
+        return self._values[name][-1] if self._values[name] else None
+
+
+class _Format:
+    """The size and encoding of a camera's images; a change has to last for two of them."""
+
+    def __init__(self):
+        self.changes = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self._kind: tuple | None = None
+        self._candidate: tuple | None = None
+
+    def accept(self, kind: tuple) -> bool:
+        if self._kind is None or kind == self._kind:
+            self._kind, self._candidate = kind, None
+            return True
+        if kind == self._candidate:
+            self._kind, self._candidate = kind, None
+            self.changes += 1
+            return True
+        self._candidate = kind
+        return False
+
+    def __str__(self) -> str:
+        return _format(self._kind) if self._kind else 'nothing yet'
+
+
+def _format(kind: tuple[Any, ...]) -> str:
+    width, height, encoding = kind
+    return f'{width}x{height} {encoding}'
+
+
+def _grid_shape(result: FusionResult, visible: Picture | None) -> tuple[int, int] | None:
+    if visible is not None:
+        return visible.pixels.shape[:2]
+    made = (result.fused, result.registered, result.deformation, result.valid)
+    return next((image.shape[:2] for image in made if image is not None), None)

@@ -1,0 +1,174 @@
+"""
+The thread that does the work, and the two queues in front of it.
+
+The executor's thread only hands over: a slow frame never delays the next message, and nothing that a frame
+does ends the thread.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from irvis_fusion_ros.ros.streams import Arrival
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pair to fuse, or one image alone. arrival: steady seconds, of the later one. epoch: see Pair."""
+
+    thermal: Arrival | None
+    visible: Arrival | None
+    arrival: float
+    epoch: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of both messages."""
+        return sum(len(image.message.data) for image in (self.thermal, self.visible) if image)
+
+
+class Newest:
+    """Mode realtime: holds the newest job; older ones are dropped as 'superseded', late ones as 'too_old'."""
+
+    def __init__(self, max_age: float, counts: Counter, clock: Callable[[], float] = time.monotonic):
+        self.limit = max_age
+        self._counts = counts
+        self._clock = clock
+        self._job: Job | None = None
+
+    def put(self, job: Job) -> None:
+        """Take a job."""
+        if self._job is not None:
+            self._counts['superseded'] += 1
+        self._job = job
+
+    def take(self) -> Job | None:
+        """Return the job to do now, or None."""
+        job, self._job = self._job, None
+        if job is not None and self._clock() - job.arrival > self.limit:
+            self._counts['too_old'] += 1
+            return None
+        return job
+
+    def __len__(self) -> int:
+        return int(self._job is not None)
+
+
+class Everything:
+    """Mode every_frame: all jobs in order, up to a number of bytes; more is dropped as 'overflow'."""
+
+    def __init__(self, max_bytes: int, counts: Counter):
+        self.limit = max_bytes
+        self._counts = counts
+        self._jobs: deque[Job] = deque()
+        self._bytes = 0
+
+    def put(self, job: Job) -> None:
+        """Take a job."""
+        if self._jobs and self._bytes + job.size > self.limit:
+            self._counts['overflow'] += 1
+            return
+        self._bytes += job.size
+        self._jobs.append(job)
+
+    def take(self) -> Job | None:
+        """Return the job to do now, or None."""
+        if not self._jobs:
+            return None
+        job = self._jobs.popleft()
+        self._bytes -= job.size
+        return job
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+
+class Worker:
+    """
+    Does the jobs of a queue, one after the other, in a thread of its own.
+
+    process(job) does one; on_error(exception) is told what it raised. `counts` has 'submitted', 'done',
+    'error', 'stopped' and the queue's drops: every job submitted is one of these, waiting, or being done.
+    """
+
+    def __init__(
+        self,
+        make_queue: Callable[[Counter], Newest | Everything],
+        process: Callable[[Job], None],
+        on_error: Callable[[Exception], None],
+    ):
+        self.counts: Counter = Counter()
+        self._queue = make_queue(self.counts)
+        self._process = process
+        self._on_error = on_error
+        self._between: deque[Callable[[], None]] = deque()
+        self._wake = threading.Condition()
+        self._stop = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name='fusion_worker', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the job it is doing; what waits is dropped as 'stopped'."""
+        if self._thread is None:
+            return
+        with self._wake:
+            self._stop = True
+            self._wake.notify()
+        self._thread.join()
+        self._thread = None
+        while self._queue:
+            if self._queue.take() is not None:
+                self.counts['stopped'] += 1
+
+    def submit(self, job: Job) -> None:
+        """Hand over a job."""
+        with self._wake:
+            self.counts['submitted'] += 1
+            self._queue.put(job)
+            self._wake.notify()
+
+    def between_frames(self, action: Callable[[], None]) -> None:
+        """Let the thread do something when no job is being done, before the next one."""
+        with self._wake:
+            self._between.append(action)
+            self._wake.notify()
+
+    def set_limit(self, limit: float) -> None:
+        """Change the age or the bytes that the queue allows."""
+        with self._wake:
+            self._queue.limit = limit
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._queue)
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._stop or self._between or self._queue):
+                    self._wake.wait()
+                actions = list(self._between)
+                self._between.clear()
+                job = None if self._stop else self._queue.take()
+            for action in actions:
+                self._succeeds(action)
+            if self._stop:
+                return
+            if job is not None:
+                self.counts['done' if self._succeeds(lambda job=job: self._process(job)) else 'error'] += 1
+
+    def _succeeds(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except Exception as error:
+            self._on_error(error)
+            return False
+        return True

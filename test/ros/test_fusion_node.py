@@ -1,0 +1,234 @@
+"""The node over real DDS: what it publishes, what it computes, and how it is steered."""
+
+import array
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
+
+from rig import SECOND, START, header, image, scene, stamp_of
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_srvs.srv import SetBool, Trigger
+
+from irvis_fusion_ros.ros.topics import PUBLISHED
+
+OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
+STEP = SECOND // 10
+RAW = ('thermal/image_raw', 'visible/image_raw')
+
+
+def pixels_of(message, kind, channels):
+    pixels = np.frombuffer(message.data, kind).reshape(message.height, message.width, channels)
+    return pixels[..., 0] if channels == 1 else pixels
+
+
+def camera_info(width=128, height=96, frame_id='visible_optical'):
+    info = CameraInfo(width=width, height=height)
+    info.k = [100.0, 0, 63.5, 0, 100.0, 47.5, 0, 0, 1]
+    info.p = [100.0, 0, 63.5, 0, 0, 100.0, 47.5, 0, 0, 0, 1, 0]
+    return info
+
+
+def test_every_output_carries_the_reference_header_and_what_is_promised(rig, start_node):
+    start_node({'mode': 'every_frame'})
+    rig.listen(*OUTPUTS)
+    rig.camera(*RAW, 'visible/camera_info')
+    rig.send('visible/camera_info', camera_info(width=64, height=48), START)
+    rig.wait(lambda: rig.diagnostic('inputs', 'visible camera_info') == 'yes')
+    thermal = image('mono16', 48, 64)
+    for number in range(3):
+        rig.send('thermal/image_raw', thermal, START + number * STEP + 3_000_000)
+        rig.send('visible/image_raw', image('rgb8'), START + number * STEP)
+    for topic in OUTPUTS:
+        messages = rig.wait_for(topic, 3)
+        assert rig.stamps(topic) == [START + number * STEP for number in range(3)], topic
+        assert {message.header.frame_id for message in messages} == {'visible_optical'}, topic
+    last = {topic: messages[-1] for topic, messages in rig.received.items()}
+    encodings = {
+        'fused/image': 'bgr8',
+        'registered/image': 'mono16',
+        'deformation/image': '32FC2',
+        'deformation/image_color': 'bgr8',
+        'valid_mask/image': 'mono8',
+    }
+    for topic, encoding in encodings.items():
+        assert (last[topic].encoding, last[topic].width, last[topic].height) == (encoding, 128, 96)
+    inside = pixels_of(last['valid_mask/image'], np.uint8, 1)
+    assert set(np.unique(inside)) <= {0, 255}
+    field = pixels_of(last['deformation/image'], np.float32, 2)
+    registered = pixels_of(last['registered/image'], np.uint16, 1)
+    values = np.frombuffer(thermal.data, np.uint16)
+    known = np.isfinite(field[..., 0])
+    assert known.mean() > 0.5
+    assert values.min() <= registered[known].min() and registered[known].max() <= values.max()
+    assert (registered[~known] == 0).all() and (inside[~known] == 0).all()
+    # the visible image was rgb8, the output is bgr8: its colours are where they belong
+    fused = pixels_of(last['fused/image'], np.uint8, 3).astype(int)
+    visible = pixels_of(image('rgb8'), np.uint8, 3)[..., ::-1].astype(int)
+    chroma = [(i - i.mean(axis=2, keepdims=True)) for i in (fused, visible)]
+    assert np.corrcoef(chroma[0].ravel(), chroma[1].ravel())[0, 1] > 0.9
+    # CameraInfo was for half the size
+    for topic in ('fused/camera_info', 'registered/camera_info'):
+        assert (last[topic].width, last[topic].height) == (128, 96)
+        assert last[topic].k[0] == pytest.approx(200.0)
+        assert last[topic].p[2] == pytest.approx(2 * 63.5 + 0.5)
+    compressed = last['fused/image/compressed']
+    assert compressed.format == 'bgr8; jpeg compressed bgr8'
+    again = cv2.imencode('.jpg', fused.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    assert bytes(compressed.data) == again.tobytes()
+
+
+def test_nothing_is_computed_or_sent_without_subscribers(rig, start_node):
+    start_node({'mode': 'every_frame'})
+    rig.camera(*RAW)
+    for number in range(3):
+        rig.send_pair(START + number * STEP)
+    rig.wait(lambda: rig.count('output', 'dropped', 'not_wanted') == 3)
+    assert rig.diagnostic('inference', 'fused') == '0'
+    rig.listen('valid_mask/image')
+    rig.wait(lambda: rig.diagnostic('output', 'subscribed') == 'valid_mask/image')
+    rig.send_pair(START + 3 * STEP)
+    rig.wait_for('valid_mask/image')
+    rig.wait(lambda: rig.diagnostic('output', 'published') == 'valid_mask/image 1')
+    assert rig.diagnostic('inference', 'fused') == '1'
+
+
+@pytest.mark.parametrize(
+    ('thermal', 'visible', 'output'),
+    [
+        ('mono8', 'mono8', 'mono8'),
+        ('32FC1', 'bgra8', 'rgb8'),
+        ('8UC3', 'mono16', 'bgr8'),
+        ('16UC1', 'rgba8', 'mono8'),
+    ],
+)
+def test_encodings_in_and_out(rig, start_node, thermal, visible, output):
+    start_node({'mode': 'every_frame', 'output_encoding': output})
+    rig.listen('fused/image', 'registered/image')
+    rig.camera(*RAW)
+    rig.send_pair(START, image(thermal, 80, 112), image(visible))
+    rig.send_pair(START + STEP, image(thermal, 80, 112), image(visible))
+    assert rig.wait_for('fused/image')[0].encoding == output
+    assert rig.wait_for('registered/image')[0].encoding == thermal
+    assert (rig.received['fused/image'][0].width, rig.received['fused/image'][0].height) == (128, 96)
+
+
+def test_compressed_in_and_png_out(rig, start_node):
+    start_node(
+        {
+            'mode': 'every_frame',
+            'thermal.transport': 'compressed',
+            'visible.transport': 'compressed',
+            'compressed.format': 'png',
+        }
+    )
+    rig.listen('fused/image/compressed', 'registered/image')
+    rig.camera('thermal/image_raw/compressed', 'visible/image_raw/compressed')
+    thermal = (scene(80, 112) * 4000 + 28000).astype(np.uint16)
+    visible = (np.stack([scene(96, 128, seed) for seed in range(3)], 2) * 255).astype(np.uint8)
+
+    def compressed(pixels, suffix, form):
+        data = array.array('B', cv2.imencode(suffix, pixels)[1].tobytes())
+        return CompressedImage(format=form, data=data)
+
+    for number in range(2):
+        stamp = START + number * STEP
+        rig.send('thermal/image_raw/compressed', compressed(thermal, '.png', '16UC1; png compressed '), stamp)
+        rig.send(
+            'visible/image_raw/compressed', compressed(visible, '.jpg', 'rgb8; jpeg compressed bgr8'), stamp
+        )
+    registered = rig.wait_for('registered/image')[0]
+    assert registered.encoding == '16UC1'
+    fused = rig.wait_for('fused/image/compressed')[0]
+    assert fused.format == 'bgr8; png compressed bgr8'
+    assert cv2.imdecode(np.frombuffer(fused.data, np.uint8), cv2.IMREAD_UNCHANGED).shape == (96, 128, 3)
+
+
+def test_enable_and_reset(rig, start_node):
+    start_node({'mode': 'every_frame', 'sync.timeout': 0.05})
+    rig.listen('fused/image')
+    rig.camera(*RAW)
+    rig.send_pair(START)
+    rig.wait_for('fused/image')
+    assert rig.call(SetBool, 'fusion_node/enable', SetBool.Request(data=False)).success
+    rig.wait(lambda: not rig.node.count_subscribers('thermal/image_raw'))
+    rig.wait(lambda: 'thermal disabled' in rig.messages['inputs'] and rig.levels['inputs'] == 0)
+    again = rig.call(SetBool, 'fusion_node/enable', SetBool.Request(data=False))
+    assert again.success and again.message == 'disabled already'
+    assert rig.call(SetBool, 'fusion_node/enable', SetBool.Request(data=True)).success
+    rig.wait(lambda: all(rig._publishers[topic].get_subscription_count() for topic in RAW))
+    rig.send('thermal/image_raw', image('mono16'), START + STEP)
+    rig.wait(lambda: rig.diagnostic('pairing', 'thermal waiting') == '1')
+    answer = rig.call(Trigger, 'fusion_node/reset', Trigger.Request())
+    assert answer.success
+    rig.wait(lambda: rig.count('pairing', 'thermal dropped', 'reset') == 1)
+    rig.send_pair(START + 2 * STEP)
+    assert [stamp_of(m) for m in rig.wait_for('fused/image', 2)] == [START, START + 2 * STEP]
+
+
+def test_parameters_change_while_running_or_say_why_not(rig, start_node):
+    start_node({'mode': 'every_frame', 'sync.timeout': 0.05})
+    rig.listen('fused/image')
+    rig.camera(*RAW)
+    apart = 50_000_000
+
+    def send_apart(stamp):
+        rig.send('thermal/image_raw', image('mono16'), stamp + apart)
+        rig.send('visible/image_raw', image('bgr8'), stamp)
+
+    send_apart(START)
+    rig.wait(lambda: rig.count('pairing', 'visible dropped', 'no_partner') == 1)
+    for name, value, reason in [
+        ('sync.tolerance', 20.0, '20'),
+        ('preset', 'nonsense', "'preset' is 'nonsense': must be one of 'classical'"),
+        ('device', 'cuda:99', 'cuda:99'),
+        ('mode', 'realtime', 'needs cleanup and configure'),
+        ('backbone', 'resnet', 'backbone'),
+        ('autostart', False, 'read-only'),
+        ('compressed.jpeg_quality', 0, 'jpeg_quality'),
+    ]:
+        result = rig.set_parameter(name, value)
+        assert not result.successful and reason in result.reason, (name, result)
+    assert rig.set_parameter('sync.tolerance', 0.06).successful
+    assert rig.set_parameter('output_encoding', 'mono8').successful
+    assert rig.set_parameter('thermal.normalisation', 'percentile').successful
+    assert rig.set_parameter('preset', 'classical').successful
+    assert rig.set_parameter('device', 'cpu').successful
+    send_apart(START + SECOND)
+    assert rig.wait_for('fused/image')[-1].encoding == 'mono8'
+    assert rig.set_parameter('sync.tolerance', 0.01).successful
+    assert rig.set_parameter('sync.thermal_offset', -0.05).successful
+    send_apart(START + 2 * SECOND)
+    rig.wait_for('fused/image', 2)
+    assert rig.stamps('fused/image') == [START + SECOND, START + 2 * SECOND]
+
+
+def test_topics_can_be_remapped_and_the_others_follow(rig, start_node):
+    start_node(
+        {'mode': 'every_frame', 'sync.timeout': 0.05},
+        arguments=['-r', 'visible/image_raw:=/front/color/image', '-r', 'fused/image:=/out/picture'],
+        ready='/out/picture',
+    )
+    rig.listen('/out/picture', '/out/camera_info')
+    rig.camera('thermal/image_raw', '/front/color/image', '/front/color/camera_info')
+    rig.send('/front/color/camera_info', camera_info(), START)
+    rig.wait(lambda: rig.diagnostic('inputs', 'visible camera_info') == 'yes')
+    message = image('bgr8')
+    rig.send('thermal/image_raw', image('mono8'), START)
+    rig.send('/front/color/image', message, START, 'front')
+    assert rig.wait_for('/out/picture')[0].header == header(START, 'front')
+    assert rig.wait_for('/out/camera_info')[0].header == header(START, 'front')
+
+
+def test_two_rigs_do_not_mix(rig, start_node):
+    for name in ('left', 'right'):
+        start_node({'mode': 'every_frame', 'sync.timeout': 0.05}, arguments=['-r', f'__ns:=/{name}'])
+    rig.listen('/left/fused/image', '/right/fused/image')
+    rig.camera(*(f'/{name}/{topic}' for name in ('left', 'right') for topic in RAW))
+    for name, stamp in (('left', START), ('right', START + SECOND)):
+        rig.send(f'/{name}/thermal/image_raw', image('mono8'), stamp, name)
+        rig.send(f'/{name}/visible/image_raw', image('bgr8'), stamp, name)
+    assert rig.wait_for('/left/fused/image')[0].header == header(START, 'left')
+    assert rig.wait_for('/right/fused/image')[0].header == header(START + SECOND, 'right')

@@ -1,0 +1,62 @@
+"""The options: declared well, and what does not go together is said. No ROS needed."""
+
+import dataclasses
+
+import pytest
+
+from irvis_fusion_ros.config import check, walk
+from irvis_fusion_ros.ros.options import NodeConfig, ThermalConfig, conflict
+
+
+def test_the_defaults_keep_to_their_own_limits():
+    check(NodeConfig())
+    assert conflict(NodeConfig()) is None
+
+
+def test_every_option_is_described_and_bounded():
+    for name, spec, default in walk(NodeConfig()):
+        assert spec.description.endswith('.') and len(spec.description) > 10, name
+        assert isinstance(default, (bool, int, float, str)), name
+        if spec.choices is not None:
+            assert default in spec.choices, name
+        if isinstance(default, (int, float)) and not isinstance(default, bool) and 'range_' not in name:
+            assert spec.minimum is not None and spec.maximum is not None, name
+        assert name == name.lower() and ' ' not in name
+
+
+def test_what_the_architecture_fixes():
+    names = {name: default for name, _, default in walk(NodeConfig())}
+    fixed = {
+        'mode': 'realtime',
+        'preset': 'classical',
+        'backbone': '',
+        'device': 'auto',
+        'backend': 'auto',
+        'output_encoding': 'bgr8',
+        'autostart': True,
+        'sync.policy': 'nearest',
+        'sync.tolerance': 0.02,
+        'sync.thermal_offset': 0.0,
+        'calibration.source': 'none',
+        'calibration.file': '',
+        'thermal.transport': 'raw',
+        'visible.transport': 'raw',
+        'on_missing': 'drop',
+    }
+    assert {name: names[name] for name in fixed} == fixed
+    assert {'limits.max_pixels', 'every_frame.max_queue_bytes'} <= names.keys()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (
+            {'thermal': ThermalConfig(normalisation='range', range_min=5, range_max=5)},
+            "'thermal.range_max' is 5",
+        ),
+        ({'backbone': 'resnet'}, "'backbone' is 'resnet'"),
+        ({'device': 'gpu'}, "'device' is 'gpu': unknown device"),
+    ],
+)
+def test_conflicts_name_the_option_and_its_value(changes, words):
+    assert words in conflict(dataclasses.replace(NodeConfig(), **changes))

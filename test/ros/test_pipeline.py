@@ -1,0 +1,143 @@
+"""From messages to outputs, beside a predictor that says what the test wants."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
+
+from rig import START, header, image
+
+from irvis_fusion_ros.predictor import FusionResult, ImageError
+from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.outputs import (
+    DEFORMATION_COLOR,
+    FUSED,
+    FUSED_COMPRESSED,
+    FUSED_INFO,
+    VALID,
+    predictor_outputs,
+)
+from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
+from irvis_fusion_ros.ros.streams import Arrival
+from irvis_fusion_ros.ros.worker import Job
+from irvis_fusion_ros.systems.base import Note
+
+
+class Predictor:
+    device = 'cpu'
+
+    def __init__(self):
+        self.resets = 0
+        self.notes = ()
+        self.error = None
+        self.asked = []
+
+    def reset(self):
+        self.resets += 1
+
+    def __call__(self, thermal, visible, *, outputs, **orders):
+        if self.error:
+            raise self.error
+        self.asked.append((outputs, orders))
+        fused = np.zeros((96, 128, 3), np.uint8)
+        return FusionResult(
+            fused, None, None, None, 0.5, 'track', np.eye(3), False, self.notes, {'total': 1.0}
+        )
+
+
+@pytest.fixture
+def bench():
+    said, published = [], []
+    predictor = Predictor()
+    outputs = SimpleNamespace(
+        wanted=lambda: frozenset({FUSED}), publish=lambda *args, **names: published.append((args, names))
+    )
+    refusals = []
+
+    def camera(name):
+        return SimpleNamespace(
+            info=None,
+            info_topic=f'/{name}/camera_info',
+            refuse=refusals.append,
+            image=SimpleNamespace(topic=f'/{name}'),
+        )
+
+    cameras = {name: camera(name) for name in ('thermal', 'visible')}
+    complaints = SimpleNamespace(say=lambda key, text: said.append(text))
+    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, complaints)
+    return SimpleNamespace(
+        pipeline=pipeline,
+        predictor=predictor,
+        outputs=outputs,
+        said=said,
+        published=published,
+        refusals=refusals,
+    )
+
+
+def job(thermal='mono16', visible='bgr8', epoch=0):
+    def arrival(encoding, frame):
+        if encoding is None:
+            return None
+        message = image(encoding)
+        message.header = header(START, frame)
+        return Arrival(message, 0.0)
+
+    return Job(arrival(thermal, 'thermal'), arrival(visible, 'visible'), 0.0, epoch)
+
+
+def test_what_the_predictor_notes_is_counted_and_told(bench):
+    bench.predictor.notes = (Note('thermal_black', 'the thermal image is black: is the shutter closed?'),)
+    for _ in range(3):
+        bench.pipeline.process(job())
+    assert bench.pipeline.notes == {'thermal_black': 3}
+    assert bench.pipeline.sources == {'track': 3}
+    assert bench.said == ['the thermal image is black: is the shutter closed?'] * 3  # Complaints holds back
+    assert bench.pipeline.counts == {'fused': 3}
+
+
+def test_an_image_that_the_predictor_refuses_is_the_cameras(bench):
+    bench.predictor.error = ImageError('layout', 'visible image is float32; expected one of uint8, uint16')
+    bench.pipeline.process(job())
+    assert [str(error) for error in bench.refusals] == [str(bench.predictor.error)]
+    assert bench.pipeline.counts == {'refused': 1}
+
+
+def test_a_clock_that_went_back_resets_before_the_next_pair(bench):
+    for epoch in (0, 0, 1, 1):
+        bench.pipeline.process(job(epoch=epoch))
+    assert bench.predictor.resets == 1
+
+
+def test_colour_orders_are_told_and_outputs_are_those_wanted(bench):
+    bench.pipeline.process(job('rgb8', 'rgba8'))
+    outputs, orders = bench.predictor.asked[0]
+    assert outputs == {'fused'} and orders == {'visible_order': 'rgb', 'thermal_order': 'rgb'}
+
+
+def test_headers_of_pairs_and_of_lonely_images(bench):
+    for lonely in (job(visible=None), job(), job(thermal=None), job(visible=None)):
+        bench.pipeline.process(lonely)
+    frames = [args[2].frame_id for args, _ in bench.published]
+    # the thermal image alone is in its own frame until the reference is known
+    assert frames == ['thermal', 'visible', 'visible', 'visible']
+    assert bench.pipeline.counts == {'fused': 1, 'passed_through': 3}
+
+
+def test_numbers_of_the_stream(bench):
+    bench.pipeline.process(job())
+    statistics = bench.pipeline.statistics
+    assert statistics.percentiles('age', 50, 95) == [1.0, 1.0]
+    assert statistics.percentiles('predictor', 50) == [1.0]
+    overhead, end_to_end = (statistics.percentiles(name, 50)[0] for name in ('overhead', 'end_to_end'))
+    assert overhead == pytest.approx(end_to_end - 1.0)
+    assert statistics.last('confidence') == 0.5
+    assert Statistics().percentiles('age', 50) is None and Statistics().last('confidence') is None
+
+
+def test_the_predictor_makes_only_what_topics_need():
+    assert predictor_outputs(frozenset({FUSED, FUSED_COMPRESSED, VALID})) == {'fused', 'valid'}
+    assert predictor_outputs(frozenset({DEFORMATION_COLOR})) == {'deformation'}
+    assert predictor_outputs(frozenset({FUSED_INFO})) == frozenset()

@@ -1,0 +1,32 @@
+"""The table of topics is what the node has."""
+
+import pytest
+
+from irvis_fusion_ros.ros.topics import PUBLISHED, SERVICES, SUBSCRIBED
+
+
+def test_names_are_relative_and_one_directory_a_stream():
+    for topic in (*SUBSCRIBED, *PUBLISHED):
+        assert topic.name == '/diagnostics' or '/' in topic.name.strip('/')
+        assert topic.description.endswith('.')
+
+
+def test_the_node_has_these_and_no_others(request):
+    pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
+    rig, start_node = request.getfixturevalue('rig'), request.getfixturevalue('start_node')
+    start_node({'thermal.transport': 'compressed'})
+    own = {'/parameter_events', '/rosout', '/fusion_node/transition_event'}
+
+    def names(listed):
+        return {(name, kind) for name, kinds in listed for kind in kinds if name not in own}
+
+    not_chosen = {'thermal/image_raw', 'visible/image_raw/compressed'}
+    published = {(rig.node.resolve_topic_name(topic.name), topic.type) for topic in PUBLISHED}
+    subscribed = {(f'/{topic.name}', topic.type) for topic in SUBSCRIBED if topic.name not in not_chosen}
+    of_node = ('fusion_node', '/')
+    rig.wait(lambda: 'fusion_node' in rig.node.get_node_names())
+    rig.wait(lambda: names(rig.node.get_publisher_names_and_types_by_node(*of_node)) == published)
+    rig.wait(lambda: names(rig.node.get_subscriber_names_and_types_by_node(*of_node)) == subscribed)
+    services = dict(rig.node.get_service_names_and_types_by_node(*of_node))
+    for service in SERVICES:
+        assert services[service.name.replace('~', '/fusion_node')] == [service.type]
