@@ -1,0 +1,178 @@
+"""
+Write a synthetic drone flight as a rosbag2: two cameras over a village, with the exact deformation.
+
+Topics: /thermal/image_raw, /visible/image_raw, /thermal/camera_info, /visible/camera_info and
+/truth/deformation (32FC2, dx and dy in visible pixels, stamp of its visible image): the visible pixel (x, y)
+shows what the thermal image, stretched over the visible grid, shows at (x + dx, y + dy). It belongs to the
+thermal image taken nearest in time, moving things moved along; it is NaN outside the thermal image, and where
+parallax hides a surface from the thermal camera it is still that of the surface the visible camera sees.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from irvis_fusion_ros.bags import STORAGES, BagError, BagWriter
+from irvis_fusion_ros.config import OptionSpec, walk
+from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
+from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
+
+FRAMES = {'thermal': THERMAL_FRAME, 'visible': VISIBLE_FRAME}
+TRUTH = '/truth/deformation'
+# Given together as WIDTHxHEIGHT.
+_SIZES = {'size': ('width', 'height'), 'thermal_size': ('thermal_width', 'thermal_height')}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = _config(arguments)
+    except ValueError as error:
+        parser.error(str(error))
+    if arguments.out.exists():
+        if not arguments.force:
+            print(f"make_flight: '{arguments.out}' exists already; --force replaces it", file=sys.stderr)
+            return 1
+        if not (arguments.out / 'metadata.yaml').exists():
+            print(f"make_flight: '{arguments.out}' is not a bag, so --force leaves it alone", file=sys.stderr)
+            return 1
+        shutil.rmtree(arguments.out)
+    try:
+        counts = write(config, arguments.out, arguments.format, arguments.workers)
+    except BagError as error:
+        print(f'make_flight: {error}', file=sys.stderr)
+        return 1
+    except BaseException as error:
+        # half a bag would only mislead
+        shutil.rmtree(arguments.out, ignore_errors=True)
+        if isinstance(error, KeyboardInterrupt):
+            print('\nmake_flight: stopped, nothing written', file=sys.stderr)
+            return 130
+        raise
+    megabytes = sum(f.stat().st_size for f in arguments.out.iterdir()) / 1e6
+    print(f'{arguments.out}: {config.seconds:g} s by {config.time}, {megabytes:.0f} MB')
+    for topic, count in sorted(counts.items()):
+        print(f'  {count:6d}  {topic}')
+    return 0
+
+
+def write(config: FlightConfig, out: Path, storage: str | None = None, workers: int = 1) -> Counter:
+    """Render a flight into a new bag and return the number of messages by topic. Raises BagError."""
+    flight = Flight(config)
+    cameras = dict(zip(('visible', 'thermal'), flight.rig.intrinsics(), strict=True))
+    encodings = {'visible': 'bgr8', 'thermal': 'mono16' if config.thermal_depth == 16 else 'mono8'}
+    counts: Counter = Counter()
+
+    def record(bag: BagWriter, shot: Shot) -> None:
+        exposure, camera = shot.exposure, shot.exposure.camera
+        times = {'stamp': exposure.stamp, 'frame_id': FRAMES[camera], 'time': exposure.recorded}
+        bag.write_image(f'/{camera}/image_raw', shot.image, encodings[camera], **times)
+        bag.write_camera_info(f'/{camera}/camera_info', cameras[camera], **times)
+        counts.update([f'/{camera}/image_raw', f'/{camera}/camera_info'])
+        if shot.truth is not None:
+            bag.write_image(TRUTH, shot.truth, '32FC2', **times)
+            counts.update([TRUTH])
+
+    with BagWriter(out, storage) as bag:
+        bag.note('irvis_flight', json.dumps(dataclasses.asdict(config)))
+        with tqdm(total=1, desc='building the village', bar_format='{desc} {elapsed}') as bar:
+            flight.world  # noqa: B018  (built when it is first looked at)
+            bar.update()
+        total = len(flight.schedule.recorded())
+        for shot in tqdm(flight.shots(workers), total=total, desc='flying', unit='image'):
+            record(bag, shot)
+    return counts
+
+
+def _config(arguments: argparse.Namespace) -> FlightConfig:
+    given = vars(arguments)
+    names = {name for name, _, _ in walk(FlightConfig())}
+    values = {name: given[name] for name in names if name in given}
+    for name, pair in _SIZES.items():
+        values.update(zip(pair, given[name], strict=True))
+    if arguments.no_shutter:
+        values['shutters'] = 0
+    return FlightConfig(**values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary, _, details = __doc__.strip().partition('\n\n')
+    parser = argparse.ArgumentParser(
+        prog='make_flight',
+        description=summary,
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('out', metavar='OUT', type=Path, help='Directory of the new bag.')
+    defaults = FlightConfig()
+    for name, (width, height) in _SIZES.items():
+        size = (getattr(defaults, width), getattr(defaults, height))
+        parser.add_argument(
+            f'--{name.replace("_", "-")}',
+            type=_size,
+            default=size,
+            metavar='WxH',
+            help=f'Size of the {width.rpartition("_")[0] or "visible"} images. (default {size[0]}x{size[1]})',
+        )
+    for name, spec, default in walk(defaults):
+        if not any(name in pair for pair in _SIZES.values()):
+            _add(parser, name, spec, default)
+    parser.add_argument(
+        '--no-shutter', action='store_true', help='No calibrations: the same as --shutters 0.'
+    )
+    parser.add_argument(
+        '--format',
+        choices=tuple(STORAGES),
+        help='Storage of the bag (default: by the suffix of OUT, .mcap or .db3; else mcap).',
+    )
+    parser.add_argument('--force', action='store_true', help='Replace the bag at OUT.')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=_cores(),
+        metavar='N',
+        help='Processes that render (default: all cores).',
+    )
+    return parser
+
+
+def _add(parser: argparse.ArgumentParser, name: str, spec: OptionSpec, default) -> None:
+    flag = f'--{name.replace("_", "-")}'
+    if isinstance(default, bool):
+        parser.add_argument(flag, action='store_true', help=spec.description)
+        return
+    unit = f' {spec.unit}' if spec.unit else ''
+    parser.add_argument(
+        flag,
+        type=type(default),
+        default=default,
+        choices=spec.choices,
+        metavar=None if spec.choices else name.split('_')[-1].upper(),
+        help=f'{spec.description} (default {default}{unit})',
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = map(int, text.lower().split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512") from None
+    return width, height
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
