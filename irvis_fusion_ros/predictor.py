@@ -276,7 +276,8 @@ def _fading_out(inside: np.ndarray) -> np.ndarray:
     mask = inside.astype(np.float32)
     if inside.all():
         return mask
-    return np.clip(2 * cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1)
+    ramp = np.clip(2 * cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1)
+    return ramp * mask  # where the edge meets that of the picture the ramp reaches out of it
 
 
 def _as_byte(image: np.ndarray) -> np.ndarray:

@@ -125,7 +125,8 @@ def _spin(executor: Any, node: Any) -> None:
     except ExternalShutdownException:
         raise
     except Exception as error:  # out of a callback: no message may end the node
-        node.survive(error)
+        if not _is_ending():  # else rclpy has taken its parts away in the middle of one
+            node.survive(error)
 
 
 def _parse(arguments: list[str]) -> None:
