@@ -26,7 +26,7 @@ COARSE_PIXELS = 96 * 128
 MIDDLE_PIXELS = 180 * 240
 FINE_PIXELS = 260 * 347
 # Evidence at which an alignment is as likely wrong as right (measured on real pairs).
-EVEN_EVIDENCE = 0.022
+EVEN_EVIDENCE = 0.029
 # Standard deviation of brightness below which an image shows nothing.
 FLAT = 1e-3
 # Disagreement of a tile, full visible pixels, that halves its trust.
@@ -35,7 +35,7 @@ TOLERANCE = 3.0
 # they are refined.
 ALIKE, SAME = 5.0, 2.0
 # A search that ends with less confidence is done again with more effort.
-SURE = 0.65
+SURE = 0.52
 # Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
 FOLLOWED_AT_ONCE = 1.0
 LEAST_GAIN = 0.15
