@@ -59,7 +59,8 @@ class Classical:
             sure = found.confidence >= TAKEN_UP
             if best is None or (sure and found.evidence > BETTER * best.evidence):
                 best, source = found, 'search'
-            self._pause = 0 if sure and source == 'search' else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
+            replaced = sure and source == 'search'
+            self._pause = 0 if replaced else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
         if best is None or best.confidence < (FOLLOWED if source == 'track' else TAKEN_UP):
             return self._hold(frame, best.confidence if best else 0.0)
         self._state = best
