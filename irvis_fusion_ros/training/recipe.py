@@ -82,7 +82,7 @@ class Recipe:
         """Set what changes along a stage, say a temperature; step counts from 0 within the stage."""
 
     def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
-        """Return the terms of the loss by name, scalars, each with its weight in it: their sum is minimised."""
+        """Return the terms of the loss by name, scalars, weights applied: their sum is minimised."""
         raise NotImplementedError
 
     @torch.no_grad()
