@@ -1,0 +1,180 @@
+"""
+Matching of two feature pyramids: a global search, and steps that measure what is left at one level.
+
+A pyramid is a list of descriptions at STRIDES, finest first, whose products say how alike two cells are; see
+layers.py for cells, points and displacements.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.affine import Affine, similarity
+from irvis_fusion_ros.systems.layers import conv
+
+STRIDES = (1, 2, 4, 8)
+COARSEST = STRIDES[-1]
+# The global search: rotations in degrees, logarithms of scale, and shifts up to so many coarsest cells.
+ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
+SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
+REACH = 7
+WIDTH = 32
+# Gain of the similarity before a softmax, for a learned factor of 1.
+GAIN = 16.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    What one step saw on the coarsest grid, before it was fitted.
+
+    start: B x h x w x 2, the displacement it started from. shift: likewise, what was left, pixels. scale:
+    B x h x w, the expected error of `shift` (of a Laplace distribution, per axis), pixels.
+    reach: the largest shift it can see, pixels.
+    """
+
+    start: Tensor
+    shift: Tensor
+    scale: Tensor
+    reach: float
+
+
+class Search(nn.Module):
+    """
+    Looks for rotation, scale and shift over the whole image at once, by correlation of descriptions.
+
+    Every rotation and scale is tried at every shift up to REACH cells, through the Fourier transform.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(()))
+        self.register_buffer('_rotations', torch.deg2rad(torch.tensor(ROTATIONS)), persistent=False)
+        self.register_buffer('_scales', torch.tensor(SCALES), persistent=False)
+
+    def forward(self, visible: Tensor, thermal: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+        """
+        Return logits, B x rotations x scales x (2 REACH + 1) x (2 REACH + 1) (dy, dx), and the best affine.
+
+        visible, thermal: descriptions of stride COARSEST.
+        """
+        logits = GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
+        return logits, self.best(logits, affine)
+
+    def prior(self) -> Tensor:
+        """Small motion is likelier than large: keeps to none where nothing is to be seen."""
+        at = torch.arange(-REACH, REACH + 1, device=self._scales.device) / REACH
+        turn, scale = self._rotations / self._rotations[-1], self._scales / self._scales[-1]
+        return -0.5 * (turn[:, None, None, None] ** 2 + scale[:, None, None] ** 2 + at[:, None] ** 2 + at**2)
+
+    def similarity(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Return the normalised correlation over the overlap, at most 1, of every hypothesis."""
+        visible, thermal = visible.float(), thermal.float()
+        batch, channels, height, width = visible.shape
+        points = self._hypothesis_points(visible)
+        count = len(points)
+        grown = points.shape[1:3]
+        points = points[None].expand(batch, *points.shape).flatten(0, 1)
+        repeated = thermal[:, None].expand(batch, count, *thermal.shape[1:]).flatten(0, 1)
+        turned = layers.sample(repeated, points, COARSEST).reshape(batch, count, channels, *grown)
+        spectrum = torch.fft.rfft2(turned)
+        energy = torch.fft.rfft2((turned * turned).sum(2))
+        there = (visible * visible).sum(1, keepdim=True)
+        inside = (turned * turned).sum(2) > 0
+        seen = torch.fft.rfft2(inside.to(visible.dtype))
+        own = torch.fft.rfft2(visible, s=grown)[:, None].conj()
+        own_energy = torch.fft.rfft2(there[:, 0], s=grown)[:, None].conj()
+        box = torch.fft.rfft2(torch.ones_like(there[:, 0]), s=grown)[:, None].conj()
+
+        def lags(cross: Tensor) -> Tensor:
+            return torch.fft.irfft2(cross, s=grown)[..., : 2 * REACH + 1, : 2 * REACH + 1]
+
+        product = lags((own * spectrum).sum(2))
+        norm = lags(own_energy * seen).clamp(min=0) * lags(box * energy).clamp(min=0)
+        # a small overlap matches by chance: it is measured against the whole image
+        whole = there.sum((1, 2, 3))[:, None, None, None]
+        correlation = product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)
+        shape = (batch, len(ROTATIONS), len(SCALES), 2 * REACH + 1, 2 * REACH + 1)
+        # evidence grows with the root of the cells that agree
+        return correlation.reshape(shape) * (height * width / 64) ** 0.5
+
+    def best(self, logits: Tensor, affine: Affine) -> Tensor:
+        """Return P, B x 2 x 3, of the most likely hypothesis, interpolated between its neighbours."""
+        flat = logits.flatten(1)
+        sizes = logits.shape[1:]
+        index = flat.argmax(1)
+        axes = [torch.arange(size, device=flat.device) for size in sizes]
+        grids = torch.meshgrid(*axes, indexing='ij')
+        far = torch.zeros_like(flat, dtype=torch.bool)
+        for grid in grids:
+            at = grid.flatten()
+            far = far | ((at[None] - at[index][:, None]).abs() > 1)
+        share = torch.softmax(flat.masked_fill(far, float('-inf')), 1)
+        at = torch.arange(-REACH, REACH + 1, device=flat.device, dtype=flat.dtype)
+        values = (self._rotations, self._scales, at, at)
+        turn, scale, dy, dx = (
+            share @ value.to(flat)[grid.flatten()] for value, grid in zip(values, grids, strict=True)
+        )
+        return similarity(turn, scale, dx * COARSEST, dy * COARSEST, affine)
+
+    def hypotheses(self, affine: Affine) -> Tensor:
+        """Return P of every hypothesis, N x 2 x 3, in the order of the logits."""
+        at = torch.arange(-REACH, REACH + 1, device=self._scales.device, dtype=torch.float32) * COARSEST
+        grids = torch.meshgrid(self._rotations, self._scales, at, at, indexing='ij')
+        turn, scale, dy, dx = (grid.flatten() for grid in grids)
+        return similarity(turn, scale, dx, dy, affine)
+
+    def _hypothesis_points(self, features: Tensor) -> Tensor:
+        """Where the cells of a grid grown by REACH lie under every rotation and scale, K x h x w x 2."""
+        height, width = features.shape[-2:]
+        affine = Affine((height * COARSEST, width * COARSEST))
+        grown = features.new_empty((1, 1, height + 2 * REACH, width + 2 * REACH))
+        points = layers.centres(grown, COARSEST) - REACH * COARSEST
+        grids = torch.meshgrid(self._rotations, self._scales, indexing='ij')
+        turn, scale = (grid.flatten() for grid in grids)
+        zero = torch.zeros_like(turn)
+        return points + affine.displacement(similarity(turn, scale, zero, zero, affine), points)
+
+
+class Match(nn.Module):
+    """
+    Says by how much each coarsest cell is still displaced, from the correlation of one level.
+
+    The correlation of fine cells is pooled over a coarsest cell, weighed together with that of its neighbours
+    by a 7x7 and a dynamic convolution (Affine Net), and the expected shift is taken.
+    """
+
+    def __init__(self, level: int, radius: int):
+        super().__init__()
+        self.level, self.radius = level, radius
+        self.stride = STRIDES[level]
+        count = (2 * radius + 1) ** 2
+        self.gain = nn.Parameter(torch.zeros(()))
+        self.enter = conv(count + 2, WIDTH)
+        self.wide = conv(WIDTH, WIDTH, 7)
+        self.dynamic = layers.DynamicConv(WIDTH)
+        # nothing moves before it has learned
+        self.head = layers.zeroed(nn.Conv2d(WIDTH, count + 1, 3, padding=1))
+
+    def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
+        """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
+        reference, moving = visible[self.level], thermal[self.level]
+        field = start if self.stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
+        points = layers.centres(reference, self.stride) + field
+        moving = layers.sample(moving, points, self.stride)
+        volume = layers.local_correlation(reference, moving, self.radius)
+        seen = torch.cat([(reference**2).sum(1, keepdim=True), (moving**2).sum(1, keepdim=True)], 1)
+        pool = COARSEST // self.stride
+        if pool > 1:
+            volume, seen = F.avg_pool2d(volume, pool), F.avg_pool2d(seen, pool)
+        x = self.enter(torch.cat([volume * 4, seen], 1))
+        x = x + self.wide(x)
+        x = x + self.dynamic(x)
+        out = self.head(x)
+        share = torch.softmax(GAIN * self.gain * volume * pool + out[:, :-1], 1)
+        shift = torch.einsum('bnhw,nc->bhwc', share, layers.shifts(self.radius, share)) * self.stride
+        scale = self.stride * self.radius / 2 * torch.exp(4 * torch.tanh(out[:, -1] / 4))
+        return Measured(start, shift, scale, self.stride * (self.radius + 0.5))
