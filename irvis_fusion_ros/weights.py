@@ -99,10 +99,9 @@ def _parsed(path: Path, data: bytes, system: str) -> Weights:
         config = json.loads(metadata.get('config', '{}'))
     except (SafetensorError, ValueError) as error:
         raise FileError(f'{path}: not a file of weights ({error})') from error
-    if metadata.get('system') != system:
-        raise FileError(
-            f"{path}: weights of system '{metadata.get('system')}', wanted are those of '{system}'"
-        )
+    stated = metadata.get('system')
+    if stated != system:
+        raise FileError(f"{path}: weights of system '{stated}', wanted are those of '{system}'")
     floating = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
     }

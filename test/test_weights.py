@@ -53,7 +53,7 @@ def damage(models):
         (damage, 'the file is damaged or another one'),
         (
             lambda models: save(models, system='swift'),
-            "for system 'swift'; needed are weights of system 'busref'",
+            "weights of system 'swift', wanted are those of",
         ),
     ],
 )
