@@ -20,8 +20,8 @@ from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.layers import conv
 from irvis_fusion_ros.systems.matching import COARSEST, STRIDES, Match, Measured, Search
 
-CHANNELS = (12, 24, 48, 64)
-DESCRIPTION = (8, 12, 24, 48)
+CHANNELS = (8, 16, 32, 64)
+DESCRIPTION = (8, 12, 16, 32)
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 2))
@@ -230,9 +230,12 @@ class BusReF(nn.Module):
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return descriptions of both images, each B x 1 x H x W in [0, 1] with sides in multiples of 8."""
         images = torch.cat([visible, thermal])
-        support = torch.cat([layers.content(visible), layers.content(thermal)])
-        features = self.bus.encode(images, support)
-        count = len(visible)
+        support = layers.content(images)
+        return self.described(self.bus.encode(images, support), support)
+
+    def described(self, features: list[Tensor], support: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return descriptions from the features of visible and thermal images, concatenated in that order."""
+        count = len(support) // 2
         return (
             self.describe['visible']([f[:count] for f in features], support[:count]),
             self.describe['thermal']([f[count:] for f in features], support[count:]),

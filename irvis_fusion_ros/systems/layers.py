@@ -57,9 +57,8 @@ def content(image: Tensor) -> Tensor:
 
     Rectified and warped images are exactly 0 beyond their edge; zeros in groups under 9 pixels are content.
     """
-    filled = F.max_pool2d((image > 0).to(image.dtype), 9, 1, 4)
     # closing by 4 and eroding by 2 more; beyond the image counts as content
-    return -F.max_pool2d(-filled, 13, 1, 6)
+    return -_largest(-_largest((image > 0).to(image.dtype), 4), 6)
 
 
 def structure(image: Tensor, support: Tensor) -> Tensor:
@@ -106,6 +105,11 @@ def shifts(radius: int, like: Tensor) -> Tensor:
     """Return the shifts of `local_correlation`, (2 radius + 1)^2 x 2, (dx, dy) in cells."""
     at = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
     return torch.stack(torch.meshgrid(at, at, indexing='xy'), -1).reshape(-1, 2)
+
+
+def _largest(image: Tensor, radius: int) -> Tensor:
+    image = F.max_pool2d(image, (2 * radius + 1, 1), 1, (radius, 0))
+    return F.max_pool2d(image, (1, 2 * radius + 1), 1, (0, radius))
 
 
 def conv(into: int, out: int, size: int = 3, stride: int = 1) -> nn.Sequential:

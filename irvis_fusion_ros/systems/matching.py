@@ -74,23 +74,25 @@ class Search(nn.Module):
         """Return the normalised correlation over the overlap, at most 1, of every hypothesis."""
         visible, thermal = visible.float(), thermal.float()
         batch, channels, height, width = visible.shape
+        # room for every shift, in sizes that suit the transform
+        size = tuple(-(-(side + 2 * REACH) // 8) * 8 for side in (height, width))
         points = self._hypothesis_points(visible)
         count = len(points)
         grown = points.shape[1:3]
         points = points[None].expand(batch, *points.shape).flatten(0, 1)
         repeated = thermal[:, None].expand(batch, count, *thermal.shape[1:]).flatten(0, 1)
         turned = layers.sample(repeated, points, COARSEST).reshape(batch, count, channels, *grown)
-        spectrum = torch.fft.rfft2(turned)
-        energy = torch.fft.rfft2((turned * turned).sum(2))
+        spectrum = torch.fft.rfft2(turned, s=size)
+        energy = torch.fft.rfft2((turned * turned).sum(2), s=size)
         there = (visible * visible).sum(1, keepdim=True)
         inside = (turned * turned).sum(2) > 0
-        seen = torch.fft.rfft2(inside.to(visible.dtype))
-        own = torch.fft.rfft2(visible, s=grown)[:, None].conj()
-        own_energy = torch.fft.rfft2(there[:, 0], s=grown)[:, None].conj()
-        box = torch.fft.rfft2(torch.ones_like(there[:, 0]), s=grown)[:, None].conj()
+        seen = torch.fft.rfft2(inside.to(visible.dtype), s=size)
+        own = torch.fft.rfft2(visible, s=size)[:, None].conj()
+        own_energy = torch.fft.rfft2(there[:, 0], s=size)[:, None].conj()
+        box = torch.fft.rfft2(torch.ones_like(there[:, 0]), s=size)[:, None].conj()
 
         def lags(cross: Tensor) -> Tensor:
-            return torch.fft.irfft2(cross, s=grown)[..., : 2 * REACH + 1, : 2 * REACH + 1]
+            return torch.fft.irfft2(cross, s=size)[..., : 2 * REACH + 1, : 2 * REACH + 1]
 
         product = lags((own * spectrum).sum(2))
         norm = lags(own_energy * seen).clamp(min=0) * lags(box * energy).clamp(min=0)
