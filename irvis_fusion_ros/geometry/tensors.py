@@ -21,8 +21,10 @@ def pixel_grid(height: int, width: int, like: Tensor) -> Tensor:
 
 def apply(matrix: Tensor, points: Tensor) -> Tensor:
     """Map points through affine 2x3 or 3x3 matrices, B x 2 x 3 or B x 3 x 3 (last row 0 0 1)."""
-    linear, offset = matrix[:, None, :2, :2], matrix[:, None, None, :2, 2]
-    return points @ linear.transpose(-1, -2) + offset
+    points = points.expand(len(matrix), *points.shape[1:])
+    # one product for each image, not one for each row of it
+    mapped = torch.baddbmm(matrix[:, None, :2, 2], points.flatten(1, 2), matrix[:, :2, :2].mT)
+    return mapped.view_as(points)
 
 
 def sample(image: Tensor, points: Tensor, outside: str = 'border') -> Tensor:
@@ -36,8 +38,9 @@ def sample(image: Tensor, points: Tensor, outside: str = 'border') -> Tensor:
 
 def inside(points: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Say which points lie within an image of shape (..., H, W), B x 1 x H x W bool; NaN is outside."""
-    limit = points.new_tensor((shape[-1] - 1, shape[-2] - 1)) + EDGE_TOLERANCE
-    return ((points >= -EDGE_TOLERANCE) & (points <= limit)).all(-1)[:, None]
+    limit_x, limit_y = shape[-1] - 1 + EDGE_TOLERANCE, shape[-2] - 1 + EDGE_TOLERANCE
+    x, y = points[:, None, ..., 0], points[:, None, ..., 1]
+    return (x >= -EDGE_TOLERANCE) & (y >= -EDGE_TOLERANCE) & (x <= limit_x) & (y <= limit_y)
 
 
 def warp(image: Tensor, deformation: Tensor, outside: str = 'border') -> Tensor:
