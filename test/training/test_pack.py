@@ -58,7 +58,7 @@ def test_sets_of_a_folder_that_must_not_be_used_are_left_out_with_the_reason(tmp
 
 def test_a_set_that_must_not_be_used_is_refused_unless_accepted(tmp_path):
     folder = data_set(tmp_path / 'llvip')
-    with pytest.raises(FileError, match='non-commercial use only.*--accept llvip'):
+    with pytest.raises(FileError, match=r'non-commercial use only.*--accept llvip'):
         pack.collect([folder])
     items, _ = pack.collect([folder], frozenset({'llvip'}))
     assert len(items) == 2
@@ -136,5 +136,5 @@ def test_a_file_that_is_no_pack(tmp_path, content):
 
 def test_another_archive_is_no_pack(tmp_path):
     np.savez(tmp_path / 'pack.npz', a=np.zeros(3))
-    with pytest.raises(FileError, match='not a training pack.*train --pack'):
+    with pytest.raises(FileError, match=r'not a training pack.*train --pack'):
         pack.load(tmp_path / 'pack.npz')
