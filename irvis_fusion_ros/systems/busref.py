@@ -18,14 +18,20 @@ from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.layers import conv
-from irvis_fusion_ros.systems.matching import COARSEST, STRIDES, Match, Measured, Search
+from irvis_fusion_ros.systems.matching import COARSEST, STRIDES, Match, Measured, Search, model_of
 
 CHANNELS = (8, 16, 32, 64)
-DESCRIPTION = (8, 12, 16, 32)
+# Channels of edges that each level carries beside what it learns, and those of its description.
+EDGES = (3, 3, 12, 48)
+DESCRIPTION = (8, 12, 20, 64)
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 2))
 WIDTH = 32
+# Size of what the learned features add to the edges in a description at first.
+UNTRAINED = 0.1
+# Squared length of a description that is nothing.
+FAINT = 0.01
 # How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
 SPREAD = 1.2
 
@@ -53,7 +59,8 @@ class Bus(nn.Module):
     """
     The auto-encoder that everything is mounted on: F1 to F4 at strides 1, 2, 4 and 8 (section 3.2).
 
-    Both modalities share it. Sides of an image must be multiples of 8.
+    Both modalities share it. Beside CHANNELS that it learns, each level carries EDGES as they are: a pair can
+    be matched by them before anything is learned. Sides of an image must be multiples of 8.
     """
 
     def __init__(self):
@@ -64,18 +71,23 @@ class Bus(nn.Module):
             for level, (a, b) in enumerate(zip(into, CHANNELS, strict=True))
         )
         self.rfe = nn.ModuleList(layers.Residual(channels) for channels in CHANNELS)
-        self.up = nn.ModuleList(
-            conv(deep, shallow) for deep, shallow in zip(CHANNELS[:0:-1], CHANNELS[-2::-1], strict=True)
-        )
+        deep = (CHANNELS[-1] + EDGES[-1], *CHANNELS[-2:0:-1])
+        self.up = nn.ModuleList(conv(a, b) for a, b in zip(deep, CHANNELS[-2::-1], strict=True))
         self.last = nn.Conv2d(CHANNELS[0], 1, 3, padding=1)
 
     def encode(self, image: Tensor, support: Tensor, levels: int = len(STRIDES)) -> list[Tensor]:
         """Return the features of the first levels, finest first, of brightness B x 1 x H x W in [0, 1]."""
-        x = torch.cat([image, layers.structure(image, support)], 1)
+        structure = layers.structure(image, support)
+        x = torch.cat([image, structure], 1)
+        edges = structure[:, 1:]
         features = []
-        for down, rfe in zip(self.down[:levels], self.rfe[:levels], strict=True):
+        for level, (down, rfe) in enumerate(zip(self.down[:levels], self.rfe[:levels], strict=True)):
             x = rfe(down(x))
-            features.append(x)
+            if level == 1:
+                edges = F.avg_pool2d(edges, 2)
+            elif level > 1:
+                edges = F.pixel_unshuffle(edges, 2)
+            features.append(torch.cat([x, edges], 1))
         return features
 
     def decode(self, features: list[Tensor]) -> Tensor:
@@ -91,14 +103,18 @@ class Describe(nn.Module):
     Makes features of the bus comparable across the two cameras.
 
     A description is short where nothing is to be seen, and never longer than 1: its length says how much
-    it counts.
+    it counts. Before it has learned it is the edges that the bus carries.
     """
 
     def __init__(self):
         super().__init__()
-        self.heads = nn.ModuleList(
-            nn.Conv2d(channels, out, 1) for channels, out in zip(CHANNELS, DESCRIPTION, strict=True)
-        )
+        self.heads = nn.ModuleList()
+        for channels, edges, out in zip(CHANNELS, EDGES, DESCRIPTION, strict=True):
+            head = nn.Conv2d(channels + edges, out, 1, bias=False)
+            with torch.no_grad():
+                head.weight *= UNTRAINED
+                head.weight[:edges, channels:, 0, 0] += torch.eye(edges)
+            self.heads.append(head)
 
     def forward(self, features: list[Tensor], support: Tensor) -> list[Tensor]:
         """Return descriptions of every level; 0 without support (B x 1 x H x W)."""
@@ -109,7 +125,7 @@ class Describe(nn.Module):
             d = head(feature)
             d = (d - (d * inside).sum((2, 3), keepdim=True) / total) * inside
             usual = (d * d).sum((1, 2, 3), keepdim=True) / total
-            described.append(d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + 1e-12))
+            described.append(d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT))
         return described
 
 
@@ -186,7 +202,7 @@ class Gaf(nn.Module):
 
     def __init__(self):
         super().__init__()
-        channels = sum(CHANNELS[:2])
+        channels = sum(CHANNELS[:2]) + sum(EDGES[:2])
         self.high = _perceptron(2 * channels)
         self.low = _perceptron(2 * channels)
         self.out = nn.Sequential(
@@ -259,7 +275,7 @@ class BusReF(nn.Module):
         dense: bool = True,
     ) -> Registered:
         """Register by descriptions; without `dense` the Deformable Net is left out."""
-        affine = grid_of(visible)
+        affine = model_of(visible)
         logits = None
         if start is None:
             logits, start = self.search(visible[-1], thermal[-1], affine)
@@ -311,12 +327,6 @@ def reconstructible(field: Tensor) -> Tensor:
     """
     height, width = field.shape[1:3]
     return tensors.inside(tensors.pixel_grid(height, width, field) + field, (height, width)).to(field)
-
-
-def grid_of(descriptions: list[Tensor]) -> Affine:
-    """Return the affine model of the images that were described."""
-    height, width = descriptions[-1].shape[-2:]
-    return Affine((height * COARSEST, width * COARSEST))
 
 
 def _perceptron(channels: int) -> nn.Sequential:

@@ -22,8 +22,12 @@ ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
 SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
 REACH = 7
 WIDTH = 32
-# Gain of the similarity before a softmax, for a learned factor of 1.
-GAIN = 16.0
+# Level at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
+CHECKED, TOLERANCE = 2, 4.0
+# Excess correlation at which a cell's own opinion counts half, and sharpness of its choice of a shift.
+CLEAR, SHARPNESS = 0.1, 20.0
+# Gains of the similarity before a softmax, for a learned factor of 1.
+SEARCH_GAIN, MATCH_GAIN = 10.0, 8.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,56 @@ class Measured:
     reach: float
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """
+    How far two pyramids agree under an alignment.
+
+    correlation: B, masked and normalised (as MNCC, BusReF eq. 11), [-1, 1], of the descriptions. returns: B,
+    [0, 1], the share of clear evidence that stays where it is, from visible to thermal and back again.
+    trust: B x h x w on the coarsest grid, [0, 1], the same for every cell; 1 without evidence.
+    """
+
+    correlation: Tensor
+    returns: Tensor
+    trust: Tensor
+
+
+def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Agreement:
+    """Measure an alignment: P of `Affine`, B x 2 x 3, and a residual, B x h x w x 2, pixels."""
+    reference, stride = visible[CHECKED], STRIDES[CHECKED]
+    points = layers.centres(reference, stride)
+    field = model_of(visible).displacement(p, points) + layers.on_grid(residual, reference.shape[-2:])
+    moving = layers.sample(thermal[CHECKED], points + field, stride)
+    there, back = (reference**2).sum(1), (moving**2).sum(1)
+    seen = (there > 0) & (back > 0)
+    product = (reference * moving).sum((1, 2, 3))
+    power = (there * seen).sum((1, 2)) * (back * seen).sum((1, 2))
+    forward, clear = _own_shift(reference, moving)
+    backward, _ = _own_shift(moving, reference)
+    error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (stride / TOLERANCE) ** 2
+    doubt = clear * error / (1 + error)
+    returns = 1 - doubt.sum((1, 2)) / clear.sum((1, 2)).clamp(min=1e-6)
+    return Agreement(product / torch.sqrt(power + 1e-12), returns, 1 - doubt)
+
+
+def _own_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """Each coarsest cell's own shift, B x 2 x h x w in cells of the checked level, and how clear it is."""
+    pool = COARSEST // STRIDES[CHECKED]
+    volume = F.avg_pool2d(layers.local_correlation(reference, moving, 2), pool)
+    volume = layers.blur(volume, 0.8)
+    share = torch.softmax(SHARPNESS * volume, 1)
+    shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(2, volume))
+    excess = volume.amax(1) - volume.mean(1)
+    return shift, excess**2 / (excess**2 + CLEAR**2)
+
+
+def model_of(pyramid: list[Tensor]) -> Affine:
+    """Return the affine model of the image that was described."""
+    height, width = pyramid[-1].shape[-2:]
+    return Affine((height * COARSEST, width * COARSEST))
+
+
 class Search(nn.Module):
     """
     Looks for rotation, scale and shift over the whole image at once, by correlation of descriptions.
@@ -51,7 +105,7 @@ class Search(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.gain = nn.Parameter(torch.zeros(()))
+        self.gain = nn.Parameter(torch.ones(()))
         self.register_buffer('_rotations', torch.deg2rad(torch.tensor(ROTATIONS)), persistent=False)
         self.register_buffer('_scales', torch.tensor(SCALES), persistent=False)
 
@@ -61,7 +115,7 @@ class Search(nn.Module):
 
         visible, thermal: descriptions of stride COARSEST.
         """
-        logits = GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
+        logits = SEARCH_GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
         return logits, self.best(logits, affine)
 
     def prior(self) -> Tensor:
@@ -154,11 +208,11 @@ class Match(nn.Module):
         self.level, self.radius = level, radius
         self.stride = STRIDES[level]
         count = (2 * radius + 1) ** 2
-        self.gain = nn.Parameter(torch.zeros(()))
+        self.gain = nn.Parameter(torch.ones(()))
         self.enter = conv(count + 2, WIDTH)
         self.wide = conv(WIDTH, WIDTH, 7)
         self.dynamic = layers.DynamicConv(WIDTH)
-        # nothing moves before it has learned
+        # before it has learned, correlation alone decides
         self.head = layers.zeroed(nn.Conv2d(WIDTH, count + 1, 3, padding=1))
 
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
@@ -176,7 +230,7 @@ class Match(nn.Module):
         x = x + self.wide(x)
         x = x + self.dynamic(x)
         out = self.head(x)
-        share = torch.softmax(GAIN * self.gain * volume * pool + out[:, :-1], 1)
+        share = torch.softmax(MATCH_GAIN * self.gain * layers.blur(volume, 1.0) + out[:, :-1], 1)
         shift = torch.einsum('bnhw,nc->bhwc', share, layers.shifts(self.radius, share)) * self.stride
         scale = self.stride * self.radius / 2 * torch.exp(4 * torch.tanh(out[:, -1] / 4))
         return Measured(start, shift, scale, self.stride * (self.radius + 0.5))

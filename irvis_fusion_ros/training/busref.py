@@ -15,8 +15,8 @@ from irvis_fusion_ros.config import option
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.affine import Affine
-from irvis_fusion_ros.systems.busref import BusReF, Registered, grid_of
-from irvis_fusion_ros.systems.matching import COARSEST, Measured, Search
+from irvis_fusion_ros.systems.busref import BusReF, Registered
+from irvis_fusion_ros.systems.matching import COARSEST, Measured, Search, model_of
 from irvis_fusion_ros.training import losses
 from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
 
@@ -145,7 +145,7 @@ class Known:
 
     def __init__(self, batch: Batch):
         self.visible, self.moved = (layers.padded(x, COARSEST) for x in (batch.visible, batch.moved))
-        self.affine: Affine = grid_of([self.visible[..., ::COARSEST, ::COARSEST]])
+        self.affine: Affine = model_of([self.visible[..., ::COARSEST, ::COARSEST]])
         height, width = self.visible.shape[-2:]
         below, right = height - batch.shown.shape[-2], width - batch.shown.shape[-1]
         shown = F.pad(batch.shown, (0, right, 0, below))
