@@ -27,7 +27,8 @@ DESCRIPTION = (8, 12, 20, 64)
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 2))
-WIDTH = 32
+# Channels of the fusion net.
+WIDTH = 12
 # Size of what the learned features add to the edges in a description at first.
 UNTRAINED = 0.1
 # Squared length of a description that is nothing.
