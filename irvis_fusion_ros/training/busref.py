@@ -5,7 +5,7 @@ The paper freezes the bus before it mounts the registration nets. Here it goes o
 reconstruction loss kept, so that it stays one set of features; it is frozen from the fusion stage on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -28,29 +28,31 @@ LOST = 3.0
 NEAR_AFFINE, NEAR_DEFORMABLE = 10.0, 2.0
 # Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
 HOT, COOLING = 30.0, 500
-REGISTRATION = ('bus.down', 'bus.rfe', 'describe', 'search', 'affine')
+REGISTRATION = ('describe', 'search', 'affine')
 
 
 @dataclass(frozen=True)
 class BusReFConfig:
     """Steps and learning rate of every stage, and the weights of the loss terms."""
 
-    bus_steps: int = option(1000, 'steps of the reconstruction stage', minimum=1)
-    affine_steps: int = option(6000, 'steps of the coarse registration stage', minimum=1)
-    deformable_steps: int = option(6000, 'steps of the fine registration stage', minimum=1)
-    fusion_steps: int = option(1500, 'steps of the fusion stage', minimum=1)
-    guide_steps: int = option(1500, 'steps of registration guided by fusion', minimum=1)
-    bus_lr: float = option(1e-3, 'peak learning rate of the reconstruction stage', minimum=0)
-    lr: float = option(6e-4, 'peak learning rate of the registration stages', minimum=0)
-    fusion_lr: float = option(1e-3, 'peak learning rate of the fusion stage', minimum=0)
-    guide_lr: float = option(1e-4, 'peak learning rate of the guided stage', minimum=0)
-    ssim: float = option(1.0, 'lambda of eq. 4: SSIM in the reconstruction loss', minimum=0)
-    keep_bus: float = option(0.2, 'weight of reconstruction while the bus learns to register', minimum=0)
-    sigma: float = option(1.0, 'sigma of eq. 8: SSIM in the fusion loss', minimum=0)
-    epsilon: float = option(1.0, 'epsilon of eq. 13: MNCC in the guided stage', minimum=0)
+    bus_steps: int = option(1000, 'Steps of the reconstruction stage.', minimum=1)
+    affine_steps: int = option(6000, 'Steps of the coarse registration stage.', minimum=1)
+    deformable_steps: int = option(6000, 'Steps of the fine registration stage.', minimum=1)
+    fusion_steps: int = option(1500, 'Steps of the fusion stage.', minimum=1)
+    guide_steps: int = option(1500, 'Steps of registration guided by fusion.', minimum=1)
+    bus_lr: float = option(1e-3, 'Peak learning rate of the reconstruction stage.', minimum=0)
+    lr: float = option(6e-4, 'Peak learning rate of the registration stages.', minimum=0)
+    fusion_lr: float = option(1e-3, 'Peak learning rate of the fusion stage.', minimum=0)
+    guide_lr: float = option(1e-4, 'Peak learning rate of the guided stage.', minimum=0)
+    ssim: float = option(1.0, 'Lambda of eq. 4: SSIM in the reconstruction loss.', minimum=0)
+    keep_bus: float = option(0.2, 'Weight of reconstruction while the bus learns to register.', minimum=0)
+    sigma: float = option(1.0, 'Sigma of eq. 8: SSIM in the fusion loss.', minimum=0)
+    epsilon: float = option(1.0, 'Epsilon of eq. 13: MNCC in the guided stage.', minimum=0)
     guide: float = option(
-        1.0, 'weight of the masked gradient loss (eq. 12), 0 for no fusion guide', minimum=0
+        1.0, 'Weight of the masked gradient loss (eq. 12), 0 for no fusion guide.', minimum=0
     )
+    mask: bool = option(True, 'Leave out what cannot be reconstructed; for the ablation of table 3.')
+    train_bus: bool = option(True, 'Teach the bus, or leave it as drawn; for the ablation of table 3.')
 
 
 class BusReFRecipe(Recipe):
@@ -65,10 +67,11 @@ class BusReFRecipe(Recipe):
     def stages(self) -> tuple[Stage, ...]:
         """Return bus, affine, deformable, fusion and guide."""
         c = self.config
+        bus = ('bus',) if c.train_bus else ()
         return (
-            Stage('bus', c.bus_steps, c.bus_lr, ('bus',)),
-            Stage('affine', c.affine_steps, c.lr, ('bus', *REGISTRATION)),
-            Stage('deformable', c.deformable_steps, c.lr, ('bus', *REGISTRATION, 'deformable')),
+            *(Stage(name, c.bus_steps, c.bus_lr, ('bus',)) for name in bus),
+            Stage('affine', c.affine_steps, c.lr, (*bus, *REGISTRATION)),
+            Stage('deformable', c.deformable_steps, c.lr, (*bus, *REGISTRATION, 'deformable')),
             Stage('fusion', c.fusion_steps, c.fusion_lr, ('gaf',)),
             Stage('guide', c.guide_steps, c.guide_lr, ('describe', 'affine', 'deformable')),
         )
@@ -91,6 +94,8 @@ class BusReFRecipe(Recipe):
             similar = losses.weighted_ssim(fused, batch.visible, batch.thermal)
             gradient = losses.fusion_gradient(fused, batch.visible, batch.thermal)
             return {'wsim': self.config.sigma * similar, 'grad': gradient}
+        if not self.config.mask:
+            batch = replace(batch, shown=torch.ones_like(batch.shown))
         known = Known(batch)
         images = torch.cat([known.visible, known.moved])
         support = layers.content(images)
@@ -109,6 +114,8 @@ class BusReFRecipe(Recipe):
             terms['residual'] = residual / 4 + known.residual_loss(found, found.residual)
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
+        if not self.config.train_bus:
+            return terms
         # one pair of the batch is enough to keep the bus what it is
         kept = slice(0, None, len(batch.moved))
         terms['reconstruction'] = self.config.keep_bus * self._reconstruction(
