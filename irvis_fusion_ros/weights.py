@@ -22,6 +22,8 @@ from irvis_fusion_ros.imaging.files import FileError
 
 VARIABLE = 'IRVIS_MODELS'
 SUFFIX = '.safetensors'
+# The one key of the metadata, whose order is not kept: equal weights are equal bytes.
+ABOUT = 'irvis_fusion_ros'
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: 
         stored = {
             name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()
         }
-    data = bytes_of(stored, {'system': system, 'config': json.dumps(config)})
+    data = bytes_of(stored, {ABOUT: json.dumps({'system': system, 'config': config})})
     atomic.write(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -95,14 +97,13 @@ def _parsed(path: Path, data: bytes, system: str) -> Weights:
         state = tensors_of(data)
         # the header: its length in 8 bytes, then JSON
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
-        metadata = header.get('__metadata__', {})
-        config = json.loads(metadata.get('config', '{}'))
+        about = json.loads(header.get('__metadata__', {}).get(ABOUT, '{}'))
     except (SafetensorError, ValueError) as error:
         raise FileError(f'{path}: not a file of weights ({error})') from error
-    stated = metadata.get('system')
+    stated = about.get('system')
     if stated != system:
         raise FileError(f"{path}: weights of system '{stated}', wanted are those of '{system}'")
     floating = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
     }
-    return Weights(floating, config)
+    return Weights(floating, about.get('config', {}))

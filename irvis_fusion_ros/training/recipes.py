@@ -4,8 +4,17 @@ from collections.abc import Callable
 
 from irvis_fusion_ros.training.recipe import Recipe
 
+
+def _busref() -> type[Recipe]:
+    from irvis_fusion_ros.training.busref import BusReFRecipe
+
+    return BusReFRecipe
+
+
 # Each entry imports its recipe when it is asked for: networks are not loaded to print a list of names.
-RECIPES: dict[str, Callable[[], type[Recipe]]] = {}
+RECIPES: dict[str, Callable[[], type[Recipe]]] = {
+    'busref': _busref,
+}
 
 
 def find(name: str) -> type[Recipe]:
