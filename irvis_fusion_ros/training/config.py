@@ -74,9 +74,8 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
     try:
         if not isinstance(content, dict):
             raise ValueError('a configuration is keys with values')
-        own = {key: value for key, value in content.items() if key != RECIPE}
-        config = filled(TrainConfig, own)
-        return config, filled(recipe.Config, content.get(RECIPE) or {}, f'{RECIPE}.')
+        own = content.pop(RECIPE, {})
+        return filled(TrainConfig, content), _converted(recipe.Config(), own, RECIPE)
     except ValueError as error:
         raise FileError(f'{path}: {error}') from error
 
