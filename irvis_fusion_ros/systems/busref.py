@@ -24,9 +24,11 @@ CHANNELS = (8, 16, 32, 64)
 # Channels of edges that each level carries beside what it learns, and those of its description.
 EDGES = (3, 3, 12, 48)
 DESCRIPTION = (8, 12, 20, 64)
+# Channels that the global search compares, and how many coarse edges are among them.
+SEARCHED, SEARCHED_EDGES = 24, 12
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
-DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 2))
+DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
 # Channels of the fusion net.
 WIDTH = 12
 # Size of what the learned features add to the edges in a description at first.
@@ -116,11 +118,26 @@ class Describe(nn.Module):
                 head.weight *= UNTRAINED
                 head.weight[:edges, channels:, 0, 0] += torch.eye(edges)
             self.heads.append(head)
+        self.searched = nn.Conv2d(CHANNELS[-1] + EDGES[-1], SEARCHED, 1, bias=False)
+        with torch.no_grad():
+            self.searched.weight *= UNTRAINED
+            # the mean of the four parts that a coarser cell was folded into
+            mean = torch.eye(SEARCHED_EDGES).repeat_interleave(EDGES[-1] // SEARCHED_EDGES, 1) / 2
+            self.searched.weight[:SEARCHED_EDGES, CHANNELS[-1] :, 0, 0] += mean
 
     def forward(self, features: list[Tensor], support: Tensor) -> list[Tensor]:
-        """Return descriptions of every level; 0 without support (B x 1 x H x W)."""
+        """
+        Return descriptions of every level, and last, of the coarsest, what the search compares.
+
+        They are 0 without support (B x 1 x H x W).
+        """
         described = []
-        for head, feature, stride in zip(self.heads, features, STRIDES, strict=True):
+        heads, features, strides = (
+            (*self.heads, self.searched),
+            (*features, features[-1]),
+            (*STRIDES, COARSEST),
+        )
+        for head, feature, stride in zip(heads, features, strides, strict=True):
             inside = support if stride == 1 else F.avg_pool2d(support, stride)
             total = inside.sum((2, 3), keepdim=True) + 1e-6
             d = head(feature)

@@ -1,8 +1,8 @@
 """
 Matching of two feature pyramids: a global search, and steps that measure what is left at one level.
 
-A pyramid is a list of descriptions at STRIDES, finest first, whose products say how alike two cells are; see
-layers.py for cells, points and displacements.
+A pyramid is a list of descriptions at STRIDES, finest first, whose products say how alike two cells are, and
+last, at stride COARSEST, those that the search compares; see layers.py for cells, points and displacements.
 """
 
 from dataclasses import dataclass
