@@ -16,6 +16,7 @@ import yaml
 
 from irvis_fusion_ros.config import check, group, option
 from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.training import warps
 from irvis_fusion_ros.training.augmentation import AugmentationConfig
 from irvis_fusion_ros.training.data import JointConfig
 from irvis_fusion_ros.training.recipe import Recipe
@@ -75,7 +76,9 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
         if not isinstance(content, dict):
             raise ValueError('a configuration is keys with values')
         own = content.pop(RECIPE, {})
-        return filled(TrainConfig, content), _converted(recipe.Config(), own, RECIPE)
+        config = filled(TrainConfig, content)
+        warps.check_mixture(plain(config.mixture))
+        return config, _converted(recipe.Config(), own, RECIPE)
     except ValueError as error:
         raise FileError(f'{path}: {error}') from error
 

@@ -61,7 +61,9 @@ class Trainer:
         self._source, self._validation = sources
         self._folder = folder
         self._device = torch.device(device)
-        self._identity = {**plain(config), 'data': data, 'recipe': plain(recipe.config)}
+        # where the data lies and how often it is saved do not change the curve
+        own = {key: value for key, value in plain(config).items() if key not in ('accept', 'save_every')}
+        self._identity = {**own, 'data': data, 'recipe': plain(recipe.config)}
         self._stages = recipe.stages()
         self.steps = sum(stage.steps for stage in self._stages)
         self.step = 0

@@ -9,6 +9,7 @@ weights SYSTEM.safetensors. Ctrl-C and SIGTERM finish the step, save and stop; s
 
 import argparse
 import dataclasses
+import fcntl
 import math
 import signal
 import sys
@@ -16,6 +17,7 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from irvis_fusion_ros import cli, engine
 from irvis_fusion_ros.imaging.files import FileError
@@ -67,29 +69,41 @@ def _train(options: argparse.Namespace) -> int:
     folder = options.out or Path('runs') / options.config.stem
     folder.mkdir(parents=True, exist_ok=True)
     train, val = _sources(items, run, device)
-    trainer = Trainer(
-        options.system,
-        recipe_class(own),
-        run,
-        (train, val),
-        folder,
-        device,
-        data=_fingerprint(items),
-        changed=options.changed,
-    )
-    watched = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
-    print(
-        f'{options.system}: {trainer.parameters / 1e6:.2f} M parameters on {device}; {len(train)} pairs to '
-        f'learn from, {watched}; step {trainer.step} of {trainer.steps}; writing to {folder}'
-    )
-    with Interruption(options.minutes) as stop:
-        done = trainer.run(stop)
-        trainer.draw()
+    with _locked(folder):
+        trainer = Trainer(
+            options.system,
+            recipe_class(own),
+            run,
+            (train, val),
+            folder,
+            device,
+            data=_fingerprint(items),
+            changed=options.changed,
+        )
+        watched = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
+        print(
+            f'{options.system}: {trainer.parameters / 1e6:.2f} M parameters on {device}; '
+            f'{len(train)} pairs to learn from, {watched}; step {trainer.step} of {trainer.steps}; writing to {folder}'
+        )
+        with Interruption(options.minutes) as stop:
+            done = trainer.run(stop)
+            trainer.draw()
     if done:
         print(f'done: {folder / options.system}.safetensors')
     else:
         print(f'stopped and saved at step {trainer.step} of {trainer.steps}; the same command goes on')
     return 128 + stop.signal if stop.signal is not None and not done else 0
+
+
+def _locked(folder: Path) -> TextIO:
+    """Keep a second run out of a folder for as long as the file is open."""
+    lock = (folder / '.lock').open('w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise FileError(f'{folder}: another run is writing there; choose another --out') from error
+    return lock
 
 
 def _pack(options: argparse.Namespace) -> int:

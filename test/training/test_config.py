@@ -61,6 +61,10 @@ def test_a_configuration_survives_yaml(tmp_path):
         ('ema: high', "'ema' is 'high'; it has to be of type float"),
         ('joint: {turn: 200}', "'joint.turn' is 200.0: must be at most 180 degrees"),
         ('recipe: {steps: 0}', "'recipe.steps' is 0: must be at least 1"),
+        (
+            'mixture: {zero: 0, fr: 0, elastic_light: 0, elastic_mid: 0, elastic_heavy: 0, large: 0}',
+            'the mixture of protocols needs a share above 0',
+        ),
         ('mixture: 3', "'mixture' is 3; it has to be keys with values"),
         ('recipe: 3', "'recipe' is 3; it has to be keys with values"),
         ('data: pack.npz', "'data' is 'pack.npz'; it has to be a list of names"),

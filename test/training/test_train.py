@@ -45,7 +45,7 @@ def test_a_run_from_a_pack(data, tmp_path, capsys):
     out = capsys.readouterr().out
     assert '3 pairs to learn from, 1 to watch; step 0 of 12; writing to runs/small' in out
     assert 'done: runs/small/tiny.safetensors' in out
-    files = {path.name for path in (tmp_path / 'runs/small').iterdir()}
+    files = {path.name for path in (tmp_path / 'runs/small').iterdir() if path.name[0] != '.'}
     assert files == {'checkpoint.pt', 'curve.csv', 'curve.png', 'tiny.safetensors'}
     # from the folder it is the same data: the run is over
     assert train('--data', data) == 0
@@ -68,6 +68,19 @@ def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
     assert signal.getsignal(number) == handler
     assert train('--data', data) == 0
     assert 'step 3 of 12' in capsys.readouterr().out
+
+
+def test_a_second_run_is_kept_out(data, monkeypatch, capsys):
+    class Twice(Tiny):
+        def before_step(self, model, stage, step):
+            if stage.name == 'first' and step == 1 and model.training:
+                codes.append(train('--data', data))
+
+    codes = []
+    monkeypatch.setitem(recipes.RECIPES, 'tiny', lambda: Twice)
+    assert train('--data', data) == 0
+    assert codes == [1]
+    assert 'runs/small: another run is writing there' in capsys.readouterr().err
 
 
 def test_time_is_limited(data, capsys):
