@@ -29,8 +29,8 @@ SEARCHED, SEARCHED_EDGES = 24, 12
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
-# Channels of the fusion net.
-WIDTH = 12
+# Channels of the fusion net: of each camera, and within.
+SQUEEZED, WIDTH = 8, 12
 # Size of what the learned features add to the edges in a description at first.
 UNTRAINED = 0.1
 # Squared length of a description that is nothing.
@@ -220,9 +220,10 @@ class Gaf(nn.Module):
 
     def __init__(self):
         super().__init__()
-        channels = sum(CHANNELS[:2]) + sum(EDGES[:2])
-        self.high = _perceptron(2 * channels)
-        self.low = _perceptron(2 * channels)
+        self.shallow = nn.Conv2d(CHANNELS[0] + EDGES[0], SQUEEZED, 1)
+        self.deep = nn.Conv2d(CHANNELS[1] + EDGES[1], SQUEEZED, 1)
+        self.high = _perceptron(2 * SQUEEZED)
+        self.low = _perceptron(2 * SQUEEZED)
         self.out = nn.Sequential(
             conv(2 * WIDTH, WIDTH), conv(WIDTH, WIDTH), nn.Conv2d(WIDTH, 3, 3, padding=1)
         )
@@ -235,13 +236,14 @@ class Gaf(nn.Module):
         """
         joined = []
         for features in (visible, thermal):
-            shallow, deep = features
+            # squeezed before the pooling, which costs more than all else
+            shallow, deep = self.shallow(features[0]), self.deep(features[1])
             deep = F.interpolate(deep, size=shallow.shape[-2:], mode='bilinear', align_corners=False)
-            joined.append(torch.cat([shallow, deep], 1))
+            joined.append(shallow + deep)
         both = torch.cat(joined, 1)
-        edges = both - F.avg_pool2d(both, 3, 1, 1, count_include_pad=False)
-        high = self.high(F.max_pool2d(edges.abs(), 3, 1, 1))
-        low = self.low(F.avg_pool2d(both, 3, 1, 1, count_include_pad=False))
+        mean = layers.blur(both, 0.8)
+        high = self.high(F.max_pool2d((both - mean).abs(), 3, 1, 1))
+        low = self.low(mean)
         raw = self.out(torch.cat([high, low], 1))
         # tanh, as the paper's output; at 0 the mean of the two images
         share = 0.5 + 0.5 * torch.tanh(raw[:, :1])

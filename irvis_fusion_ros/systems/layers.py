@@ -67,20 +67,26 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
 
     The first map is brightness against its surroundings; the others are edges: strength relative to the
     surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
-    reversed (as systems/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support.
+    reversed (as systems/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must be
+    multiples of 4.
     """
-    around = blur(image, 6.0)
-    contrast = image - around
-    deviation = torch.sqrt(blur(contrast * contrast, 6.0) + 1e-4)
+    contrast = image - _surroundings(image)
+    deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
     smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')
     gx = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]) / 2 * support
     gy = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]) / 2 * support
     energy = gx * gx + gy * gy
-    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(blur(energy, 6.0) + 1e-12) + NOISE)
+    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + NOISE)
     strength = relative.clamp(max=STRONGEST)
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)
+
+
+def _surroundings(image: Tensor) -> Tensor:
+    """Mean within about 6 pixels: blurred at a quarter of the resolution."""
+    coarse = blur(F.avg_pool2d(image, 4), 1.5)
+    return F.interpolate(coarse, scale_factor=4, mode='bilinear', align_corners=False)
 
 
 def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
