@@ -83,7 +83,8 @@ def _train(options: argparse.Namespace) -> int:
         watched = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
         print(
             f'{options.system}: {trainer.parameters / 1e6:.2f} M parameters on {device}; '
-            f'{len(train)} pairs to learn from, {watched}; step {trainer.step} of {trainer.steps}; writing to {folder}'
+            f'{len(train)} pairs to learn from, {watched}; '
+            f'step {trainer.step} of {trainer.steps}; writing to {folder}'
         )
         with Interruption(options.minutes) as stop:
             done = trainer.run(stop)
