@@ -1,11 +1,21 @@
-"""What the executables share: argument types, and how each ends (0, or one clear line and another code)."""
+"""
+What the executables share.
+
+Argument types, progress bars, and how each ends (0, or one clear line and another code).
+"""
 
 import argparse
+import contextlib
 import json
 import math
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from irvis_fusion_ros.imaging.files import FileError
 
@@ -13,13 +23,32 @@ from irvis_fusion_ros.imaging.files import FileError
 def guarded(program: str, work: Callable[[], int]) -> int:
     """Run `work`; an error that the user can mend becomes one line on stderr and exit code 1."""
     try:
-        return work()
+        with ended_by_sigterm():
+            return work()
     except (FileError, OSError) as error:
         print(f'{program}: error: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{program}: interrupted', file=sys.stderr)
         return 130
+
+
+def progress(*arguments: Any, **options: Any) -> tqdm:
+    """Return a progress bar on stderr; in a log file it is drawn now and then, not ten times a second."""
+    return tqdm(*arguments, mininterval=0.1 if sys.stderr.isatty() else 10, **options)
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does, so that worker processes and files are not left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def positive(text: str) -> int:

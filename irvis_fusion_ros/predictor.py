@@ -10,14 +10,14 @@ of ROS.
 """
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from irvis_fusion_ros import engine
 from irvis_fusion_ros.geometry import transform, warp
-from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Alignment, Note, identity
@@ -157,12 +157,15 @@ class Predictor:
         if thermal is None or visible is None:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
+        blank = _blank(thermal, visible)
         thermal_gray = color.gray(thermal, thermal_order)
-        self._tone.update(thermal_gray)
+        # what a blank frame would teach the gain control is wrong for the next one
+        if not any(note.code.startswith('thermal') for note in blank) or not self._tone.ready:
+            self._tone.update(thermal_gray)
         visible_luma = color.luminance(visible, visible_order)
         clock.lap('tone')
 
-        alignment = self._align(thermal_gray, visible_luma)
+        alignment = self._align(thermal_gray, visible_luma, blank)
         self._last = (alignment, visible.shape[:2])
         clock.lap('register')
 
@@ -206,10 +209,17 @@ class Predictor:
             timing=clock.done(),
         )
 
-    def _align(self, thermal_gray: np.ndarray, visible_luma: np.ndarray) -> Alignment:
+    def _align(
+        self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
+    ) -> Alignment:
         if self.calibration is not None:
             matrix = self.calibration.backward(thermal_gray.shape, visible_luma.shape)
-            return Alignment(matrix, confidence=1.0, source='calibration')
+            return Alignment(matrix, confidence=1.0, source='calibration', notes=blank)
+        if blank:
+            last, shape = self._last or (identity(), None)
+            if shape != visible_luma.shape or last.source == 'identity':
+                return identity(0.0, blank)
+            return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
         return self._system.register(self._tone.apply(thermal_gray), visible_luma)
 
     def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
@@ -278,6 +288,15 @@ def _fading_out(inside: np.ndarray) -> np.ndarray:
         return mask
     ramp = np.clip(2 * cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1)
     return ramp * mask  # where the edge meets that of the picture the ramp reaches out of it
+
+
+def _blank(thermal: np.ndarray, visible: np.ndarray) -> tuple[Note, ...]:
+    """Return a note for each image that shows nothing, such as 'thermal_black'."""
+    return tuple(
+        Note(f'{name}_{why}', f'{name} image is {why}: it is fused with the last alignment; check the camera')
+        for name, image in (('thermal', thermal), ('visible', visible))
+        if (why := content.absent(image))
+    )
 
 
 def _as_byte(image: np.ndarray) -> np.ndarray:

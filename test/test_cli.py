@@ -1,5 +1,7 @@
 import argparse
 import json
+import os
+import signal
 
 import pytest
 
@@ -50,3 +52,10 @@ def test_json_that_every_program_reads(tmp_path):
         'b': {'c': None},
         'd': 'x',
     }
+
+
+def test_sigterm_ends_the_work_as_ctrl_c_does(capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    assert cli.guarded('tool', lambda: os.kill(os.getpid(), signal.SIGTERM)) == 130
+    assert 'interrupted' in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == before

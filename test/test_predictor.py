@@ -348,3 +348,45 @@ def test_unknown_preset_and_device():
         Predictor('magic')
     with pytest.raises(ValueError, match="unknown device 'tpu'"):
         Predictor('classical', 'tpu')
+
+
+BLANK = {'black': 0, 'saturated': 255, 'flat': 100}
+
+
+@pytest.mark.parametrize('camera', ['thermal', 'visible'])
+@pytest.mark.parametrize('why', BLANK)
+def test_an_image_that_shows_nothing_is_fused_with_the_last_alignment(camera, why):
+    predictor = Predictor('classical', 'cpu')
+    before = predictor(THERMAL, VISIBLE)
+    images = {'thermal': THERMAL, 'visible': VISIBLE}
+    images[camera] = np.full_like(images[camera], BLANK[why])
+    result = predictor(**images)
+    assert (result.source, result.confidence, result.cold) == ('held', 0.0, False)
+    assert [note.code for note in result.notes] == [f'{camera}_{why}']
+    np.testing.assert_array_equal(result.deformation, before.deformation)
+    after = predictor(THERMAL, VISIBLE)
+    assert after.source == 'track' and not after.notes
+
+
+def test_images_that_show_nothing_from_the_start_are_not_moved():
+    result = Predictor('classical', 'cpu')(np.zeros_like(THERMAL), np.zeros_like(VISIBLE))
+    assert result.source == 'identity'
+    assert {note.code for note in result.notes} == {'thermal_black', 'visible_black'}
+    assert not result.deformation.any() and not result.fused.any()
+
+
+def test_a_blank_thermal_image_does_not_disturb_the_gain():
+    deep = THERMAL.astype(np.uint16) * 8 + 7000
+    predictor, undisturbed = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')
+    for image in (deep, np.zeros_like(deep), deep):
+        disturbed = predictor(image, VISIBLE)
+    for image in (deep, deep):
+        expected = undisturbed(image, VISIBLE)
+    assert np.abs(disturbed.fused.astype(int) - expected.fused).mean() < 0.5
+
+
+def test_a_calibrated_rig_tells_of_a_blank_image():
+    calibration = Calibration(np.eye(3), THERMAL.shape, VISIBLE.shape[:2])
+    result = Predictor('classical', 'cpu', calibration=calibration)(np.zeros_like(THERMAL), VISIBLE)
+    assert result.source == 'calibration'
+    assert [note.code for note in result.notes] == ['thermal_black']

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from irvis_fusion_ros import cli, engine
 from irvis_fusion_ros.evaluation import baselines, datasets, fusion, protocols, registration, report
@@ -78,7 +77,7 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
     tasks = _video_tasks(plan) if plan.video else _pair_tasks(plan)
     found: list[dict] = []
     unit = 'video' if plan.video else 'pair'
-    with tqdm(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
+    with cli.progress(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
         for records in _done(plan, tasks):
             found += records
             bar.update()

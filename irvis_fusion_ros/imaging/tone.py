@@ -60,6 +60,11 @@ class ThermalTone:
         self._low_high: tuple[float, float] | None = None
         self._dtype: np.dtype | None = None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a frame was looked at."""
+        return self._low_high is not None
+
     def update(self, thermal: np.ndarray) -> None:
         """Look at the next frame of the stream (H x W, uint8, uint16 or float32)."""
         if thermal.dtype != self._dtype:

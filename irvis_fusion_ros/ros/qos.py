@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import rclpy.subscription
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -12,6 +13,8 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
+# Whether callbacks can be told the number of a message; not on Humble.
+GIVES_MESSAGE_INFO = hasattr(rclpy.subscription, 'MessageInfo')
 PREFIX = 'qos_overrides.'
 _POLICIES = ('HISTORY', 'DEPTH', 'RELIABILITY', 'DURABILITY')
 

@@ -14,7 +14,8 @@ from irvis_fusion_ros.systems import multiscale
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.registration import Frame, State
 
-LEAST_CONFIDENCE = 0.5
+# Confidence from which an alignment is taken up, and down to which one that was is followed.
+TAKEN_UP, FOLLOWED = 0.5, 0.35
 # A tracked frame whose evidence falls below this share of the usual makes a search worth its time.
 SUSPICIOUS = 0.75
 # What a search finds must have this much more evidence than the tracked alignment to replace it.
@@ -22,7 +23,7 @@ BETTER = 1.2
 # Frames between searches that found nothing better: doubling from the first to the last.
 PAUSES = (4, 64)
 # A doubtful alignment is searched anew after so many frames, evidence or not.
-DOUBTFUL, DOUBT_PAUSE = 0.7, 150
+DOUBTFUL, DOUBT_PAUSE = 0.6, 150
 
 
 class Classical:
@@ -54,11 +55,12 @@ class Classical:
         if frame.has_structure and self._search_wanted(best):
             self._since_search = 0
             found = frame.search()
-            if best is None or found.evidence > BETTER * best.evidence:
+            sure = found.confidence >= TAKEN_UP
+            if best is None or (sure and found.evidence > BETTER * best.evidence):
                 best, source = found, 'search'
-            better = source == 'search' and best.confidence >= LEAST_CONFIDENCE
-            self._pause = 0 if better else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
-        if best is None or best.confidence < LEAST_CONFIDENCE:
+            replaced = sure and source == 'search'
+            self._pause = 0 if replaced else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
+        if best is None or best.confidence < (FOLLOWED if source == 'track' else TAKEN_UP):
             return self._hold(frame, best.confidence if best else 0.0)
         self._state = best
         return frame.alignment(best, source)
@@ -72,7 +74,7 @@ class Classical:
             return False
         if tracked is None:
             return True
-        lost = tracked.confidence < LEAST_CONFIDENCE or tracked.evidence < SUSPICIOUS * self._state.usual
+        lost = tracked.confidence < FOLLOWED or tracked.evidence < SUSPICIOUS * self._state.usual
         return lost or (tracked.confidence < DOUBTFUL and self._since_search > DOUBT_PAUSE)
 
     def _hold(self, frame: Frame, confidence: float) -> Alignment:

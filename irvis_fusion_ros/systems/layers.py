@@ -67,8 +67,8 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
 
     The first map is brightness against its surroundings; the others are edges: strength relative to the
     surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
-    reversed (as systems/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must be
-    multiples of 4.
+    reversed (as systems/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must
+    be multiples of 4.
     """
     contrast = image - _surroundings(image)
     deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)

@@ -1,10 +1,12 @@
 """
 Registration of one pair by structure maps: find it from nothing, or follow it from the frame before.
 
-From nothing, a global search over scale, rotation and shift proposes; every proposal is refined and the one
-with the most evidence wins. A projective model and a smooth residual then follow at a finer level.
+From nothing, a global search over scale, rotation and shift proposes; the proposals are refined level by
+level, the most likely go on, and in the end the one with the most evidence wins. A projective model and a
+smooth residual then follow at the finest level.
 """
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,21 +17,25 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.systems.base import Alignment, Note
 from irvis_fusion_ros.systems.fit import CosineBasis, Fit, FitConfig, fit
 from irvis_fusion_ros.systems.level import Level, ThermalPyramid
-from irvis_fusion_ros.systems.search import SearchConfig, search
+from irvis_fusion_ros.systems.search import Candidate, SearchConfig, search
 from irvis_fusion_ros.systems.surfaces import Surfaces, Tiles, correlate, tiles
 from irvis_fusion_ros.systems.trust import local_trust
 
-# Pixels of the visible image at the two levels.
+# Pixels of the visible image at the three levels.
 COARSE_PIXELS = 96 * 128
+MIDDLE_PIXELS = 180 * 240
 FINE_PIXELS = 260 * 347
 # Evidence at which an alignment is as likely wrong as right (measured on real pairs).
-EVEN_EVIDENCE = 0.022
+EVEN_EVIDENCE = 0.029
 # Standard deviation of brightness below which an image shows nothing.
 FLAT = 1e-3
 # Disagreement of a tile, full visible pixels, that halves its trust.
 TOLERANCE = 3.0
-# Two proposals this close, in coarse level pixels at the corners, are one.
-SAME = 2.0
+# Two proposals this close, in coarse level pixels at the corners, are one: as the search finds them, and as
+# they are refined.
+ALIKE, SAME = 5.0, 2.0
+# A search that ends with less confidence is done again with more effort.
+SURE = 0.52
 # Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
 FOLLOWED_AT_ONCE = 1.0
 LEAST_GAIN = 0.15
@@ -42,6 +48,20 @@ DENSE_LAST = FitConfig('homography', sharpness=15, reach=(1.5,), tile_weight=0.0
 # Correlation length and standard deviation of the residual, full visible pixels.
 RESIDUAL_LENGTH = 35.0
 RESIDUAL_SIZE = 2.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many proposals go on: to the similarity, the affine, the middle and the finest level."""
+
+    similarity: int
+    affine: int
+    middle: int
+    finest: int
+
+
+QUICK = Effort(10, 4, 3, 2)
+THOROUGH = Effort(32, 12, 6, 3)
 
 
 @dataclass(frozen=True)
@@ -87,8 +107,11 @@ class Frame:
 
     def search(self) -> State:
         """Return the alignment with the most evidence, wherever it is."""
-        found = [self._refine(backward) for backward in self._propose()]
-        return max(found, key=lambda state: state.evidence)
+        found = search(self._visible, self._pyramid, SearchConfig(), self._pool)
+        best = self._best(found, QUICK)
+        if best.confidence < SURE:
+            best = max(best, self._best(found, THOROUGH), key=lambda state: state.evidence)
+        return best
 
     def follow(self, state: State) -> State:
         """Return the alignment near `state`, smoothed over the stream."""
@@ -125,26 +148,38 @@ class Frame:
             notes=notes,
         )
 
-    def _propose(self) -> list[np.ndarray]:
-        """Return the most likely backward transforms, best first; identity is always considered."""
-        level = Level(self._visible, self._pyramid, COARSE_PIXELS)
-        grid = tiles(level, 8, 3)
+    def _best(self, found: list[Candidate], effort: Effort) -> State:
+        """Refine candidates, best first; identity is always considered."""
+        level = self._coarse
+        first = _distinct(level, [c.backward for c in found], ALIKE, effort.similarity)
+        similar = self._fitted(level, 8, [*first, np.eye(3)], SIMILAR, 4)
+        chosen = _distinct(level, similar, SAME, effort.affine)
+        affine = self._fitted(level, 8, chosen, AFFINE, 4)
+        chosen = _distinct(level, affine, SAME, effort.middle)
+        middle = self._fitted(self._middle, 14, chosen, AFFINE_FINE, 5)
+        chosen = _distinct(level, middle, SAME / 4, effort.finest)
+        return max((self._refine(backward) for backward in chosen), key=lambda state: state.evidence)
 
-        def refine(backward: np.ndarray, config: FitConfig, radius: int) -> tuple[float, np.ndarray]:
+    def _fitted(
+        self, level: Level, spacing: int, proposals: list[np.ndarray], config: FitConfig, radius: int
+    ) -> list[np.ndarray]:
+        """Fit every proposal at a level, and return them by falling evidence."""
+        grid = tiles(level, spacing, 3)
+
+        def improve(backward: np.ndarray) -> tuple[float, np.ndarray]:
             found = fit(level, grid, correlate(level, grid, backward, None, radius), config)
             return _evidence(found), _compose(level, backward, found.step)
 
-        found = search(self._visible, self._pyramid, SearchConfig(), 8, self._pool)
-        proposals = [candidate.backward for candidate in found] + [np.eye(3)]
-        rough = self._pool.map(lambda b: refine(b, SIMILAR, 4), proposals)
-        similar = sorted(rough, key=lambda proposal: -proposal[0])
-        distinct: list[np.ndarray] = []
-        for _, backward in similar:
-            if all(_corner_distance(level, backward, other) > SAME for other in distinct):
-                distinct.append(backward)
-        close = self._pool.map(lambda b: refine(b, AFFINE, 3), distinct[:4])
-        affine = sorted(close, key=lambda proposal: -proposal[0])
-        return [backward for evidence, backward in affine if evidence > 0.7 * affine[0][0]][:2]
+        fitted = sorted(self._pool.map(improve, proposals), key=lambda proposal: -proposal[0])
+        return [backward for _, backward in fitted]
+
+    @functools.cached_property
+    def _coarse(self) -> Level:
+        return Level(self._visible, self._pyramid, COARSE_PIXELS)
+
+    @functools.cached_property
+    def _middle(self) -> Level:
+        return Level(self._visible, self._pyramid, MIDDLE_PIXELS)
 
     def _refine(self, backward: np.ndarray) -> State:
         level, basis = self._level, self._basis
@@ -197,6 +232,17 @@ def _linear_part(level: Level, backward: np.ndarray) -> np.ndarray:
     centre = (np.array(level.full_shape[::-1]) - 1) / 2
     origin = transform.apply(backward, centre)
     return np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
+
+
+def _distinct(level: Level, proposals: list[np.ndarray], apart: float, limit: int) -> list[np.ndarray]:
+    """Return the first `limit` proposals that differ from all before them."""
+    kept: list[np.ndarray] = []
+    for backward in proposals:
+        if len(kept) == limit:
+            break
+        if all(_corner_distance(level, backward, other) > apart for other in kept):
+            kept.append(backward)
+    return kept
 
 
 def _corner_distance(level: Level, a: np.ndarray, b: np.ndarray) -> float:

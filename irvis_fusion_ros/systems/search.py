@@ -45,15 +45,14 @@ class Candidate:
 
 
 def search(
-    visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig, keep: int, pool: ThreadPoolExecutor
+    visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig, pool: ThreadPoolExecutor
 ) -> list[Candidate]:
-    """Return the `keep` best of all scales and rotations, best first, each with its best shift."""
+    """Return the best shift for each scale and rotation, best first."""
     scene = _Scene(visible, thermal, config)
     steps = int(np.log(config.scales[1] / config.scales[0]) / np.log(config.scale_step)) + 1
     scales = config.scales[0] * config.scale_step ** np.arange(steps)
     found = [c for per_scale in pool.map(scene.candidates, scales) for c in per_scale]
-    found.sort(key=lambda candidate: -candidate.score)
-    return found[:keep]
+    return sorted(found, key=lambda candidate: -candidate.score)
 
 
 class _Scene:

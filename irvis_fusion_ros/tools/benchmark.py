@@ -25,7 +25,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from irvis_fusion_ros import cli, engine
 from irvis_fusion_ros.evaluation import baselines, datasets, registration, synthetic
@@ -66,7 +65,7 @@ def measure(
     for frame in frames[:2]:
         predictor(*frame, outputs=outputs)
     seconds, stages, confidences, errors = [], [], [], []
-    for index in tqdm(range(count), unit='frame', desc=title):
+    for index in cli.progress(range(count), unit='frame', desc=title):
         thermal, visible = frames[index % len(frames)]
         start = time.perf_counter()
         result = predictor(thermal, visible, outputs=outputs)
@@ -139,7 +138,7 @@ def _made_up(options: argparse.Namespace):
     shapes = [size[::-1] for size in (options.size, options.thermal_size or options.size)]
     rig = synthetic.Rig(*shapes)
     count = min(KEPT, options.frames)
-    frames = [rig.frame(index) for index in tqdm(range(count), unit='frame', desc='make input')]
+    frames = [rig.frame(index) for index in cli.progress(range(count), unit='frame', desc='make input')]
     _, shown = rig.known.truth()
 
     def error(deformation: np.ndarray, transform: np.ndarray) -> float:
@@ -153,7 +152,7 @@ def _folder(folder: Path):
     pairs = datasets.recorded(folder)
     frames = [
         (files.read(pair.thermal), files.read(pair.visible))
-        for pair in tqdm(datasets.select(pairs, limit=KEPT), unit='pair', desc='read')
+        for pair in cli.progress(datasets.select(pairs, limit=KEPT), unit='pair', desc='read')
     ]
     return frames, None
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from irvis_fusion_ros import calibration, cli, engine
 from irvis_fusion_ros.imaging import files
@@ -42,7 +41,7 @@ def fuse_folder(
         (out / folder).mkdir(parents=True, exist_ok=True)
     fused: list[dict] = []
     skipped: dict[str, str] = {}
-    for name, (thermal_file, visible_file) in tqdm(pairs.items(), unit='pair', desc='fuse'):
+    for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
         try:
             thermal, visible = files.read(thermal_file), files.read(visible_file)
             if not fused:

@@ -18,8 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from irvis_fusion_ros import cli
 from irvis_fusion_ros.bags import STORAGES, BagError, BagWriter
 from irvis_fusion_ros.config import OptionSpec, walk
 from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
@@ -48,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         shutil.rmtree(arguments.out)
     try:
-        counts = write(config, arguments.out, arguments.format, arguments.workers)
+        with cli.ended_by_sigterm():
+            counts = write(config, arguments.out, arguments.format, arguments.workers)
     except BagError as error:
         print(f'make_flight: {error}', file=sys.stderr)
         return 1
@@ -85,11 +85,11 @@ def write(config: FlightConfig, out: Path, storage: str | None = None, workers: 
 
     with BagWriter(out, storage) as bag:
         bag.note('irvis_flight', json.dumps(dataclasses.asdict(config)))
-        with tqdm(total=1, desc='building the village', bar_format='{desc} {elapsed}') as bar:
+        with cli.progress(total=1, desc='building the village', bar_format='{desc} {elapsed}') as bar:
             flight.world  # noqa: B018  (built when it is first looked at)
             bar.update()
         total = len(flight.schedule.recorded())
-        for shot in tqdm(flight.shots(workers), total=total, desc='flying', unit='image'):
+        for shot in cli.progress(flight.shots(workers), total=total, desc='flying', unit='image'):
             record(bag, shot)
     return counts
 

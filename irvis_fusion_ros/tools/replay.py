@@ -15,9 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tqdm import tqdm
-
-from irvis_fusion_ros import dds_profile
+from irvis_fusion_ros import cli, dds_profile
 from irvis_fusion_ros.bags import COMPRESSED_IMAGE, IMAGE, BagError, BagReader, Record, Topic
 
 CLOCK = '/clock'
@@ -208,7 +206,7 @@ class Player:
     def _play_once(self, shift: int, title: str) -> None:
         total = (self._selection.stop - self._selection.start) / 1e9
         layout = '{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total:.1f} s {postfix}'
-        with tqdm(total=total, desc=title, bar_format=layout) as bar:
+        with cli.progress(total=total, desc=title, bar_format=layout) as bar:
             # a record is read before its time has come, so reading delays nothing
             pacer = Pacer(self._rate, self._selection.start)
             for record in self._records():

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from irvis_fusion_ros import cli
 from irvis_fusion_ros.bags import BagError, BagReader
 from irvis_fusion_ros.imaging import color, deformation_color
 from irvis_fusion_ros.imaging.tone import ThermalTone
@@ -96,7 +96,7 @@ def shown(flight: Path, outputs: Path, title: str) -> Iterator[Moment]:
         fields = {each.stamp: each.image for each in made.images('/deformation/image')}
         total = made.topic('/fused/image').count
         visibles = taken.images('/visible/image_raw')
-        for fused in tqdm(made.images('/fused/image'), total=total, desc=title, unit='image'):
+        for fused in cli.progress(made.images('/fused/image'), total=total, desc=title, unit='image'):
             visible = next(each.image for each in visibles if each.stamp == fused.stamp)
             nearest = thermals[np.abs(stamps - fused.stamp).argmin()]
             thermal = cv2.resize(nearest, visible.shape[1::-1], interpolation=cv2.INTER_CUBIC)

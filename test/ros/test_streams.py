@@ -1,8 +1,10 @@
 """Streams over DDS: nothing lost, nothing late, cameras that die, publishers of any quality, any clock."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 from rig import SECOND, START, image, wait_until
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
+
+from irvis_fusion_ros.ros import qos
 
 RAW = ('thermal/image_raw', 'visible/image_raw')
 STEP = SECOND // 30
@@ -84,6 +88,26 @@ def test_realtime_drops_what_it_has_no_time_for_and_accounts_for_it(rig, start_n
     assert jobs == ends == pairs
     assert rig.count('output', 'dropped', 'superseded') == pairs - len(stamps) > 0
     assert int(rig.diagnostic('output', 'waiting')) == 0
+
+
+@pytest.mark.skipif(not qos.GIVES_MESSAGE_INFO, reason='this rclpy does not number messages')
+def test_images_that_the_node_had_no_time_to_take_are_counted(rig, start_node):
+    node = start_node({'sync.timeout': 0.1})
+    rig.camera('visible/image_raw')
+    message, count = image('bgr8', 48, 64), 40
+    rig.send('visible/image_raw', message, START)
+    rig.wait(lambda: rig.diagnostic('inputs', 'visible received') == '1')
+    node.process.send_signal(signal.SIGSTOP)  # longer than the shallow queue of realtime reaches
+    for number in range(1, count):
+        rig.send('visible/image_raw', message, START + number * STEP)
+    time.sleep(0.2)  # on their way, while the node stands still
+    node.process.send_signal(signal.SIGCONT)
+    rig.wait(lambda: int(rig.diagnostic('inputs', 'visible lost on the way')) > 20)
+    rig.refresh()
+    received = int(rig.diagnostic('inputs', 'visible received'))
+    assert received + int(rig.diagnostic('inputs', 'visible lost on the way')) == count
+    node.wait_for_log('/visible/image_raw: ')
+    assert 'messages were lost on the way: this machine has no time to take them' in node.log
 
 
 def test_a_dead_camera_is_passed_through_marked_and_taken_back(rig, start_node):
