@@ -16,7 +16,7 @@ from installation import NAME, REPOSITORY
 import irvis_fusion_ros
 
 PACKAGE = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
-EXECUTABLES = {'fusion_node', 'replay', 'make_flight', 'fuse_images', 'evaluate', 'benchmark'}
+EXECUTABLES = {'fusion_node', 'replay', 'make_flight', 'fuse_images', 'evaluate', 'train', 'benchmark'}
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
 # imported by what an extra or the build of the wheels brings
@@ -131,6 +131,7 @@ from irvis_fusion_ros.evaluation import evaluate
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros import options
 from irvis_fusion_ros.tools import benchmark, fuse_images, make_flight, replay
+from irvis_fusion_ros.training import train
 print(Predictor('classical')(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)).fused.shape)
 """
     done = run([sys.executable, '-c', program], os.environ, cwd=REPOSITORY)

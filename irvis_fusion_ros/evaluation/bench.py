@@ -53,16 +53,26 @@ class Bench:
     """
     Measures presets (baselines included), each with predictors made once and warmed up.
 
-    fusion: also score what is fused, which takes seconds a pair.
+    fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
+    pairs that are not moved, so that its fusion is scored alone.
     """
 
-    def __init__(self, presets: Sequence[str], device: str = 'auto', seed: int = 0, fusion: bool = False):
+    def __init__(
+        self,
+        presets: Sequence[str],
+        device: str = 'auto',
+        seed: int = 0,
+        fusion: bool = False,
+        aligned: bool = False,
+    ):
         baselines.register()
         self._presets = presets
         self._device = device
         self._seed = seed
         self._fusion = fusion
+        self._told = aligned
         self._predictors: dict[str, Predictor] = {}
+        self._told_predictors: dict[str, Predictor] = {}
 
     def pair(self, pair: Pair, names: Sequence[str]) -> list[dict]:
         """Return the records of one pair for these protocols and every preset."""
@@ -78,6 +88,8 @@ class Bench:
 
     def predict(self, preset: str, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
         """Register and fuse one pair, cold."""
+        if self._told:
+            return self._tell(preset, thermal, visible, np.eye(3), name)
         if preset not in self._predictors:
             self._predictors[preset] = Predictor(preset, self._device, temporal=False)
             self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
@@ -163,9 +175,17 @@ class Bench:
         """What the preset fuses when it is told the truth."""
         thermal = case.thermal if case.still is None else case.still
         matrix = np.eye(3) if case.still is not None else case.pair.calibration
-        calibration = Calibration(matrix, thermal.shape[:2], case.visible.shape[:2])
-        predictor = Predictor(preset, self._device, temporal=False, calibration=calibration)
-        return _called(predictor, thermal, case.visible, case.pair.name).fused
+        return self._tell(preset, thermal, case.visible, matrix, case.pair.name).fused
+
+    def _tell(
+        self, preset: str, thermal: np.ndarray, visible: np.ndarray, matrix: np.ndarray, name: str
+    ) -> FusionResult:
+        """Fuse one pair by a known transform from thermal to visible pixels."""
+        if preset not in self._told_predictors:
+            self._told_predictors[preset] = Predictor(preset, self._device, temporal=False)
+        predictor = self._told_predictors[preset]
+        predictor.calibration = Calibration(matrix, thermal.shape[:2], visible.shape[:2])
+        return _called(predictor, thermal, visible, name)
 
 
 def spread(milliseconds: Sequence[float]) -> dict:

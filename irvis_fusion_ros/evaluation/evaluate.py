@@ -49,12 +49,13 @@ class Plan:
     seed: int = 0
     device: str = 'auto'
     fusion: bool = False
+    aligned: bool = False
     video: bool = False
     jobs: int = 1
 
     def bench(self) -> Bench:
         """Return the bench that this plan runs on."""
-        return Bench(self.presets, self.device, self.seed, self.fusion)
+        return Bench(self.presets, self.device, self.seed, self.fusion, self.aligned)
 
 
 # One piece of work: a method of Bench and what to call it with. Pieces are done in any order.
@@ -211,6 +212,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     parser.add_argument('--plots', type=Path, metavar='DIR', help='write plots here (needs matplotlib)')
     parser.add_argument('--fusion', action='store_true', help='score the fused images too; seconds a pair')
     parser.add_argument(
+        '--aligned',
+        action='store_true',
+        help='score the fusion of the pairs as they are, every preset told that they are aligned',
+    )
+    parser.add_argument(
         '--video', action='store_true', help='measure videos under a fixed misalignment, frames in order'
     )
     parser.add_argument('--split', choices=datasets.PARTS, default='all', help='part of DATA, split by scene')
@@ -229,16 +235,18 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     parser.add_argument('--markdown', action='store_true', help='print tables as Markdown')
     options = parser.parse_args(argv)
     baselines.register()
+    default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
             data=options.data,
             presets=tuple(dict.fromkeys(options.preset or ('classical',))),
-            protocols=_protocols(options.protocol or DEFAULT_PROTOCOLS, options.data),
+            protocols=_protocols(options.protocol or default, options.data),
             part=options.split,
             limit=options.limit,
             seed=options.seed,
             device=options.device,
-            fusion=options.fusion,
+            fusion=options.fusion or options.aligned,
+            aligned=options.aligned,
             video=options.video,
             jobs=options.jobs,
         )
@@ -250,6 +258,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
     ):
         parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
+    if plan.aligned and plan.protocols != ('zero',):
+        parser.error('--aligned goes with protocol zero alone: the pairs are not moved')
     return plan, options
 
 

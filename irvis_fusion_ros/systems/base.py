@@ -60,6 +60,9 @@ class Alignment:
         return cv2.resize(self.trust, shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
+WEAK = Note('weak_evidence', 'thermal and visible image have too little structure in common to register them')
+
+
 def identity(confidence: float = 0.0, notes: tuple[Note, ...] = ()) -> Alignment:
     """Return the alignment that does nothing: the thermal image stretched over the visible grid."""
     return Alignment(np.eye(3), confidence, 'identity', notes=notes)

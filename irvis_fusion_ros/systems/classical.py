@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from irvis_fusion_ros.systems import multiscale
-from irvis_fusion_ros.systems.base import Alignment, Note, identity
+from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.registration import Frame, State
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
@@ -24,7 +24,6 @@ BETTER = 1.2
 PAUSES = (4, 64)
 # A doubtful alignment is searched anew after so many frames, evidence or not.
 DOUBTFUL, DOUBT_PAUSE = 0.6, 150
-WEAK = Note('weak_evidence', 'thermal and visible image have too little structure in common to register them')
 
 
 class Classical:

@@ -110,6 +110,7 @@ def test_natural_pairs_of_two_sizes(tmp_path):
         (['--split', 'val'], 1, '--split all'),
         (['--video', '--protocol', 'natural'], 2, '--video goes with neither'),
         (['--video', '--fusion'], 2, '--video goes with neither'),
+        (['--aligned', '--protocol', 'fr'], 2, '--aligned goes with protocol zero alone'),
         (['--json', '/nonexistent/folder/f.json'], 2, 'no such folder: /nonexistent/folder'),
     ],
 )
@@ -155,6 +156,18 @@ def test_fused_images_are_scored_on_request(data):
     assert moved['psnr'] < 40
     assert moved['qabf'] < zero['qabf']
     assert zero['en'] != zero_max['en']
+
+
+def test_the_fusion_of_pairs_that_are_told_to_be_aligned(data, tmp_path, capsys):
+    out = tmp_path / 'f.json'
+    presets = ['--preset', 'identity', 'gradient-ecc']
+    assert main([str(data), *presets, '--aligned', '--limit', '2', '--json', str(out)]) == 0
+    identity, ecc = json.loads(out.read_text())['summaries']
+    # both average, and neither registers
+    assert identity['protocol'] == ecc['protocol'] == 'zero'
+    assert ecc['endpoint_error']['worst'] == 0
+    assert ecc['fusion'] == identity['fusion']
+    assert 'Qabf' in capsys.readouterr().out
 
 
 @pytest.fixture

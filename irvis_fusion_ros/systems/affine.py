@@ -1,0 +1,70 @@
+"""Affine displacements of a grid, as networks find them: six numbers in pixels, and their fit."""
+
+import torch
+from torch import Tensor
+
+
+class Affine:
+    """
+    Affine displacements of a grid, `d(x) = P (u, 1)` in pixels, u = (x - centre) / length.
+
+    P is B x 2 x 3; zeros move nothing. Scaling by `length`, half the longer side, makes all six numbers
+    displacements of the border in pixels.
+    """
+
+    def __init__(self, shape: tuple[int, int]):
+        height, width = shape
+        self.centre = ((width - 1) / 2, (height - 1) / 2)
+        self.length = max(height, width) / 2
+
+    def displacement(self, p: Tensor, points: Tensor) -> Tensor:
+        """Return d at points, B x H x W x 2."""
+        u = self.basis(points)
+        return torch.einsum('bij,bhwj->bhwi', p, u.expand(p.shape[0], *u.shape[1:]))
+
+    def basis(self, points: Tensor) -> Tensor:
+        """Return (u, 1) at points."""
+        u = (points - points.new_tensor(self.centre)) / self.length
+        return torch.cat([u, torch.ones_like(u[..., :1])], -1)
+
+    def matrix(self, p: Tensor) -> Tensor:
+        """Return the backward 3x3 in pixels, `x -> x + d(x)`, B x 3 x 3."""
+        linear = p[..., :2] / self.length
+        shift = p[..., 2] - (linear @ p.new_tensor(self.centre))
+        top = torch.cat([torch.eye(2).to(p) + linear, shift[..., None]], -1)
+        return torch.cat([top, p.new_tensor((0, 0, 1.0)).expand(p.shape[0], 1, 3)], 1)
+
+    def from_matrix(self, matrix: Tensor) -> Tensor:
+        """Return P of a backward 3x3 (its affine part), B x 2 x 3."""
+        linear = matrix[:, :2, :2] - torch.eye(2).to(matrix)
+        shift = matrix[:, :2, 2] + linear @ matrix.new_tensor(self.centre)
+        return torch.cat([linear * self.length, shift[..., None]], -1)
+
+    def after(self, p: Tensor, step: Tensor) -> Tensor:
+        """Return P of moving by `step` and then by `p`: `step(x) + p(x + step(x))`."""
+        return p + step + p[..., :2] @ step / self.length
+
+    def fit(self, field: Tensor, weight: Tensor, points: Tensor) -> Tensor:
+        """Return P that fits a field, B x h x w x 2, best by least squares, pulled a little to 0."""
+        u = self.basis(points).flatten(1, 2)
+        w = (weight / (weight.mean((1, 2), keepdim=True) + 1e-12)).flatten(1)[..., None] / u.shape[1]
+        u = u.expand(w.shape[0], -1, -1)
+        normal = (u * w).transpose(1, 2) @ u + 1e-3 * torch.eye(3).to(u)
+        right = (u * w).transpose(1, 2) @ field.flatten(1, 2)
+        return _solve(normal, right).transpose(1, 2)
+
+
+def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affine) -> Tensor:
+    """P of `x -> s R (x + t)` about the centre; scale is the logarithm."""
+    cosine, sine = torch.exp(scale) * torch.cos(turn), torch.exp(scale) * torch.sin(turn)
+    linear = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
+    shift = linear @ torch.stack([dx, dy], -1)[..., None]
+    return torch.cat([(linear - torch.eye(2).to(linear)) * affine.length, shift], -1)
+
+
+def _solve(normal: Tensor, right: Tensor) -> Tensor:
+    """Solve symmetric 3x3 systems by cofactors: exportable, and exact enough as `Affine` scales them."""
+    rows = normal.unbind(-2)
+    cofactors = torch.stack([torch.linalg.cross(rows[(i + 1) % 3], rows[(i + 2) % 3]) for i in range(3)], -1)
+    determinant = (rows[0] * cofactors[..., 0]).sum(-1)[..., None, None]
+    return cofactors @ right / determinant

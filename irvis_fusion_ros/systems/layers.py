@@ -1,0 +1,177 @@
+"""
+Blocks that the learned systems share: sampling, structure, correlation and convolutions.
+
+Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixel `s k + (s - 1) / 2`, as
+`cv2.resize` has it. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.geometry import tensors
+
+SLOPE = 0.1
+# Gradients below this, in brightness per pixel, are sensor noise.
+NOISE = 0.004
+STRONGEST = 2.5
+
+
+def centres(features: Tensor, stride: int) -> Tensor:
+    """Return the pixel that each cell of a feature map is centred on, 1 x H x W x 2."""
+    height, width = features.shape[-2:]
+    return tensors.pixel_grid(height, width, features) * stride + (stride - 1) / 2
+
+
+def sample(features: Tensor, points: Tensor, stride: int, outside: str = 'zeros') -> Tensor:
+    """Sample a feature map of some stride bilinearly at `points`, in pixels of the finest grid."""
+    return tensors.sample(features, (points - (stride - 1) / 2) / stride, outside)
+
+
+def on_grid(field: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Spread a coarse field, B x h x w x 2, over a grid of another stride; both span the same area."""
+    planes = F.interpolate(field.movedim(-1, 1), size=shape, mode='bilinear', align_corners=False)
+    return planes.movedim(1, -1)
+
+
+def padded(image: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples."""
+    height, width = image.shape[-2:]
+    return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode='replicate')
+
+
+def blur(image: Tensor, sigma: float) -> Tensor:
+    """Blur every channel with a Gaussian, borders repeated."""
+    radius = int(3 * sigma + 0.5)
+    at = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).repeat(image.shape[1], 1, 1, 1)
+    image = F.pad(image, (radius, radius, radius, radius), mode='replicate')
+    image = F.conv2d(image, kernel, groups=image.shape[1])
+    return F.conv2d(image, kernel.transpose(-1, -2), groups=image.shape[1])
+
+
+def content(image: Tensor) -> Tensor:
+    """
+    Return where an image, B x 1 x H x W in [0, 1], has content: 1, or 0 with a margin of two pixels.
+
+    Rectified and warped images are exactly 0 beyond their edge; zeros in groups under 9 pixels are content.
+    """
+    # closing by 4 and eroding by 2 more; beyond the image counts as content
+    return -_largest(-_largest((image > 0).to(image.dtype), 4), 6)
+
+
+def structure(image: Tensor, support: Tensor) -> Tensor:
+    """
+    Return what an image shows whatever the sign of its contrast, B x 4 x H x W.
+
+    The first map is brightness against its surroundings; the others are edges: strength relative to the
+    surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
+    reversed (as systems/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must
+    be multiples of 4.
+    """
+    contrast = image - _surroundings(image)
+    deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
+    smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')
+    gx = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]) / 2 * support
+    gy = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]) / 2 * support
+    energy = gx * gx + gy * gy
+    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + NOISE)
+    strength = relative.clamp(max=STRONGEST)
+    scale = strength / (energy + 1e-12)
+    edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
+    return torch.cat([contrast / deviation * support, *edges], 1)
+
+
+def _surroundings(image: Tensor) -> Tensor:
+    """Mean within about 6 pixels: blurred at a quarter of the resolution."""
+    coarse = blur(F.avg_pool2d(image, 4), 1.5)
+    return F.interpolate(coarse, scale_factor=4, mode='bilinear', align_corners=False)
+
+
+def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
+    """
+    Return how well each cell matches the moving map at every shift up to `radius` cells.
+
+    Sum of products over channels, B x (2 radius + 1)^2 x H x W, the shifts (dx, dy) row by row: (-r, -r),
+    (-r + 1, -r), ... Beyond the map a product is 0.
+    """
+    height, width = reference.shape[-2:]
+    around = F.pad(moving, (radius, radius, radius, radius))
+    count = 2 * radius + 1
+    products = [
+        (reference * around[..., i : i + height, j : j + width]).sum(1)
+        for i in range(count)
+        for j in range(count)
+    ]
+    return torch.stack(products, 1)
+
+
+def shifts(radius: int, like: Tensor) -> Tensor:
+    """Return the shifts of `local_correlation`, (2 radius + 1)^2 x 2, (dx, dy) in cells."""
+    at = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    return torch.stack(torch.meshgrid(at, at, indexing='xy'), -1).reshape(-1, 2)
+
+
+def _largest(image: Tensor, radius: int) -> Tensor:
+    image = F.max_pool2d(image, (2 * radius + 1, 1), 1, (radius, 0))
+    return F.max_pool2d(image, (1, 2 * radius + 1), 1, (0, radius))
+
+
+def conv(into: int, out: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution and leaky ReLU; an even size with stride 2 keeps cells centred (top of the file)."""
+    pad = (size - stride) // 2 if stride > 1 else size // 2
+    return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(SLOPE, inplace=True))
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions and a skip, without normalisation."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        return F.leaky_relu(x + self.second(self.first(x)), SLOPE)
+
+
+class DynamicConv(nn.Module):
+    """
+    Convolution whose kernel is a mixture of K, weighed by attention over the whole map.
+
+    Chen et al., "Dynamic convolution: attention over convolution kernels", CVPR 2020, eq. 1 and 3.
+    `temperature` of the softmax is lowered to 1 while it learns, so that all kernels learn at first.
+    """
+
+    def __init__(self, channels: int, size: int = 3, kernels: int = 4):
+        super().__init__()
+        self.temperature = 1.0
+        self._size = size
+        hidden = max(4, channels // 4)
+        self.attention = nn.Sequential(
+            nn.Linear(channels, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, kernels)
+        )
+        self.kernels = nn.Parameter(torch.empty(kernels, channels, channels, size, size))
+        self.biases = nn.Parameter(torch.zeros(kernels, channels))
+        for kernel in self.kernels:
+            nn.init.kaiming_uniform_(kernel, a=SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        batch, channels, height, width = x.shape
+        share = torch.softmax(self.attention(x.mean((2, 3))) / self.temperature, 1)
+        kernel = torch.einsum('bk,koiyx->boiyx', share, self.kernels).flatten(0, 1)
+        bias = (share @ self.biases).flatten()
+        grouped = x.reshape(1, batch * channels, height, width)
+        y = F.conv2d(grouped, kernel, bias, padding=self._size // 2, groups=batch)
+        return F.leaky_relu(y.reshape(x.shape), SLOPE)
+
+
+def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
+    """Make a layer give 0 before it has learned."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,208 @@
+"""
+Runs a network that registers and fuses as a `System`: sizes, evidence, and the state of a stream.
+
+The network works at a reduced resolution, whatever the size of the images; what it finds is scaled up, and
+the full-size image is sampled once, by the predictor.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.systems import layers, matching
+from irvis_fusion_ros.systems.affine import Affine
+from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
+from irvis_fusion_ros.systems.matching import COARSEST, Agreement
+
+# Pixels of the images that a network sees; smaller images are seen as they are.
+PIXELS = 256 * 320
+LEAST_CONFIDENCE = 0.5
+# Agreement at which an alignment is as likely wrong as right, and the steepness there (measured).
+EVEN, STEEPNESS = 0.2, 25.0
+# A tracked frame whose agreement falls below this share of the usual is searched anew.
+SUSPICIOUS = 0.75
+# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
+FOLLOWED_AT_ONCE = 2.0
+LEAST_GAIN = 0.15
+# Doubt never takes a thermal image away completely: a person it shows must stay visible.
+LEAST_TRUST = 0.3
+# Detail, for fusion, is what a blur of so many pixels takes away, of the images the network sees.
+DETAIL = 2.0
+
+
+class Network(Protocol):
+    """What a network offers; see `systems.busref.BusReF` for layouts."""
+
+    def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return feature pyramids that `compare` takes."""
+
+    def compare(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None):
+        """Return what was found: `affine` and `residual`."""
+
+    def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Return the share of thermal brightness, and the gains of visible and thermal detail."""
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    One alignment on the grid the network works on.
+
+    affine: 1 x 2 x 3. residual: 1 x h x w x 2. agreement: see matching.Agreement. usual: agreement smoothed
+    over the stream. frames: how many the alignment has held.
+    """
+
+    shapes: tuple
+    affine: Tensor
+    residual: Tensor
+    agreement: Agreement
+    usual: float
+    frames: int = 1
+
+    @property
+    def evidence(self) -> float:
+        """The agreement of the frame."""
+        return float(self.agreement.correlation)
+
+    @property
+    def confidence(self) -> float:
+        """How likely the alignment is right, [0, 1]."""
+        return float(1 / (1 + np.exp(-STEEPNESS * (self.evidence - EVEN))))
+
+
+class Learned:
+    """A network as a system; see `systems.base.System`. temporal: keep the state of a stream."""
+
+    devices = ('cuda', 'cpu')
+
+    def __init__(self, network: Network, device: str, temporal: bool):
+        self._network = network.to(device).eval()
+        self._device = device
+        self._temporal = temporal
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._state: State | None = None
+
+    @torch.inference_mode()
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Align thermal to visible; see `systems.base.System.register`."""
+        shapes = (thermal.shape, visible.shape)
+        if not self._temporal or (self._state is not None and self._state.shapes != shapes):
+            self.reset()
+        view = View(visible.shape)
+        pair = self._network.descriptions(
+            self._tensor(view.visible(visible)), self._tensor(view.thermal(thermal))
+        )
+        best, source = None, 'track'
+        if self._state is not None:
+            best = self._follow(pair)
+        if best is None or best.evidence < SUSPICIOUS * self._state.usual:
+            found = self._found(pair, shapes, None)
+            if best is None or found.evidence > best.evidence:
+                best, source = found, 'search'
+        if best.confidence < LEAST_CONFIDENCE:
+            if self._state is None:
+                return identity(best.confidence, (WEAK,))
+            held = view.alignment(self._state, 'held')
+            return replace(held, confidence=best.confidence, notes=(WEAK,))
+        self._state = best
+        return view.alignment(best, source)
+
+    @torch.inference_mode()
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        view = View(visible.shape)
+        small = (self._tensor(view.visible(image)) for image in (visible, thermal))
+        weights = self._network.fusion_weights(*small)[0].cpu().numpy()
+        size = visible.shape[::-1]
+        share, visible_gain, thermal_gain = (
+            cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights
+        )
+        sigma = DETAIL / float(view.scale.mean())
+        low_visible, low_thermal = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (visible, thermal))
+        fused = low_visible + share * (low_thermal - low_visible)
+        fused += visible_gain * (visible - low_visible)
+        fused += thermal_gain * (thermal - low_thermal)
+        np.clip(fused, 0, 1, out=fused)
+        return visible + (fused - visible) * trust
+
+    def _found(self, pair: tuple, shapes: tuple, start: Tensor | None) -> State:
+        found = self._network.compare(*pair, start=start)
+        agreement = matching.agreement(*pair, found.affine, found.residual)
+        return State(shapes, found.affine, found.residual, agreement, float(agreement.correlation))
+
+    def _follow(self, pair: tuple) -> State:
+        """Return the alignment near that of the frame before, smoothed over the stream."""
+        last = self._state
+        found = self._found(pair, last.shapes, last.affine)
+        affine = matching.model_of(pair[0])
+        step = affine.displacement(found.affine - last.affine, layers.centres(pair[0][-1], COARSEST))
+        moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
+        scale = float(View(last.shapes[1]).scale.mean())
+        gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
+        smooth = gain * (found.evidence - last.usual) + last.usual
+        return replace(
+            found,
+            affine=last.affine + gain * (found.affine - last.affine),
+            residual=last.residual + gain * (found.residual - last.residual),
+            usual=smooth,
+            frames=last.frames + 1,
+        )
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)
+
+
+class View:
+    """The grid a network works on: the visible image resized, sides in multiples of the coarsest cell."""
+
+    def __init__(self, full: tuple[int, int]):
+        share = min(1.0, (PIXELS / (full[0] * full[1])) ** 0.5)
+        self.full = full
+        self.shape = tuple(max(4, round(side * share / COARSEST)) * COARSEST for side in full)
+        self._to_view = transform.resize_transform(full, self.shape)
+        self.scale = np.array([self._to_view[0, 0], self._to_view[1, 1]], np.float32)
+
+    def visible(self, image: np.ndarray) -> np.ndarray:
+        """Resize an image to the grid, edge to edge, without aliasing."""
+        shrinks = image.shape[0] >= self.shape[0] and image.shape[1] >= self.shape[1]
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return cv2.resize(image, self.shape[::-1], interpolation=interpolation)
+
+    def thermal(self, image: np.ndarray) -> np.ndarray:
+        """Draw a thermal image of any size, stretched over the visible one, on the grid."""
+        small = self.visible(image)
+        if image.shape == self.full:
+            return small
+        # corner to corner instead of edge to edge: a shift of less than a pixel
+        matrix = (
+            transform.resize_transform(image.shape, self.shape)
+            @ transform.stretch(self.full, image.shape)
+            @ np.linalg.inv(self._to_view)
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            small, matrix[:2], self.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+
+    def alignment(self, state: State, source: str) -> Alignment:
+        """Turn a state into what the floors above know."""
+        affine = Affine(self.shape)
+        matrix = affine.matrix(state.affine.double())[0].cpu().numpy()
+        backward = np.linalg.inv(self._to_view) @ matrix @ self._to_view
+        trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+        return Alignment(
+            transform.normalised(backward),
+            state.confidence,
+            source,
+            residual=state.residual[0].cpu().numpy() / self.scale,
+            trust=trust,
+            cold=source == 'search',
+        )

@@ -1,0 +1,236 @@
+"""
+Matching of two feature pyramids: a global search, and steps that measure what is left at one level.
+
+A pyramid is a list of descriptions at STRIDES, finest first, whose products say how alike two cells are, and
+last, at stride COARSEST, those that the search compares; see layers.py for cells, points and displacements.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.affine import Affine, similarity
+from irvis_fusion_ros.systems.layers import conv
+
+STRIDES = (1, 2, 4, 8)
+COARSEST = STRIDES[-1]
+# The global search: rotations in degrees, logarithms of scale, and shifts up to so many coarsest cells.
+ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
+SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
+REACH = 7
+WIDTH = 32
+# Level at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
+CHECKED, TOLERANCE = 2, 4.0
+# Excess correlation at which a cell's own opinion counts half, and sharpness of its choice of a shift.
+CLEAR, SHARPNESS = 0.1, 20.0
+# Gains of the similarity before a softmax, for a learned factor of 1.
+SEARCH_GAIN, MATCH_GAIN = 10.0, 8.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    What one step saw on the coarsest grid, before it was fitted.
+
+    start: B x h x w x 2, the displacement it started from. shift: likewise, what was left, pixels. scale:
+    B x h x w, the expected error of `shift` (of a Laplace distribution, per axis), pixels.
+    reach: the largest shift it can see, pixels.
+    """
+
+    start: Tensor
+    shift: Tensor
+    scale: Tensor
+    reach: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """
+    How far two pyramids agree under an alignment.
+
+    correlation: B, masked and normalised (as MNCC, BusReF eq. 11), [-1, 1], of the descriptions. returns: B,
+    [0, 1], the share of clear evidence that stays where it is, from visible to thermal and back again.
+    trust: B x h x w on the coarsest grid, [0, 1], the same for every cell; 1 without evidence.
+    """
+
+    correlation: Tensor
+    returns: Tensor
+    trust: Tensor
+
+
+def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Agreement:
+    """Measure an alignment: P of `Affine`, B x 2 x 3, and a residual, B x h x w x 2, pixels."""
+    reference, stride = visible[CHECKED], STRIDES[CHECKED]
+    points = layers.centres(reference, stride)
+    field = model_of(visible).displacement(p, points) + layers.on_grid(residual, reference.shape[-2:])
+    moving = layers.sample(thermal[CHECKED], points + field, stride)
+    there, back = (reference**2).sum(1), (moving**2).sum(1)
+    seen = (there > 0) & (back > 0)
+    product = (reference * moving).sum((1, 2, 3))
+    power = (there * seen).sum((1, 2)) * (back * seen).sum((1, 2))
+    forward, clear = _own_shift(reference, moving)
+    backward, _ = _own_shift(moving, reference)
+    error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (stride / TOLERANCE) ** 2
+    doubt = clear * error / (1 + error)
+    returns = 1 - doubt.sum((1, 2)) / clear.sum((1, 2)).clamp(min=1e-6)
+    return Agreement(product / torch.sqrt(power + 1e-12), returns, 1 - doubt)
+
+
+def _own_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """Each coarsest cell's own shift, B x 2 x h x w in cells of the checked level, and how clear it is."""
+    pool = COARSEST // STRIDES[CHECKED]
+    volume = F.avg_pool2d(layers.local_correlation(reference, moving, 2), pool)
+    volume = layers.blur(volume, 0.8)
+    share = torch.softmax(SHARPNESS * volume, 1)
+    shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(2, volume))
+    excess = volume.amax(1) - volume.mean(1)
+    return shift, excess**2 / (excess**2 + CLEAR**2)
+
+
+def model_of(pyramid: list[Tensor]) -> Affine:
+    """Return the affine model of the image that was described."""
+    height, width = pyramid[-1].shape[-2:]
+    return Affine((height * COARSEST, width * COARSEST))
+
+
+class Search(nn.Module):
+    """
+    Looks for rotation, scale and shift over the whole image at once, by correlation of descriptions.
+
+    Every rotation and scale is tried at every shift up to REACH cells, through the Fourier transform.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+        self.register_buffer('_rotations', torch.deg2rad(torch.tensor(ROTATIONS)), persistent=False)
+        self.register_buffer('_scales', torch.tensor(SCALES), persistent=False)
+
+    def forward(self, visible: Tensor, thermal: Tensor, affine: Affine) -> tuple[Tensor, Tensor]:
+        """
+        Return logits, B x rotations x scales x (2 REACH + 1) x (2 REACH + 1) (dy, dx), and the best affine.
+
+        visible, thermal: descriptions of stride COARSEST.
+        """
+        logits = SEARCH_GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
+        return logits, self.best(logits, affine)
+
+    def prior(self) -> Tensor:
+        """Small motion is likelier than large: keeps to none where nothing is to be seen."""
+        at = torch.arange(-REACH, REACH + 1, device=self._scales.device) / REACH
+        turn, scale = self._rotations / self._rotations[-1], self._scales / self._scales[-1]
+        return -0.5 * (turn[:, None, None, None] ** 2 + scale[:, None, None] ** 2 + at[:, None] ** 2 + at**2)
+
+    def similarity(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Return the normalised correlation over the overlap, at most 1, of every hypothesis."""
+        visible, thermal = visible.float(), thermal.float()
+        batch, channels, height, width = visible.shape
+        # room for every shift, in sizes that suit the transform
+        size = tuple(-(-(side + 2 * REACH) // 8) * 8 for side in (height, width))
+        points = self._hypothesis_points(visible)
+        count = len(points)
+        grown = points.shape[1:3]
+        points = points[None].expand(batch, *points.shape).flatten(0, 1)
+        repeated = thermal[:, None].expand(batch, count, *thermal.shape[1:]).flatten(0, 1)
+        turned = layers.sample(repeated, points, COARSEST).reshape(batch, count, channels, *grown)
+        spectrum = torch.fft.rfft2(turned, s=size)
+        energy = torch.fft.rfft2((turned * turned).sum(2), s=size)
+        there = (visible * visible).sum(1, keepdim=True)
+        inside = (turned * turned).sum(2) > 0
+        seen = torch.fft.rfft2(inside.to(visible.dtype), s=size)
+        own = torch.fft.rfft2(visible, s=size)[:, None].conj()
+        own_energy = torch.fft.rfft2(there[:, 0], s=size)[:, None].conj()
+        box = torch.fft.rfft2(torch.ones_like(there[:, 0]), s=size)[:, None].conj()
+
+        def lags(cross: Tensor) -> Tensor:
+            return torch.fft.irfft2(cross, s=size)[..., : 2 * REACH + 1, : 2 * REACH + 1]
+
+        product = lags((own * spectrum).sum(2))
+        norm = lags(own_energy * seen).clamp(min=0) * lags(box * energy).clamp(min=0)
+        # a small overlap matches by chance: it is measured against the whole image
+        whole = there.sum((1, 2, 3))[:, None, None, None]
+        correlation = product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)
+        shape = (batch, len(ROTATIONS), len(SCALES), 2 * REACH + 1, 2 * REACH + 1)
+        # evidence grows with the root of the cells that agree
+        return correlation.reshape(shape) * (height * width / 64) ** 0.5
+
+    def best(self, logits: Tensor, affine: Affine) -> Tensor:
+        """Return P, B x 2 x 3, of the most likely hypothesis, interpolated between its neighbours."""
+        flat = logits.flatten(1)
+        sizes = logits.shape[1:]
+        index = flat.argmax(1)
+        axes = [torch.arange(size, device=flat.device) for size in sizes]
+        grids = torch.meshgrid(*axes, indexing='ij')
+        far = torch.zeros_like(flat, dtype=torch.bool)
+        for grid in grids:
+            at = grid.flatten()
+            far = far | ((at[None] - at[index][:, None]).abs() > 1)
+        share = torch.softmax(flat.masked_fill(far, float('-inf')), 1)
+        at = torch.arange(-REACH, REACH + 1, device=flat.device, dtype=flat.dtype)
+        values = (self._rotations, self._scales, at, at)
+        turn, scale, dy, dx = (
+            share @ value.to(flat)[grid.flatten()] for value, grid in zip(values, grids, strict=True)
+        )
+        return similarity(turn, scale, dx * COARSEST, dy * COARSEST, affine)
+
+    def hypotheses(self, affine: Affine) -> Tensor:
+        """Return P of every hypothesis, N x 2 x 3, in the order of the logits."""
+        at = torch.arange(-REACH, REACH + 1, device=self._scales.device, dtype=torch.float32) * COARSEST
+        grids = torch.meshgrid(self._rotations, self._scales, at, at, indexing='ij')
+        turn, scale, dy, dx = (grid.flatten() for grid in grids)
+        return similarity(turn, scale, dx, dy, affine)
+
+    def _hypothesis_points(self, features: Tensor) -> Tensor:
+        """Where the cells of a grid grown by REACH lie under every rotation and scale, K x h x w x 2."""
+        height, width = features.shape[-2:]
+        affine = Affine((height * COARSEST, width * COARSEST))
+        grown = features.new_empty((1, 1, height + 2 * REACH, width + 2 * REACH))
+        points = layers.centres(grown, COARSEST) - REACH * COARSEST
+        grids = torch.meshgrid(self._rotations, self._scales, indexing='ij')
+        turn, scale = (grid.flatten() for grid in grids)
+        zero = torch.zeros_like(turn)
+        return points + affine.displacement(similarity(turn, scale, zero, zero, affine), points)
+
+
+class Match(nn.Module):
+    """
+    Says by how much each coarsest cell is still displaced, from the correlation of one level.
+
+    The correlation of fine cells is pooled over a coarsest cell, weighed together with that of its neighbours
+    by a 7x7 and a dynamic convolution (Affine Net), and the expected shift is taken.
+    """
+
+    def __init__(self, level: int, radius: int):
+        super().__init__()
+        self.level, self.radius = level, radius
+        self.stride = STRIDES[level]
+        count = (2 * radius + 1) ** 2
+        self.gain = nn.Parameter(torch.ones(()))
+        self.enter = conv(count + 2, WIDTH)
+        self.wide = conv(WIDTH, WIDTH, 7)
+        self.dynamic = layers.DynamicConv(WIDTH)
+        # before it has learned, correlation alone decides
+        self.head = layers.zeroed(nn.Conv2d(WIDTH, count + 1, 3, padding=1))
+
+    def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
+        """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
+        reference, moving = visible[self.level], thermal[self.level]
+        field = start if self.stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
+        points = layers.centres(reference, self.stride) + field
+        moving = layers.sample(moving, points, self.stride)
+        volume = layers.local_correlation(reference, moving, self.radius)
+        seen = torch.cat([(reference**2).sum(1, keepdim=True), (moving**2).sum(1, keepdim=True)], 1)
+        pool = COARSEST // self.stride
+        if pool > 1:
+            volume, seen = F.avg_pool2d(volume, pool), F.avg_pool2d(seen, pool)
+        x = self.enter(torch.cat([volume * 4, seen], 1))
+        x = x + self.wide(x)
+        x = x + self.dynamic(x)
+        out = self.head(x)
+        share = torch.softmax(MATCH_GAIN * self.gain * layers.blur(volume, 1.0) + out[:, :-1], 1)
+        shift = torch.einsum('bnhw,nc->bhwc', share, layers.shifts(self.radius, share)) * self.stride
+        scale = self.stride * self.radius / 2 * torch.exp(4 * torch.tanh(out[:, -1] / 4))
+        return Measured(start, shift, scale, self.stride * (self.radius + 0.5))

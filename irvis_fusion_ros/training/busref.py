@@ -1,0 +1,212 @@
+"""
+How BusReF is trained: bus, Affine Net, Deformable Net, fusion, and registration guided by fusion.
+
+The paper freezes the bus before it mounts the registration nets. Here it goes on learning with them, its
+reconstruction loss kept, so that it stays one set of features; it is frozen from the fusion stage on.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.config import option
+from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.affine import Affine
+from irvis_fusion_ros.systems.busref import BusReF, Registered
+from irvis_fusion_ros.systems.matching import COARSEST, Measured, Search, model_of
+from irvis_fusion_ros.training import losses
+from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
+
+# Mean error, in coarsest cells, of a hypothesis of the search that counts as right.
+RIGHT = 0.6
+# A start from the search worse than this, in coarsest cells, is replaced by one near the truth.
+LOST = 3.0
+# Displacements that Affine and Deformable Net learn to correct, of the image's border in pixels.
+NEAR_AFFINE, NEAR_DEFORMABLE = 10.0, 2.0
+# Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
+HOT, COOLING = 30.0, 500
+REGISTRATION = ('describe', 'search', 'affine')
+
+
+@dataclass(frozen=True)
+class BusReFConfig:
+    """Steps and learning rate of every stage, and the weights of the loss terms."""
+
+    bus_steps: int = option(1000, 'Steps of the reconstruction stage.', minimum=1)
+    affine_steps: int = option(6000, 'Steps of the coarse registration stage.', minimum=1)
+    deformable_steps: int = option(6000, 'Steps of the fine registration stage.', minimum=1)
+    fusion_steps: int = option(1500, 'Steps of the fusion stage.', minimum=1)
+    guide_steps: int = option(1500, 'Steps of registration guided by fusion.', minimum=1)
+    bus_lr: float = option(1e-3, 'Peak learning rate of the reconstruction stage.', minimum=0)
+    lr: float = option(6e-4, 'Peak learning rate of the registration stages.', minimum=0)
+    fusion_lr: float = option(1e-3, 'Peak learning rate of the fusion stage.', minimum=0)
+    guide_lr: float = option(1e-4, 'Peak learning rate of the guided stage.', minimum=0)
+    ssim: float = option(1.0, 'Lambda of eq. 4: SSIM in the reconstruction loss.', minimum=0)
+    keep_bus: float = option(0.2, 'Weight of reconstruction while the bus learns to register.', minimum=0)
+    sigma: float = option(1.0, 'Sigma of eq. 8: SSIM in the fusion loss.', minimum=0)
+    epsilon: float = option(1.0, 'Epsilon of eq. 13: MNCC in the guided stage.', minimum=0)
+    guide: float = option(
+        1.0, 'Weight of the masked gradient loss (eq. 12), 0 for no fusion guide.', minimum=0
+    )
+    mask: bool = option(True, 'Leave out what cannot be reconstructed; for the ablation of table 3.')
+    train_bus: bool = option(True, 'Teach the bus, or leave it as drawn; for the ablation of table 3.')
+
+
+class BusReFRecipe(Recipe):
+    """See `training.recipe.Recipe`."""
+
+    Config = BusReFConfig
+
+    def build(self) -> nn.Module:
+        """Return the untrained network."""
+        return BusReF()
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return bus, affine, deformable, fusion and guide."""
+        c = self.config
+        bus = ('bus',) if c.train_bus else ()
+        return (
+            *(Stage(name, c.bus_steps, c.bus_lr, ('bus',)) for name in bus),
+            Stage('affine', c.affine_steps, c.lr, (*bus, *REGISTRATION)),
+            Stage('deformable', c.deformable_steps, c.lr, (*bus, *REGISTRATION, 'deformable')),
+            Stage('fusion', c.fusion_steps, c.fusion_lr, ('gaf',)),
+            Stage('guide', c.guide_steps, c.guide_lr, ('describe', 'affine', 'deformable')),
+        )
+
+    def before_step(self, model: nn.Module, stage: Stage, step: int) -> None:
+        """Cool the dynamic convolutions."""
+        share = min(step / COOLING, 1.0) if stage.name == 'affine' else 1.0
+        for module in model.modules():
+            if isinstance(module, layers.DynamicConv):
+                module.temperature = HOT + (1 - HOT) * share
+
+    def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
+        """Return the terms of a stage."""
+        if stage.name == 'bus':
+            images = layers.padded(torch.cat([batch.visible, batch.moved]), COARSEST)
+            features = model.bus.encode(images, layers.content(images))
+            return {'reconstruction': self._reconstruction(model, features, images)}
+        if stage.name == 'fusion':
+            fused = model.fuse(batch.visible, batch.thermal)
+            similar = losses.weighted_ssim(fused, batch.visible, batch.thermal)
+            gradient = losses.fusion_gradient(fused, batch.visible, batch.thermal)
+            return {'wsim': self.config.sigma * similar, 'grad': gradient}
+        if not self.config.mask:
+            batch = replace(batch, shown=torch.ones_like(batch.shown))
+        known = Known(batch)
+        images = torch.cat([known.visible, known.moved])
+        support = layers.content(images)
+        features = model.bus.encode(images, support)
+        descriptions = model.described(features, support)
+        logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
+        start = known.close(best)
+        found = model.compare(*descriptions, start=start, dense=stage.name != 'affine')
+        terms = {
+            'search': known.search_loss(model.search, logits),
+            'match': sum(known.match_loss(seen) for seen in found.measured) / len(found.measured),
+            'affine': sum(known.affine_loss(p) for p in found.affine_steps) / 4,
+        }
+        if stage.name != 'affine':
+            residual = sum(known.residual_loss(found, step) for step in found.residual_steps)
+            terms['residual'] = residual / 4 + known.residual_loss(found, found.residual)
+        if stage.name == 'guide':
+            return terms | self._guide(model, batch, found)
+        if not self.config.train_bus:
+            return terms
+        # one pair of the batch is enough to keep the bus what it is
+        kept = slice(0, None, len(batch.moved))
+        terms['reconstruction'] = self.config.keep_bus * self._reconstruction(
+            model, [f[kept] for f in features], images[kept]
+        )
+        return terms
+
+    @torch.no_grad()
+    def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
+        """Return the whole answer of the network so far, the search included."""
+        if stage.name in ('bus', 'fusion'):
+            return None
+        return model.field(model.register(batch.visible, batch.moved), batch.visible.shape[-2:])
+
+    def _reconstruction(self, model: nn.Module, features: list[Tensor], images: Tensor) -> Tensor:
+        """L_re (eq. 4)."""
+        return losses.reconstruction(model.bus.decode(features), images, weight=self.config.ssim)
+
+    def _guide(self, model: nn.Module, batch: Batch, found: Registered) -> dict[str, Tensor]:
+        """L_MNCC and L_MG (eq. 10 and 12) of the registered image against the one that was moved."""
+        field = model.field(found, batch.visible.shape[-2:])
+        registered = tensors.warp(batch.moved, field, 'zeros')
+        terms = {'mncc': self.config.epsilon * losses.masked_ncc(registered, batch.thermal, batch.shown)}
+        if self.config.guide:
+            guided = model.fuse(batch.visible, registered)
+            with torch.no_grad():
+                target = model.fuse(batch.visible, batch.thermal)
+            terms['mg'] = self.config.guide * losses.masked_laplacian(guided, target, batch.shown)
+        return terms
+
+
+class Known:
+    """The truth of a batch on the coarsest grid, where the network measures."""
+
+    def __init__(self, batch: Batch):
+        self.visible, self.moved = (layers.padded(x, COARSEST) for x in (batch.visible, batch.moved))
+        self.affine: Affine = model_of([self.visible[..., ::COARSEST, ::COARSEST]])
+        height, width = self.visible.shape[-2:]
+        below, right = height - batch.shown.shape[-2], width - batch.shown.shape[-1]
+        shown = F.pad(batch.shown, (0, right, 0, below))
+        truth = F.pad(batch.truth.movedim(-1, 1), (0, right, 0, below)) * shown
+        weight = F.avg_pool2d(shown, COARSEST)
+        self.field = (F.avg_pool2d(truth, COARSEST) / weight.clamp(min=1e-6)).movedim(1, -1)
+        # a cell that is shown in part has its mean elsewhere than its centre
+        self.shown = (weight[:, 0] > 0.99).float()
+        self.points = layers.centres(self.field[..., 0], COARSEST)
+        self.p = self.affine.fit(self.field, self.shown + 1e-9, self.points)
+
+    def close(self, start: Tensor) -> Tensor:
+        """Return the starts, B x 2 x 3, those that are lost replaced by ones near the truth."""
+        lost = self._distance(start) > LOST * COARSEST
+        near = self.p + NEAR_AFFINE * torch.randn_like(self.p)
+        return torch.where(lost[:, None, None], near, start).detach()
+
+    def search_loss(self, search: Search, logits: Tensor) -> Tensor:
+        """Return the cross entropy with the hypotheses that are about right, a Gaussian of their error."""
+        hypotheses = search.hypotheses(self.affine)
+        corners = torch.tensor(((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7), (0, 0))).to(logits)
+        size = corners.new_tensor(self.affine.centre)
+        points = (size + corners * size)[None, None]
+        moved = self.affine.displacement(hypotheses, points)[:, 0]
+        true = self.affine.displacement(self.p, points)[:, 0]
+        error = ((moved[None] - true[:, None]) ** 2).sum(-1).mean(-1) / COARSEST**2
+        # none is nearer than its neighbours allow: the nearest counts as right
+        excess = error - error.min(1, keepdim=True).values
+        target = torch.softmax(-excess / (2 * RIGHT**2), 1)
+        return -(target * torch.log_softmax(logits.flatten(1), 1)).sum(1).mean() / 4
+
+    def match_loss(self, seen: Measured) -> Tensor:
+        """Return the negative log-likelihood of what a step measured (Laplace), over what it can see."""
+        left = self.field - seen.start
+        visible = self.shown * (left.abs().amax(-1) < seen.reach)
+        error = (seen.shift - left).abs().sum(-1)
+        likelihood = error / seen.scale + 2 * torch.log(seen.scale)
+        return (likelihood * visible).sum() / visible.sum().clamp(min=1) / 4
+
+    def affine_loss(self, p: Tensor) -> Tensor:
+        """Return the mean distance, in pixels, from the affine part of the truth."""
+        error = self.affine.displacement(p - self.p, self.points)
+        return self._mean(error)
+
+    def residual_loss(self, found: Registered, residual: Tensor) -> Tensor:
+        """Return the mean endpoint error in pixels of the affine that was found and a residual."""
+        base = self.affine.displacement(found.affine.detach(), self.points)
+        return self._mean(base + residual - self.field)
+
+    def _mean(self, error: Tensor) -> Tensor:
+        length = torch.sqrt((error**2).sum(-1) + 1e-4)
+        return (length * self.shown).sum() / self.shown.sum().clamp(min=1)
+
+    def _distance(self, p: Tensor) -> Tensor:
+        """Root mean square distance from the truth's affine part over the grid, B, pixels."""
+        error = self.affine.displacement(p - self.p, self.points)
+        return torch.sqrt((error**2).sum(-1).mean((1, 2)))

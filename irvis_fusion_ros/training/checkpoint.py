@@ -1,0 +1,70 @@
+"""
+The state of a run in one file, `checkpoint.pt`: everything that the next step depends on.
+
+It is written whole or not at all (atomic.py), and read without running any code that may be in it.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros import atomic
+from irvis_fusion_ros.imaging.files import FileError
+
+FORMAT = 'irvis_fusion_ros checkpoint 1'
+
+
+@dataclass
+class Checkpoint:
+    """
+    system: what is trained. config: every option of the run that its curve depends on (plain dictionaries).
+
+    step: steps done. model, averaged: state of the network and of its moving average. optimiser: state of the
+    optimiser of the current stage, or None before its first step. sums: the losses since the last point of
+    the curve, by name; skipped: steps in a row whose gradient was not finite. There is no state of random
+    generators: each step seeds its own.
+    """
+
+    system: str
+    config: dict
+    step: int
+    model: dict[str, Tensor]
+    averaged: dict[str, Tensor]
+    optimiser: dict | None
+    sums: dict[str, list[float]]
+    skipped: int
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint. Raises FileError if it cannot be written; the one before is then intact."""
+    buffer = io.BytesIO()
+    torch.save({'format': FORMAT, **vars(checkpoint)}, buffer)
+    atomic.write(path, buffer.getvalue())
+
+
+def load(path: Path, system: str, device: torch.device) -> Checkpoint:
+    """
+    Read a checkpoint of a system to a device.
+
+    Raises FileError if it is damaged, is no checkpoint, or is another system's.
+    """
+    try:
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True)
+        if content.pop('format', None) != FORMAT:
+            raise ValueError('made by another program or version')
+        checkpoint = Checkpoint(**content)
+    except OSError as error:
+        raise FileError(f'{path}: the checkpoint cannot be read ({error.strerror})') from error
+    except Exception as error:  # a damaged pickle ends in whatever its bytes happen to mean
+        reason = str(error).partition('\n')[0]
+        raise FileError(
+            f'{path}: not a checkpoint that can be used ({reason}); remove it, or choose another --out'
+        ) from error
+    if checkpoint.system != system:
+        raise FileError(
+            f"{path}: a checkpoint of system '{checkpoint.system}', not of '{system}'; choose another --out"
+        )
+    return checkpoint

@@ -1,0 +1,86 @@
+"""
+The curves of a training run: `curve.csv`, and `curve.png` where matplotlib is installed.
+
+One row a point: step, stage, series, value. Series are `train/TERM` (mean since the point before),
+`val/TERM`, `val/endpoint_error` and `val/identity_error` in pixels. No times are in it: a run that was
+interrupted and resumed writes the same file.
+"""
+
+import csv
+import importlib.util
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from irvis_fusion_ros import atomic
+from irvis_fusion_ros.imaging.files import FileError
+
+COLUMNS = ('step', 'stage', 'series', 'value')
+
+
+class Curves:
+    """
+    Points in memory and in a file.
+
+    Opening an existing file keeps its points up to `step`: what came after the checkpoint that is resumed
+    from will come again. Raises FileError for a file that is no curve.
+    """
+
+    def __init__(self, path: Path, step: int = 0):
+        self._path = path
+        self._rows: list[tuple[int, str, str, float]] = []
+        if step and path.is_file():
+            self._rows = [row for row in _read(path) if row[0] <= step]
+
+    def add(self, step: int, stage: str, values: Mapping[str, float]) -> None:
+        """Add a point to several series."""
+        self._rows += [(step, stage, series, float(f'{value:.6g}')) for series, value in values.items()]
+
+    def save(self) -> None:
+        """Write the file. Raises FileError if it cannot be written."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator='\n')
+        writer.writerow(COLUMNS)
+        writer.writerows(self._rows)
+        atomic.write(self._path, text.getvalue().encode())
+
+    def draw(self, path: Path) -> None:
+        """Draw every term of the loss over the steps, training and validation in one panel."""
+        if not self._rows or importlib.util.find_spec('matplotlib') is None:
+            return
+        from matplotlib.figure import Figure  # here, so that training needs no matplotlib
+
+        series: dict[str, dict[str, tuple[list, list]]] = {}
+        for step, _, name, value in self._rows:
+            part, _, term = name.partition('/')
+            panel = 'endpoint error, px' if term in ('endpoint_error', 'identity_error') else term
+            line = f'{part} {term}' if panel != term else part
+            steps, values = series.setdefault(panel, {}).setdefault(line, ([], []))
+            steps.append(step)
+            values.append(value)
+        columns = min(3, len(series))
+        rows = -(-len(series) // columns)
+        figure = Figure((5 * columns, 3.2 * rows), layout='constrained')
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, (panel, lines) in zip(axes, series.items(), strict=False):
+            for line, (steps, values) in lines.items():
+                axis.plot(steps, values, '.-' if len(steps) < 30 else '-', label=line, linewidth=1)
+            axis.set(title=panel, xlabel='step')
+            axis.grid(alpha=0.3)
+            axis.legend(fontsize='small')
+        for axis in axes[len(series) :]:
+            axis.set_axis_off()
+        image = io.BytesIO()
+        figure.savefig(image, dpi=100, format='png')
+        atomic.write(path, image.getvalue())
+
+
+def _read(path: Path) -> list[tuple[int, str, str, float]]:
+    try:
+        with path.open(newline='') as file:
+            reader = csv.reader(file)
+            if tuple(next(reader, ())) != COLUMNS:
+                raise ValueError('the first line is not ' + ','.join(COLUMNS))
+            return [(int(step), stage, series, float(value)) for step, stage, series, value in reader]
+    except (OSError, ValueError) as error:
+        raise FileError(f'{path}: not a curve of a training run ({error})') from error

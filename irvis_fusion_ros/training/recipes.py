@@ -1,0 +1,24 @@
+"""The systems that `train` can train, by name."""
+
+from collections.abc import Callable
+
+from irvis_fusion_ros.training.recipe import Recipe
+
+
+def _busref() -> type[Recipe]:
+    from irvis_fusion_ros.training.busref import BusReFRecipe
+
+    return BusReFRecipe
+
+
+# Each entry imports its recipe when it is asked for: networks are not loaded to print a list of names.
+RECIPES: dict[str, Callable[[], type[Recipe]]] = {
+    'busref': _busref,
+}
+
+
+def find(name: str) -> type[Recipe]:
+    """Return the recipe of a system; raises ValueError, listing the valid names, for an unknown one."""
+    if name not in RECIPES:
+        raise ValueError(f"unknown system '{name}'; valid: {', '.join(RECIPES)}")
+    return RECIPES[name]()

@@ -1,0 +1,116 @@
+"""
+What is known of public data sets before anything is learned from them: terms, bad pairs, corrections.
+
+Sets are known by the name of their folder; a folder of another name is taken at its word. Alignment was
+measured by a global registration of the pairs.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from irvis_fusion_ros.evaluation import datasets
+from irvis_fusion_ros.evaluation.datasets import Pair
+from irvis_fusion_ros.imaging.files import FileError
+
+
+@dataclass(frozen=True)
+class Known:
+    """
+    refused: why nothing of the set is learned from, or None.
+
+    left_out: pairs or videos by name, with the reason. corrected: pairs or videos by name, with the constant
+    deformation (dx, dy) in pixels that aligns their thermal images.
+    """
+
+    refused: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+    corrected: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+KNOWN = {
+    'llvip': Known('its terms allow non-commercial use only'),
+    'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use, and it is misaligned as recorded'),
+    'uav_twmm': Known('it is misaligned as recorded'),
+    'msrs': Known('it is aligned to 2 to 5 px only: false labels'),
+    'tno': Known('it is aligned to 4 to 8 px only: false labels'),
+    'vifb': Known('some of it is aligned to 6 px only: false labels'),
+    'roadscene': Known(
+        left_out=dict.fromkeys(
+            ('FLIR_video_03237', 'FLIR_07620', 'FLIR_05872'), 'aligned to several pixels only'
+        )
+    ),
+    'm3svd_video': Known(
+        left_out={'0117_1605': 'its alignment is unknown: smoke'}, corrected={'1230_1202': (0.0, -4.3)}
+    ),
+}
+
+
+def expand(folders: list[Path], accepted: frozenset[str] = frozenset()) -> tuple[list[Path], list[str]]:
+    """
+    Return the data sets that may be learned from, and a line for each that is left out.
+
+    A folder that is no data set but holds some stands for those of them that may be used. A set that is named
+    itself and must not be used raises FileError with the reason, unless its name is among `accepted`.
+    """
+    sets, remarks = [], []
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileError(f'{folder}: no such folder')
+        if _is_set(folder):
+            reason = _refusal(folder, accepted)
+            if reason:
+                raise FileError(
+                    f'{folder}: not used for training: {reason}; if that is no hindrance for you, say '
+                    f'--accept {folder.name}'
+                )
+            sets.append(folder)
+            continue
+        inside = sorted(path for path in folder.iterdir() if path.is_dir() and _is_set(path))
+        if not inside:
+            raise FileError(f'{folder}: neither a data set (sub-folders ir and vi) nor a folder of some')
+        for path in inside:
+            reason = _refusal(path, accepted)
+            if reason:
+                remarks.append(f'{path.name}: left out: {reason}')
+            else:
+                sets.append(path)
+    return sets, remarks
+
+
+def usable(folder: Path, accepted: frozenset[str] = frozenset()) -> tuple[list[Pair], list[str]]:
+    """Return the aligned pairs of a set less those known to be bad, and a line for each that is left out."""
+    left_out = {} if folder.name in accepted else KNOWN.get(folder.name, Known()).left_out
+    pairs, remarks = [], []
+    for pair in datasets.aligned(folder):
+        reason = left_out.get(pair.name) or left_out.get(pair.video or '')
+        if reason:
+            remarks.append(f'{folder.name}/{pair.name}: left out: {reason}')
+        else:
+            pairs.append(pair)
+    return pairs, remarks
+
+
+def correction(folder: Path, pair: Pair) -> tuple[float, float] | None:
+    """Return the constant deformation that aligns the thermal image of a pair, or None."""
+    corrected = KNOWN.get(folder.name, Known()).corrected
+    return corrected.get(pair.name) or corrected.get(pair.video or '')
+
+
+def _is_set(folder: Path) -> bool:
+    below = {path.name.lower() for path in folder.iterdir() if path.is_dir()}
+    return (folder / 'pairs.json').is_file() or any(
+        thermal in below and visible in below for thermal, visible in datasets.FOLDERS
+    )
+
+
+def _refusal(folder: Path, accepted: frozenset[str]) -> str | None:
+    known = KNOWN.get(folder.name)
+    if folder.name in accepted:
+        return None
+    if known is not None and known.refused:
+        return known.refused
+    try:
+        datasets.aligned(folder)
+    except FileError as error:
+        return str(error)
+    return None

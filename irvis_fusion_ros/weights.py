@@ -1,0 +1,109 @@
+"""
+Trained weights: `NAME.safetensors` and its card `NAME.md` in the folder models/ (or IRVIS_MODELS).
+
+A file says in its metadata which system it is for and how that was configured; the card says what its bytes
+hash to, in a line that holds `sha256` and the 64 digits.
+"""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
+from torch import Tensor
+
+from irvis_fusion_ros import atomic, share
+from irvis_fusion_ros.imaging.files import FileError
+
+VARIABLE = 'IRVIS_MODELS'
+SUFFIX = '.safetensors'
+# The one key of the metadata, whose order is not kept: equal weights are equal bytes.
+ABOUT = 'irvis_fusion_ros'
+
+
+@dataclass(frozen=True)
+class Weights:
+    """state: for `nn.Module.load_state_dict`, float32. config: options of the network, as saved."""
+
+    state: dict[str, Tensor]
+    config: dict
+
+
+def folder() -> Path:
+    """Return the folder of the weights: IRVIS_MODELS, or models/ of the package."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else share.folder() / 'models'
+
+
+def load(name: str, system: str) -> Weights:
+    """
+    Return the weights `name`, for a system.
+
+    Raises FileError, with the remedy, if they are missing, are not what their card says, or are another
+    system's.
+    """
+    path = folder() / f'{name}{SUFFIX}'
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(
+            f'{path}: the weights cannot be read ({error.strerror}); install the package with its models, or '
+            f'let {VARIABLE} name the folder that holds them'
+        ) from error
+    expected, found = _stated_hash(path.with_suffix('.md')), hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise FileError(
+            f'{path}: sha256 is {found}, but the card says {expected}: the file is damaged or another one; '
+            'copy it again together with its card'
+        )
+    return _parsed(path, data, system)
+
+
+def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: bool = False) -> str:
+    """
+    Write weights and return their sha256, for the card.
+
+    half: floating point as float16, for networks that measure equal with it. Raises FileError if the file
+    cannot be written; one that was there is then intact.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if half:
+        stored = {
+            name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()
+        }
+    data = bytes_of(stored, {ABOUT: json.dumps({'system': system, 'config': config})})
+    atomic.write(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _stated_hash(card: Path) -> str:
+    try:
+        text = card.read_text(encoding='utf-8')
+    except OSError as error:
+        raise FileError(f'{card}: the card of the weights cannot be read ({error.strerror})') from error
+    stated = re.search(r'sha256\W+([0-9a-f]{64})\b', text, re.IGNORECASE)
+    if stated is None:
+        raise FileError(f"{card}: no 'sha256' with its 64 digits in the card; state what the weights hash to")
+    return stated[1].lower()
+
+
+def _parsed(path: Path, data: bytes, system: str) -> Weights:
+    try:
+        state = tensors_of(data)
+        # the header: its length in 8 bytes, then JSON
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
+        about = json.loads(header.get('__metadata__', {}).get(ABOUT, '{}'))
+    except (SafetensorError, ValueError) as error:
+        raise FileError(f'{path}: not a file of weights ({error})') from error
+    stated = about.get('system')
+    if stated != system:
+        raise FileError(f"{path}: weights of system '{stated}', wanted are those of '{system}'")
+    floating = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    return Weights(floating, about.get('config', {}))

@@ -1,0 +1,153 @@
+"""Every loss against a value worked out by hand or by a library."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from irvis_fusion_ros.evaluation import similarity
+from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.training import losses
+
+
+def image(values):
+    return torch.tensor(values, dtype=torch.float32)[None, None]
+
+
+@pytest.fixture
+def images():
+    thermal, visible = pair((64, 80))
+    return [torch.from_numpy(picture / np.float32(255))[None, None] for picture in (thermal, visible[..., 1])]
+
+
+def field(x, y, shape=(8, 9)):
+    """Return a deformation made of functions of x and y."""
+    ys, xs = torch.meshgrid(*(torch.arange(float(side)) for side in shape), indexing='ij')
+    return torch.stack([x(xs, ys), y(xs, ys)], -1)[None]
+
+
+def test_masked_ncc_is_that_of_the_evaluation(images):
+    a, b = images
+    mask = torch.zeros_like(a)
+    mask[..., 5:50, 7:] = 1
+    expected = 1 - similarity.ncc(a[0, 0].numpy(), b[0, 0].numpy(), mask[0, 0].bool().numpy())
+    assert float(losses.masked_ncc(a, b, mask)) == pytest.approx(expected, abs=1e-4)
+    assert float(losses.masked_ncc(a, 1 - a)) == pytest.approx(2, abs=1e-4)
+    # what the mask hides does not count; brightness and contrast neither
+    assert float(losses.masked_ncc(a, (0.3 * a + 0.2) * mask, mask)) == pytest.approx(0, abs=1e-3)
+
+
+def test_masked_ncc_of_a_batch_leaves_out_what_shows_nothing(images):
+    a, b = images
+    mask = torch.cat([torch.ones_like(a), torch.zeros_like(a)])
+    both = losses.masked_ncc(torch.cat([a, a]), torch.cat([b, b]), mask)
+    assert float(both) == pytest.approx(float(losses.masked_ncc(a, b)))
+    assert float(losses.masked_ncc(a, b, torch.zeros_like(a))) == 0
+
+
+def test_gradient_of_an_edge():
+    flat, edge = torch.zeros(1, 1, 6, 8), torch.zeros(1, 1, 6, 8)
+    edge[..., 4:] = 1
+    # the Sobel filter answers 1/2 in the two columns at the edge
+    assert float(losses.gradient(edge, flat)) == pytest.approx(0.5 * 2 / 8)
+    mask = torch.zeros_like(flat)
+    mask[..., 4] = 1
+    assert float(losses.gradient(edge, flat, mask)) == pytest.approx(0.5)
+
+
+def test_laplacian_of_a_point():
+    point = torch.zeros(1, 1, 5, 5)
+    point[..., 2, 2] = 1
+    found = losses.laplacian(point)[0, 0]
+    assert found[2].tolist() == [0, 1, -4, 1, 0]
+    assert float(found.sum()) == 0
+    # 4 neighbours of 1 and the centre of 16 over 25 pixels
+    assert float(losses.masked_laplacian(point, torch.zeros_like(point))) == pytest.approx((20 / 25) ** 0.5)
+    mask = torch.zeros_like(point)
+    mask[..., 2, 1:3] = 1
+    assert float(losses.masked_laplacian(point, 0 * point, mask)) == pytest.approx((17 / 2) ** 0.5)
+
+
+def test_fusion_gradient_wants_the_stronger_laplacian_raised():
+    visible, thermal = torch.zeros(1, 1, 9, 9), torch.zeros(1, 1, 9, 9)
+    visible[..., 4, 4] = 0.5
+    thermal[..., 4, 4] = -0.1
+    # visible wins everywhere: -2 at the centre, 0.5 beside it
+    expected = ((2**0.7) ** 2 + 4 * (0.5**0.7) ** 2) / 81
+    found = losses.fusion_gradient(torch.zeros_like(visible), visible, thermal)
+    assert float(found) == pytest.approx(expected**0.5, rel=1e-5)
+
+
+def test_ssim_is_that_of_a_library(images):
+    a, b = (one.numpy()[0, 0].astype(np.float64) for one in images)
+    _, expected = structural_similarity(
+        a, b, data_range=1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True
+    )
+    inner = torch.zeros_like(images[0])
+    inner[..., 5:-5, 5:-5] = 1
+    found = losses.ssim(*images, inner)
+    assert float(found) == pytest.approx(1 - expected[5:-5, 5:-5].mean(), abs=1e-4)
+    a, b = images
+    half = losses.weighted_ssim(a, a, b)
+    assert float(half) == pytest.approx(float(losses.ssim(a, b)) / 2, abs=1e-6)
+    assert float(losses.reconstruction(a, b, weight=2)) == pytest.approx(
+        float(((a - b) ** 2).mean() + 2 * losses.ssim(a, b)), abs=1e-6
+    )
+
+
+def test_bending_and_smoothness_of_polynomials():
+    affine = field(lambda x, y: 0.1 * x - 0.2 * y + 3, lambda x, y: 0.3 * y)
+    assert float(losses.bending(affine)) == pytest.approx(0, abs=1e-9)
+    assert float(losses.smoothness(affine)) == pytest.approx(0.1**2 + 0.2**2 + 0.3**2)
+    # d_xx = 2 a, d_xy = b
+    curved = field(lambda x, y: 0.05 * x**2, lambda x, y: 0.02 * x * y)
+    assert float(losses.bending(curved)) == pytest.approx(0.1**2 + 2 * 0.02**2, rel=1e-4)
+
+
+def test_cycle_of_a_shift():
+    shape = (20, 24)
+    there = field(lambda x, y: 0 * x + 3, lambda x, y: 0 * y - 2, shape)
+    assert float(losses.cycle(there, -there)) == pytest.approx(0, abs=1e-5)
+    assert float(losses.cycle(there, torch.zeros_like(there))) == pytest.approx(13**0.5, abs=2e-3)
+    # back(x) = x / 10 is looked up where the point has come to
+    back = field(lambda x, y: x / 10, lambda x, y: 0 * y, shape)
+    mask = torch.zeros(1, 1, *shape)
+    mask[..., 10, 4] = 1
+    assert float(losses.cycle(there, back, mask)) == pytest.approx(((3 + 0.7) ** 2 + 4) ** 0.5, abs=2e-3)
+
+
+def test_known_field_is_the_endpoint_error():
+    truth = torch.zeros(1, 4, 4, 2)
+    found = truth + torch.tensor([3.0, 4.0])
+    softness = losses.ENDPOINT_SOFTNESS
+    assert float(losses.known_field(found, truth)) == pytest.approx((25 + softness**2) ** 0.5 - softness)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 0] = 1
+    found[:, :, 1:] = torch.nan_to_num(torch.tensor(1e6))
+    assert float(losses.known_field(found, truth, mask)) == pytest.approx(5, abs=softness)
+    assert float(losses.known_field(truth, truth)) == 0
+
+
+@pytest.mark.parametrize(
+    'loss',
+    [losses.masked_ncc, losses.gradient, losses.masked_laplacian, losses.ssim, losses.reconstruction],
+)
+def test_gradients_are_finite_where_nothing_differs(loss):
+    a = torch.zeros(2, 1, 16, 16, requires_grad=True)
+    loss(a, torch.zeros(2, 1, 16, 16)).backward()
+    assert a.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('loss', [losses.known_field, losses.cycle])
+def test_gradients_of_fields_are_finite_where_nothing_differs(loss):
+    a = torch.zeros(1, 8, 8, 2, requires_grad=True)
+    loss(a, torch.zeros(1, 8, 8, 2)).backward()
+    assert a.grad.isfinite().all()
+
+
+def test_half_precision_of_the_caller_does_not_reach_in(images):
+    a, b = images
+    with torch.autocast('cpu', torch.bfloat16):
+        found = losses.ssim(a, b)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, losses.ssim(a, b))
