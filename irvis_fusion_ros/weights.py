@@ -11,14 +11,17 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from irvis_fusion_ros import atomic, share
 from irvis_fusion_ros.imaging.files import FileError
+
+Network = TypeVar('Network', bound=nn.Module)
 
 VARIABLE = 'IRVIS_MODELS'
 SUFFIX = '.safetensors'
@@ -62,6 +65,18 @@ def load(name: str, system: str) -> Weights:
             'copy it again together with its card'
         )
     return _parsed(path, data, system)
+
+
+def into(network: Network, name: str, system: str) -> Network:
+    """Load the weights `name` into the network of a system; returns it. Raises FileError as `load` does."""
+    try:
+        network.load_state_dict(load(name, system).state)
+    except RuntimeError as error:
+        raise FileError(
+            f'{folder() / name}{SUFFIX}: weights of another version of this network '
+            f'({" ".join(str(error).split())[:200]}); take the ones that came with the package'
+        ) from error
+    return network
 
 
 def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: bool = False) -> str:

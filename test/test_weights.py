@@ -70,3 +70,19 @@ def test_a_file_that_is_no_weights(models):
     (models / 'net.md').write_text('sha256 ' + weights.hashlib.sha256(b'12345678{}').hexdigest())
     with pytest.raises(FileError, match='not a file of weights'):
         weights.load('net', 'busref')
+
+
+def test_weights_fill_a_network(models):
+    network = torch.nn.Linear(4, 3)
+    digest = weights.save(models / 'line.safetensors', 'busref', {}, network.state_dict())
+    (models / 'line.md').write_text(f'sha256: {digest}')
+    other = weights.into(torch.nn.Linear(4, 3), 'line', 'busref')
+    assert torch.equal(other.weight, network.weight)
+
+
+def test_weights_of_another_version_of_a_network_are_refused(models):
+    save(models)
+    with pytest.raises(
+        FileError, match=r'net\.safetensors: weights of another version .* with the package'
+    ):
+        weights.into(torch.nn.Linear(4, 3), 'net', 'busref')
