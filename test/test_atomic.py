@@ -1,3 +1,4 @@
+import contextlib
 import resource
 import signal
 
@@ -7,15 +8,17 @@ from irvis_fusion_ros import atomic
 from irvis_fusion_ros.imaging.files import FileError
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """Have writes fail beyond 1 kB, as they do where no space is left."""
+    """Have writes fail beyond 1 kB, as they do where no space is left; pytest's own, too, so not for long."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_file_is_replaced(tmp_path):
@@ -29,10 +32,10 @@ def test_a_file_is_replaced(tmp_path):
     assert {entry.name for entry in tmp_path.iterdir()} == {'a.bin', 'beside'}
 
 
-def test_without_space_the_old_file_is_intact_and_nothing_is_left_over(tmp_path, full_disk):
+def test_without_space_the_old_file_is_intact_and_nothing_is_left_over(tmp_path):
     path = tmp_path / 'a.bin'
     atomic.write(path, b'old')
-    with pytest.raises(FileError, match=r'a\.bin: 0\.1 MB cannot be written .*intact; make room'):
+    with full_disk(), pytest.raises(FileError, match=r'a\.bin: 0\.1 MB cannot .*intact; make room'):
         atomic.write(path, bytes(100_000))
     assert path.read_bytes() == b'old'
     assert [entry.name for entry in tmp_path.iterdir()] == ['a.bin']

@@ -82,7 +82,5 @@ def test_weights_fill_a_network(models):
 
 def test_weights_of_another_version_of_a_network_are_refused(models):
     save(models)
-    with pytest.raises(
-        FileError, match=r'net\.safetensors: weights of another version .* with the package'
-    ):
+    with pytest.raises(FileError, match=r'net\.safetensors: weights of another version .* with the package'):
         weights.into(torch.nn.Linear(4, 3), 'net', 'busref')
