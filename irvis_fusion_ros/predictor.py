@@ -110,6 +110,11 @@ class Predictor:
         self._tone = ThermalTone(tone)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
+    @property
+    def network(self):
+        """The torch.nn.Module that the preset runs, or None."""
+        return getattr(self._system, 'network', None)
+
     def set_tone(self, tone: ToneConfig) -> None:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)

@@ -76,12 +76,12 @@ class State:
 
 
 class Learned:
-    """A network as a system; see `systems.base.System`. temporal: keep the state of a stream."""
+    """A `network` as a system; see `systems.base.System`. temporal: keep the state of a stream."""
 
     devices = ('cuda', 'cpu')
 
     def __init__(self, network: Network, device: str, temporal: bool):
-        self._network = network.to(device).eval()
+        self.network = network.to(device).eval()
         self._device = device
         self._temporal = temporal
         self.reset()
@@ -97,7 +97,7 @@ class Learned:
         if not self._temporal or (self._state is not None and self._state.shapes != shapes):
             self.reset()
         view = View(visible.shape)
-        pair = self._network.descriptions(
+        pair = self.network.descriptions(
             self._tensor(view.visible(visible)), self._tensor(view.thermal(thermal))
         )
         best, source = None, 'track'
@@ -120,7 +120,7 @@ class Learned:
         """Fuse brightness; see `systems.base.System.fuse`."""
         view = View(visible.shape)
         small = (self._tensor(view.visible(image)) for image in (visible, thermal))
-        weights = self._network.fusion_weights(*small)[0].cpu().numpy()
+        weights = self.network.fusion_weights(*small)[0].cpu().numpy()
         size = visible.shape[::-1]
         share, visible_gain, thermal_gain = (
             cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights
@@ -134,7 +134,7 @@ class Learned:
         return visible + (fused - visible) * trust
 
     def _found(self, pair: tuple, shapes: tuple, start: Tensor | None) -> State:
-        found = self._network.compare(*pair, start=start)
+        found = self.network.compare(*pair, start=start)
         agreement = matching.agreement(*pair, found.affine, found.residual)
         return State(shapes, found.affine, found.residual, agreement, float(agreement.correlation))
 

@@ -11,6 +11,7 @@ in the same process. The JSON file:
                     (median over the frames)
     baseline        preset, fusion and the same two
     ratio           cold and tracked p50 over those of the baseline
+    network         parameters, and gmacs of a cold pair: registration and fusion; null without a network
     memory          rss_before_mib, rss_peak_mib (of the process), gpu_peak_mib (torch; null on the CPU)
 """
 
@@ -97,11 +98,11 @@ def _run(options: argparse.Namespace) -> int:
         found = _both_paths(options.preset, frames, options, error)
     except ImageError as problem:
         raise FileError(f'{options.folder or "--size"}: {problem}') from problem
-    device = Predictor(options.preset, options.device).device
+    cold = Predictor(options.preset, options.device, temporal=False)
     thermal, visible = frames[0]
     result = {
         'preset': options.preset,
-        'device': device,
+        'device': cold.device,
         'size': list(visible.shape[1::-1]),
         'thermal_size': list(thermal.shape[1::-1]),
         'input': str(options.folder) if options.folder else 'made up',
@@ -110,10 +111,11 @@ def _run(options: argparse.Namespace) -> int:
         **found,
         'baseline': {'preset': BASELINE, 'fusion': 'average', **baseline},
         'ratio': {path: found[path]['p50_ms'] / baseline[path]['p50_ms'] for path in found},
+        'network': _network(cold, thermal, visible),
         'memory': {
             'rss_before_mib': before,
             'rss_peak_mib': _rss_peak_mib(),
-            'gpu_peak_mib': _gpu_peak_mib(device),
+            'gpu_peak_mib': _gpu_peak_mib(cold.device),
         },
         'machine': _machine(),
     }
@@ -121,6 +123,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         cli.write_json(options.json, result)
     return 0
+
+
+def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
+    if predictor.network is None:
+        return None
+    from irvis_fusion_ros.systems import cost  # here, so that presets without a network start without torch
+
+    parameters, gmacs = cost.count(predictor.network, lambda: predictor(thermal, visible))
+    return {'parameters': parameters, 'gmacs': gmacs}
 
 
 def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error) -> dict:
@@ -181,6 +192,10 @@ def _text(result: dict) -> str:
         f'times the baseline ({BASELINE}, fusion by average): cold {ratio["cold"]:.1f}, '
         f'tracked {ratio["tracked"]:.1f}'
     )
+    if network := result['network']:
+        lines.append(
+            f'network: {network["parameters"] / 1e6:.2f} M parameters, {network["gmacs"]:.2f} GMACs cold'
+        )
     gpu = '' if memory['gpu_peak_mib'] is None else f', GPU {memory["gpu_peak_mib"]:.0f} MiB'
     lines.append(
         f'memory: {memory["rss_peak_mib"]:.0f} MiB at the peak, {memory["rss_before_mib"]:.0f} before{gpu}'

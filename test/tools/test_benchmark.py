@@ -27,6 +27,7 @@ def test_result_file(tmp_path, capsys):
     assert 4 < result['baseline']['cold']['endpoint_error_px'] < 12
     assert result['memory']['rss_peak_mib'] >= result['memory']['rss_before_mib'] > 0
     assert result['memory']['gpu_peak_mib'] is None
+    assert result['network'] is None
     text = capsys.readouterr().out
     assert 'gradient-ecc cold' in text and 'baseline tracked' in text
 
