@@ -242,7 +242,7 @@ class Gaf(nn.Module):
             joined.append(shallow + deep)
         both = torch.cat(joined, 1)
         mean = layers.blur(both, 0.8)
-        high = self.high(F.max_pool2d((both - mean).abs(), 3, 1, 1))
+        high = self.high(layers.largest((both - mean).abs(), 1))
         low = self.low(mean)
         raw = self.out(torch.cat([high, low], 1))
         # tanh, as the paper's output; at 0 the mean of the two images

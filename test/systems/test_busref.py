@@ -201,3 +201,10 @@ def test_similarity_of_the_search_is_highest_at_the_known_turn(network):
     assert rotation == 4
     error = affine.displacement(best - true, grid).norm(dim=-1).mean()
     assert error < 5
+
+
+@pytest.mark.parametrize('radius', [1, 2, 4, 6])
+def test_largest_is_that_of_max_pooling(radius):
+    image = torch.rand(2, 3, 17, 23)
+    pooled = torch.nn.functional.max_pool2d(image, 2 * radius + 1, 1, radius)
+    assert torch.equal(layers.largest(image, radius), pooled)
