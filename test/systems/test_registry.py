@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from irvis_fusion_ros import weights
+from irvis_fusion_ros.evaluation import synthetic
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.systems import registry
+
+CARD = ('Data', 'Schedule', 'Measured', 'Limits', 'sha256')
+
+
+def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown preset 'classic'; valid: classical, busref"):
+        registry.find('classic')
+
+
+@pytest.mark.parametrize('preset', registry.PRESETS)
+def test_every_preset_finds_a_rig_and_tracks_it(preset):
+    rig = synthetic.Rig((240, 320), (192, 256))
+    truth, shown = rig.known.truth()
+    predictor = Predictor(preset, 'cpu')
+    for index, source in enumerate(('search', 'track', 'track')):
+        result = predictor(*rig.frame(index))
+        error = np.linalg.norm(result.deformation - truth, axis=-1)
+        assert result.source == source
+        assert np.nanmean(error[shown]) < 1.5
+        assert result.fused.shape == (240, 320, 3)
+    assert predictor.network is None or not predictor.network.training
+
+
+def test_weights_are_small_and_have_a_card():
+    shipped = sorted(weights.folder().glob('*.safetensors'))
+    assert sum(path.stat().st_size for path in shipped) < 20e6
+    for path in shipped:
+        text = path.with_suffix('.md').read_text()
+        assert not [heading for heading in CARD if heading not in text], path
