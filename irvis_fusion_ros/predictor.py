@@ -87,7 +87,8 @@ class Predictor:
 
     preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
     frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
-    which switches the search off. gray: fused output without colour.
+    which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
+    that lets one choose it, a name or the path of a YAML file (systems/backbones); '' is the preset's own.
     """
 
     def __init__(
@@ -99,14 +100,16 @@ class Predictor:
         calibration: Calibration | None = None,
         tone: ToneConfig = ToneConfig(),
         gray: bool = False,
+        backbone: str = '',
     ):
         entry = registry.find(preset)
         self.preset = preset
+        self.backbone = registry.backbone_of(preset, backbone)
         self.device = engine.resolve_device(device, entry.devices)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._system = entry.build(self.device, temporal)
+        self._system = registry.build(preset, self.device, temporal, self.backbone)
         self._tone = ThermalTone(tone)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 

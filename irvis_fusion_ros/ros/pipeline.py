@@ -38,6 +38,7 @@ def build_predictor(config: NodeConfig) -> Predictor:
         calibration=fixed,
         tone=config.thermal,
         gray=config.output_encoding == 'mono8',
+        backbone=config.backbone,
     )
     predictor.warm_up()
     return predictor

@@ -77,7 +77,13 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 def _run(options: argparse.Namespace) -> int:
     pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(options.preset, options.device, temporal=options.sequence, calibration=fixed)
+    predictor = Predictor(
+        options.preset,
+        options.device,
+        temporal=options.sequence,
+        calibration=fixed,
+        backbone=options.backbone,
+    )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
     fused, skipped = fuse_folder(pairs, options.out, predictor)
@@ -87,6 +93,8 @@ def _run(options: argparse.Namespace) -> int:
         'pairs': fused,
         'deformation_of': 'thermal',
     }
+    if predictor.backbone:
+        summary['backbone'] = predictor.backbone
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
@@ -125,7 +133,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f'{", ".join(registry.PRESETS)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--backbone', metavar='B', help='fusion network of a preset that lets one choose it')
+    cli.add_backbone(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',
@@ -137,10 +145,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     try:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
+        registry.backbone_of(options.preset, options.backbone)
     except ValueError as error:
         parser.error(str(error))
-    if options.backbone:
-        parser.error(f"--backbone: preset '{options.preset}' has no backbone to choose")
     if options.thermal_dir.resolve() == options.visible_dir.resolve():
         parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
     return options

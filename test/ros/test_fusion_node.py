@@ -194,8 +194,15 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     assert rig.set_parameter('sync.tolerance', 0.06).successful
     assert rig.set_parameter('output_encoding', 'mono8').successful
     assert rig.set_parameter('thermal.normalisation', 'percentile').successful
-    assert rig.set_parameter('preset', 'classical').successful
     assert rig.set_parameter('device', 'cpu').successful
+    assert rig.set_parameter('preset', 'unregistered').successful
+    assert rig.set_parameter('backbone', 'max').successful
+    refused = rig.set_parameter('backbone', 'resnet')
+    assert not refused.successful and 'valid: average, max' in refused.reason
+    # a backbone that classical does not have
+    assert not rig.set_parameter('preset', 'classical').successful
+    assert rig.set_parameter('backbone', '').successful
+    assert rig.set_parameter('preset', 'classical').successful
     send_apart(START + SECOND)
     assert rig.wait_for('fused/image')[-1].encoding == 'mono8'
     assert rig.set_parameter('sync.tolerance', 0.01).successful
