@@ -1,7 +1,26 @@
 import pytest
 import torch
 
+from irvis_fusion_ros import weights
+from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.systems import backbones
+from irvis_fusion_ros.systems.backbones.cnn import Cnn
+from irvis_fusion_ros.systems.busref import BusReF
+
+
+@pytest.fixture(scope='module')
+def untrained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('models')
+    torch.manual_seed(0)
+    for name, network in (('busref', BusReF()), ('cnn', Cnn())):
+        digest = weights.save(folder / f'{name}.safetensors', name, {}, network.state_dict())
+        (folder / f'{name}.md').write_text(f'sha256: {digest}')
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def models(untrained, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(untrained))
 
 
 @pytest.fixture
@@ -21,6 +40,37 @@ def test_every_backbone_keeps_to_the_interface(name, images):
     assert visible.grad.abs().sum() > 0 and thermal.grad.abs().sum() > 0
     assert not any(parameter.requires_grad for parameter in backbone.parameters())
     assert not any(module.training for module in backbone.train().modules())
+
+
+@pytest.mark.parametrize('name', ['gaf', 'cnn'])
+def test_without_its_weights_a_backbone_says_which_are_missing(name, tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    with pytest.raises(FileError, match='the weights cannot be read'):
+        backbones.build(name)
+
+
+def test_gaf_is_the_fusion_of_busref_and_nothing_else_of_it(images):
+    network = weights.into(BusReF(), 'busref', 'busref').eval()
+    backbone = backbones.build('gaf')
+    with torch.no_grad():
+        torch.testing.assert_close(backbone(*images), network.fuse(*images))
+    assert {name.split('.')[2] for name, _ in backbone.named_parameters()} == {'bus', 'gaf'}
+
+
+def test_cnn_has_a_hundred_parameters():
+    assert sum(parameter.numel() for parameter in backbones.build('cnn').parameters()) == 113
+
+
+def test_laplacian_takes_the_stronger_detail(images):
+    visible, _ = images
+    flat = torch.full_like(visible, 0.5)
+    fuse = backbones.build('laplacian')
+    same = fuse(visible, visible)
+    torch.testing.assert_close(same, visible)
+    # all the detail of one, around the mean of both
+    both = fuse(visible, flat)
+    torch.testing.assert_close(both - both.mean(), visible - visible.mean(), atol=0.1, rtol=0)
+    torch.testing.assert_close(fuse(flat, visible), both)
 
 
 def test_an_unknown_one_is_an_error_that_lists_the_known_ones():
