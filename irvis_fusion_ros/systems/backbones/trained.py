@@ -7,14 +7,20 @@ from irvis_fusion_ros.systems.backbones.base import Backbone
 from irvis_fusion_ros.systems.backbones.cnn import Cnn
 from irvis_fusion_ros.systems.busref import BusReF
 
+# Levels of the bus that it fuses from (BusReF.fusion_weights).
+LEVELS = 2
+
 
 class Fusing(nn.Module):
-    """What BusReF fuses with, the bus and its fusion net; the parts that register are dropped."""
+    """What BusReF fuses with, the bus at its two finest levels and the fusion net; the rest is dropped."""
 
     def __init__(self, network: BusReF):
         super().__init__()
         for part in ('describe', 'search', 'affine', 'deformable'):
             delattr(network, part)
+        del network.bus.up, network.bus.last
+        for levels in (network.bus.down, network.bus.rfe):
+            del levels[LEVELS:]
         self.network = network
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:

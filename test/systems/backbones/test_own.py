@@ -1,11 +1,16 @@
+import re
 import sys
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 import torch
+from installation import REPOSITORY
 from networks import DESCRIPTION, expected, own
 
+from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import backbones
 
 without_onnx = pytest.mark.skipif(
@@ -51,6 +56,16 @@ def test_one_tensor_of_both_by_onnx(tmp_path, images):
 def test_colour_and_bytes(tmp_path, images):
     backbone = backbones.build(own(tmp_path, '.pt2', 'colour', COLOUR))
     torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+def test_images_are_fused_by_it_as_they_are(tmp_path):
+    name = own(tmp_path, '.pt2', 'weighed')
+    thermal, tinted = synthetic.pair((120, 161), 3)
+    dim, visible = thermal // 4, tinted[..., 1] // 4
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name)
+    fused = predictor(dim, visible).fused
+    assert predictor.backbone == name
+    assert np.abs(fused - expected(visible.astype(float), dim)).max() <= 1
 
 
 def test_gradients_pass_an_exported_network_and_leave_it_as_it_is(tmp_path, images):
@@ -135,3 +150,30 @@ def test_the_network_lies_beside_its_description(tmp_path):
         backbones.build(name)
     with pytest.raises(ValueError, match=r'name the YAML file beside it'):
         backbones.check(str(tmp_path / 'mine.onnx'))
+
+
+@pytest.mark.parametrize(
+    'suffix',
+    [
+        '.pt2',
+        pytest.param(
+            '.onnx',
+            marks=pytest.mark.skipif(not find_spec('onnxscript'), reason='onnxscript is not installed'),
+        ),
+    ],
+)
+def test_the_example_of_the_documentation(tmp_path, monkeypatch, images, suffix):
+    page = (REPOSITORY / 'docs' / 'backbones.md').read_text()
+    (code,) = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    (description,) = re.findall(r'```yaml\n(.*?)```', page, re.DOTALL)
+    (onnx,) = re.findall(r'# or: (torch.onnx.export\(.*\)),', code)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    # what is documented is what is tested
+    exec(code if suffix == '.pt2' else code.replace("torch.export.save(program, 'mine.pt2')", onnx), scope)
+    (tmp_path / 'mine.yaml').write_text(description)
+    visible, thermal = images
+    with torch.no_grad():
+        exact = scope['network'](thermal, visible)
+    torch.testing.assert_close(backbones.build('mine.yaml')(visible, thermal), exact)
+    assert (tmp_path / f'mine{suffix}').exists()
