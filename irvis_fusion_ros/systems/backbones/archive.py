@@ -30,7 +30,8 @@ PLAIN = re.compile(
     r'|data/(weights/weight|constants/tensor)_\d+'
 )
 OPERATOR = re.compile(
-    r'torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|torch\.sym_\w+|math\.(ceil|floor|trunc|sqrt)'
+    r'torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)'
+    r'|torch\.sym_\w+|math\.(ceil|floor|trunc|sqrt)'
     r'|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_|getitem)'
 )
 # Strings of a program: names, and trees of inputs. Neither can call anything where it becomes code.

@@ -34,7 +34,9 @@ class Joined(Weighed):
 
     def forward(self, pair):
         coarse = nn.functional.pixel_unshuffle(self.mix(pair), self.cell)
-        return nn.functional.pixel_shuffle(coarse, self.cell)
+        with torch.no_grad():
+            gain = self.gain.clamp(0, 1)
+        return nn.functional.pixel_shuffle(coarse, self.cell) * gain
 
 
 class Colour(nn.Module):
