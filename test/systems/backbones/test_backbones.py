@@ -74,6 +74,18 @@ def test_cnn_has_a_hundred_parameters():
     assert sum(parameter.numel() for parameter in backbones.build('cnn').parameters()) == 113
 
 
+def test_the_trained_cnn_keeps_detail_of_both(monkeypatch):
+    monkeypatch.delenv(weights.VARIABLE)
+    backbone = backbones.build('cnn')
+    flat = torch.full((1, 1, 32, 32), 0.4)
+    stripes = flat.clone()
+    stripes[..., ::4] = 0.6
+    for images in ((stripes, flat), (flat, stripes)):
+        assert backbone(*images)[..., 8:-8, 8:-8].std() > 0.4 * stripes.std()
+    # what both show is shown as bright as they do, or a little brighter
+    assert 0 < float((backbone(flat, flat) - flat).mean()) < 0.15
+
+
 def test_laplacian_takes_the_stronger_detail(images):
     visible, _ = images
     flat = torch.full_like(visible, 0.5)
