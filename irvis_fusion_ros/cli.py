@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.backbones import BACKBONES
 
 
@@ -77,6 +78,17 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
         metavar='B',
         help='fusion network of a preset that lets one choose it: '
         f'{", ".join(BACKBONES)}, or the YAML file beside a network of your own',
+    )
+
+
+def add_registration_first(parser: argparse.ArgumentParser) -> None:
+    """Add the option --registration-first; the preset judges it (registry.first_of)."""
+    parser.add_argument(
+        '--registration-first',
+        default='none',
+        metavar='P',
+        help='what registers the thermal image for a preset that does not: '
+        f'{", ".join(registry.FIRST)} (default: none)',
     )
 
 

@@ -55,8 +55,8 @@ class Bench:
     Measures presets (baselines included), each with predictors made once and warmed up.
 
     fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
-    pairs that are not moved, so that its fusion is scored alone. backbone: of those presets that let
-    one choose.
+    pairs that are not moved, so that its fusion is scored alone. backbone and registration_first: of those
+    presets that let one choose (predictor.Predictor).
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Bench:
         fusion: bool = False,
         aligned: bool = False,
         backbone: str = '',
+        registration_first: str = 'none',
     ):
         baselines.register()
         self._presets = presets
@@ -74,7 +75,7 @@ class Bench:
         self._seed = seed
         self._fusion = fusion
         self._told = aligned
-        self._backbone = backbone
+        self._choices = {'backbone': backbone, 'registration_first': registration_first}
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
@@ -143,8 +144,8 @@ class Bench:
         }
 
     def _predictor(self, preset: str, **options) -> Predictor:
-        backbone = self._backbone if registry.find(preset).backbone is not None else ''
-        return Predictor(preset, self._device, backbone=backbone, **options)
+        choices = self._choices if registry.find(preset).backbone is not None else {}
+        return Predictor(preset, self._device, **choices, **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):

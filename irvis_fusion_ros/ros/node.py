@@ -295,7 +295,7 @@ class FusionNode(LifecycleNode):
         if self._pipeline is None:
             return
         pipeline = self._pipeline
-        if (old.preset, old.backbone, old.device) != (new.preset, new.backbone, new.device):
+        if _system(old) != _system(new):
             predictor = build_predictor(new)
             self._worker.between_frames(lambda: pipeline.replace_predictor(predictor))
         elif old.thermal != new.thermal:
@@ -312,6 +312,11 @@ class FusionNode(LifecycleNode):
         )
         if new.on_missing == 'drop':
             self._pairing.set_absent(None)
+
+
+def _system(config: NodeConfig) -> tuple[str, ...]:
+    """What another predictor has to be built for."""
+    return config.preset, config.backbone, config.registration_first, config.device
 
 
 def _make_queue(config: NodeConfig, counts: Counter) -> Newest | Everything:

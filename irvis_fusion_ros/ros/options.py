@@ -182,6 +182,12 @@ class NodeConfig:
         "file beside a network of your own; empty is the preset's own.",
         live=True,
     )
+    registration_first: str = option(
+        'none',
+        'What registers the thermal image for a preset that does not do so itself (those with a backbone).',
+        choices=registry.FIRST,
+        live=True,
+    )
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
     backend: str = option('auto', 'What runs the networks of a preset.', choices=('auto',))
     output_encoding: str = option(
@@ -228,6 +234,10 @@ def conflict(config: NodeConfig) -> str | None:
         registry.backbone_of(config.preset, config.backbone)
     except ValueError as error:
         return f"'backbone' is {config.backbone!r}: {error}"
+    try:
+        registry.first_of(config.preset, config.registration_first)
+    except ValueError as error:
+        return f"'registration_first' is {config.registration_first!r}: {error}"
     try:
         engine.resolve_device(config.device, registry.find(config.preset).devices)
     except ValueError as error:

@@ -39,6 +39,7 @@ def build_predictor(config: NodeConfig) -> Predictor:
         tone=config.thermal,
         gray=config.output_encoding == 'mono8',
         backbone=config.backbone,
+        registration_first=config.registration_first,
     )
     predictor.warm_up()
     return predictor

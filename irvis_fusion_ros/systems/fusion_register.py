@@ -99,8 +99,10 @@ class FusionRegister(nn.Module):
 
         every_scale: warp the image at the coarser scales too, for the losses.
         """
-        features = self.fused(fused)
-        sources = torch.cat([self.visible(visible), self.thermal(thermal)], 1)
+        # features may be in half precision; images, fields and what is sampled by them are not
+        kind = self.localise[0].merge.weight.dtype
+        features = self.fused(fused.to(kind))
+        sources = torch.cat([self.visible(visible.to(kind)), self.thermal(thermal.to(kind))], 1)
         images, warped, above, field = _halved(fused, len(features)), [], (), None
         for scale in reversed(range(len(features))):
             seen = F.avg_pool2d(sources, 1 << scale) if scale else sources
@@ -108,7 +110,7 @@ class FusionRegister(nn.Module):
             # a coarse pixel is two fine ones long
             field = step if field is None else step + 2 * layers.on_grid(field, step.shape[1:3])
             shown = every_scale or scale == 0
-            moved = self._warp(torch.cat([z, images[scale]], 1) if shown else z, field, mask)
+            moved = self._warp(torch.cat([z.float(), images[scale]], 1) if shown else z.float(), field, mask)
             moved_z = moved[:, : z.shape[1]].to(z.dtype)
             if shown:
                 warped.append(moved[:, z.shape[1] :])
@@ -125,8 +127,7 @@ class FusionRegister(nn.Module):
         return Corrected(out, tuple(reversed(warped)), field, mask, share.movedim(1, -1) * field)
 
     def _warp(self, image: Tensor, field: Tensor, mask: Tensor) -> Tensor:
-        """Return `M BW(image, field) + (1 - M) BW(image, -field)` (eq. 3 and 4), float32."""
-        image = image.float()
+        """Return `M BW(image, field) + (1 - M) BW(image, -field)` (eq. 3 and 4)."""
         if not self.config.two_way:
             return torch.lerp(image, sample(image, field), mask)
         both = sample(torch.cat([image, image]), torch.cat([field, -field]))

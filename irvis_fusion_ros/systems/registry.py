@@ -42,11 +42,26 @@ def _unregistered(device: str, temporal: bool, backbone: str) -> System:
     return Unregistered(backbones.build(backbone, device), device)
 
 
+def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
+    from irvis_fusion_ros.systems.post_registration import PostRegistered
+
+    def network_of(config: dict) -> FusionRegister:
+        return FusionRegister(NetworkConfig(**config['network']))
+
+    network = weights.built(network_of, 'fusion_register', 'fusion_register')
+    return PostRegistered(network, backbones.build(backbone, device), device)
+
+
 PRESETS = {
     'classical': Preset(devices=('cpu',), build=_classical),
     'busref': Preset(devices=('cuda', 'cpu'), build=_busref),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
+    'fusion_register': Preset(devices=('cuda', 'cpu'), build=_fusion_register, backbone='average'),
 }
+# What may register the thermal image for a preset that does not do so itself.
+FIRST = ('none', 'classical', 'busref')
 
 
 def find(name: str) -> Preset:
@@ -68,6 +83,21 @@ def backbone_of(preset: str, asked: str) -> str | None:
     if own is None:
         raise ValueError(f"preset '{preset}' has no backbone to choose")
     backbones.check(asked)
+    return asked
+
+
+def first_of(preset: str, asked: str) -> str | None:
+    """
+    Return the preset that registers the thermal image before this one fuses it, None for `asked` 'none'.
+
+    Raises ValueError, saying what is valid, for one that does not register, or a preset that does so itself.
+    """
+    if asked not in FIRST:
+        raise ValueError(f"unknown registration '{asked}'; valid: {', '.join(FIRST)}")
+    if asked == 'none':
+        return None
+    if find(preset).backbone is None:
+        raise ValueError(f"preset '{preset}' registers by itself; leave it none")
     return asked
 
 

@@ -3,7 +3,8 @@
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
 OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
-believed) and OUT/summary.json.
+believed) and OUT/summary.json, whose `deformation_of` says what the deformation moves, the thermal or the
+fused image. Where both are moved, OUT/deformation_fused/STEM.npy is that of the fused one.
 """
 
 import argparse
@@ -71,6 +72,9 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
     suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
     files.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
+    if result.deformation_fused is not None:
+        (out / 'deformation_fused').mkdir(exist_ok=True)
+        np.save(out / 'deformation_fused' / f'{name}.npy', result.deformation_fused)
     files.write(out / 'valid' / f'{name}.png', result.valid)
 
 
@@ -83,6 +87,7 @@ def _run(options: argparse.Namespace) -> int:
         temporal=options.sequence,
         calibration=fixed,
         backbone=options.backbone,
+        registration_first=options.registration_first,
     )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
@@ -91,10 +96,11 @@ def _run(options: argparse.Namespace) -> int:
         'preset': options.preset,
         'device': predictor.device,
         'pairs': fused,
-        'deformation_of': 'thermal',
+        'deformation_of': predictor.deformation_of,
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
+        summary['registration_first'] = options.registration_first
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
@@ -134,6 +140,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_backbone(parser)
+    cli.add_registration_first(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',
@@ -146,6 +153,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     try:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
         registry.backbone_of(options.preset, options.backbone)
+        registry.first_of(options.preset, options.registration_first)
     except ValueError as error:
         parser.error(str(error))
     if options.thermal_dir.resolve() == options.visible_dir.resolve():

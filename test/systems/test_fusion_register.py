@@ -194,7 +194,7 @@ def test_half_precision_finds_the_same_to_a_hundredth_of_a_pixel():
     net, images = awake(), scenes()
     with torch.inference_mode():
         exact = net(*images)
-        coarse = net.bfloat16()(*(image.bfloat16() for image in images))
+        coarse = net.bfloat16()(*images)
     assert coarse.effective.dtype == coarse.fused.dtype == torch.float32
     length = exact.effective.norm(dim=-1)
     error = (coarse.effective - exact.effective).norm(dim=-1)

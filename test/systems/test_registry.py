@@ -10,7 +10,9 @@ CARD = ('Data', 'Schedule', 'Measured', 'Limits', 'sha256')
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown preset 'classic'; valid: classical, busref, unregistered"):
+    with pytest.raises(
+        ValueError, match=r"unknown preset 'classic'; valid: classical, busref, unregistered, fusion"
+    ):
         registry.find('classic')
 
 
