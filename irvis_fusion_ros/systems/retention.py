@@ -69,8 +69,8 @@ class WindowMlp(nn.Module):
         batch, width, height, wide = x.shape
         count = len(self.windows)
         # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
-        expanded = torch.matmul(self.expand.weight, x.flatten(2)) + self.expand.bias[:, None]
-        u, v = F.gelu(expanded).view(batch, -1, height, wide).chunk(2, 1)
+        expanded = F.gelu(_linear(self.expand.weight, self.expand.bias, x.flatten(2)))
+        u, v = expanded.view(batch, -1, height, wide).chunk(2, 1)
         parts = zip(u.chunk(count, 1), v.chunk(count, 1), self.gates, self.windows, strict=True)
         gated = torch.cat([own * _gate(other, gate, side) for own, other, gate, side in parts], 1)
         # What follows is linear but for the weights of the windows, which need no more than means: one matrix
@@ -126,6 +126,12 @@ def _body(width: int) -> nn.Sequential:
     )
 
 
+def _linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """Return `weight x + bias` for each matrix of a batch, B x M x K of B x N x K."""
+    # matmul would turn all of them into one with its axes swapped, and copy what comes out
+    return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x)
+
+
 def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
     """Return `G v + 1`, G mixing the positions within every window of a map, alike for all channels."""
     bias = gate.bias + 1
@@ -136,6 +142,6 @@ def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
     rows, columns = v.shape[2] // side, v.shape[3] // side
     # positions of a window as rows of a matrix, windows as its columns
     windows = F.pixel_unshuffle(v, side).reshape(batch * width, side**2, rows * columns)
-    windows = torch.matmul(gate.weight, windows) + bias[:, None]
+    windows = _linear(gate.weight, bias, windows)
     v = F.pixel_shuffle(windows.view(batch, width * side**2, rows, columns), side)
     return v[..., :height, :wide]
