@@ -104,7 +104,7 @@ class Learned:
         if self._state is not None:
             best = self._follow(pair)
         if best is None or best.evidence < SUSPICIOUS * self._state.usual:
-            found = self._searched(pair, shapes)
+            found = self._found(pair, shapes, None)
             if best is None or found.evidence > best.evidence:
                 best, source = found, 'search'
         if best.confidence < LEAST_CONFIDENCE:
@@ -132,12 +132,6 @@ class Learned:
         fused += thermal_gain * (thermal - low_thermal)
         np.clip(fused, 0, 1, out=fused)
         return visible + (fused - visible) * trust
-
-    def _searched(self, pair: tuple, shapes: tuple) -> State:
-        """Return the alignment found without a start; a second look begins where the first one ended."""
-        first = self._found(pair, shapes, None)
-        again = self._found(pair, shapes, first.affine)
-        return max(first, again, key=lambda state: state.evidence)
 
     def _found(self, pair: tuple, shapes: tuple, start: Tensor | None) -> State:
         found = self.network.compare(*pair, start=start)
