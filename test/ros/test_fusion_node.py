@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_srvs.srv import SetBool, Trigger
 
 from irvis_fusion_ros.ros.topics import PUBLISHED
+from irvis_fusion_ros.systems import registry
 
 OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
 STEP = SECOND // 10
@@ -210,6 +211,20 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     send_apart(START + 2 * SECOND)
     rig.wait_for('fused/image', 2)
     assert rig.stamps('fused/image') == [START + SECOND, START + 2 * SECOND]
+
+
+@pytest.mark.parametrize('preset', registry.PRESETS)
+def test_every_preset_can_be_chosen_while_running(rig, start_node, preset):
+    start_node({'mode': 'every_frame', 'sync.timeout': 0.05})
+    rig.listen('fused/image', 'deformation/image')
+    rig.camera(*RAW)
+    assert rig.set_parameter('preset', preset).successful
+    for index in range(3):
+        rig.send_pair(START + index * STEP)
+    assert [stamp_of(m) for m in rig.wait_for('fused/image', 3)] == [START + i * STEP for i in range(3)]
+    assert rig.wait_for('deformation/image', 3)[-1].encoding == '32FC2'
+    rig.refresh()
+    assert rig.diagnostic('inference', 'preset') == preset
 
 
 def test_topics_can_be_remapped_and_the_others_follow(rig, start_node):

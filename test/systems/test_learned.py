@@ -103,4 +103,4 @@ def test_the_view_keeps_corner_pixels_on_corner_pixels():
     view = View((200, 300))
     ramp = np.tile(np.linspace(0, 1, 150, dtype=np.float32), (90, 1))
     stretched = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
-    assert np.abs(view.thermal(ramp) - view.visible(stretched))[:, 4:-4].max() < 2e-3
+    assert np.abs(view.thermal(ramp, np.eye(3)) - view.visible(stretched))[:, 4:-4].max() < 2e-3
