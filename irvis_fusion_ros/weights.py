@@ -44,6 +44,11 @@ def folder() -> Path:
     return Path(named) if named else share.folder() / 'models'
 
 
+def file_of(name: str) -> Path:
+    """Return where the weights `name` are, or would be."""
+    return folder() / f'{name}{SUFFIX}'
+
+
 def load(name: str, system: str) -> Weights:
     """
     Return the weights `name`, for a system.
@@ -51,7 +56,7 @@ def load(name: str, system: str) -> Weights:
     Raises FileError, with the remedy, if they are missing, are not what their card says, or are another
     system's.
     """
-    path = folder() / f'{name}{SUFFIX}'
+    path = file_of(name)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -85,7 +90,7 @@ def built(build: Callable[[dict], Network], name: str, system: str) -> Network:
         network.load_state_dict(saved.state)
     except (RuntimeError, KeyError, TypeError) as error:
         raise FileError(
-            f'{folder() / name}{SUFFIX}: weights of another version of this network '
+            f'{file_of(name)}: weights of another version of this network '
             f'({" ".join(str(error).split())[:200]}); take the ones that came with the package'
         ) from error
     return network

@@ -174,7 +174,10 @@ class NodeConfig:
         choices=('realtime', 'every_frame'),
     )
     preset: str = option(
-        'classical', 'Which system registers and fuses.', choices=tuple(registry.PRESETS), live=True
+        'classical',
+        'Which system registers and fuses; fusion_register is not trained yet and comes without weights.',
+        choices=tuple(registry.PRESETS),
+        live=True,
     )
     backbone: str = option(
         '',

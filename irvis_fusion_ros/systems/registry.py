@@ -44,12 +44,20 @@ def _unregistered(device: str, temporal: bool, backbone: str) -> System:
 
 def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
     from irvis_fusion_ros import weights
+    from irvis_fusion_ros.imaging.files import FileError
     from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
     from irvis_fusion_ros.systems.post_registration import PostRegistered
 
     def network_of(config: dict) -> FusionRegister:
         return FusionRegister(NetworkConfig(**config['network']))
 
+    file = weights.file_of('fusion_register')
+    if not file.exists():
+        raise FileError(
+            f"{file}: preset 'fusion_register' is not trained yet: its weights are not shipped; "
+            "make them with 'irvis train fusion_register --config config/train_fusion_register.yaml "
+            "--data PACK.npz' and put them there with their card (docs/training.md), or choose another preset"
+        )
     network = weights.built(network_of, 'fusion_register', 'fusion_register')
     return PostRegistered(network, backbones.build(backbone, device), device)
 

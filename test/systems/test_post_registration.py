@@ -97,10 +97,19 @@ def test_images_keep_their_precision(images, half):
     np.testing.assert_allclose(fused, (visible + thermal) / 2, atol=1e-4)
 
 
-def test_weights_that_are_missing_are_said_to_be(tmp_path, monkeypatch):
+def test_weights_that_are_not_shipped_are_said_to_be_and_how_to_make_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    with pytest.raises(FileError, match=r'fusion_register.safetensors: the weights cannot be read'):
+    message = r'not trained yet: its weights are not shipped; make them with .irvis train fusion_register --'
+    with pytest.raises(FileError, match=message):
         Predictor('fusion_register', 'cpu')
+    thermal, visible = synthetic.pair((96, 128))
+    for name, image in (('ir', thermal), ('vi', visible)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), image)
+    folders = [str(tmp_path / name) for name in ('ir', 'vi', 'out')]
+    assert fuse_images.main([*folders, '--preset', 'fusion_register', '--device', 'cpu']) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'not trained yet' in line
 
 
 def test_weights_of_other_options_are_refused(trained):
