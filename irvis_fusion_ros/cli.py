@@ -18,6 +18,8 @@ from typing import Any
 from tqdm import tqdm
 
 from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.backbones import BACKBONES
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
@@ -66,6 +68,28 @@ def new_file(text: str) -> Path:
     if path.is_dir():
         raise argparse.ArgumentTypeError(f'{path} is a folder, not a file to write')
     return path
+
+
+def add_backbone(parser: argparse.ArgumentParser) -> None:
+    """Add the option --backbone, '' unless it is given; the preset judges it (registry.backbone_of)."""
+    parser.add_argument(
+        '--backbone',
+        default='',
+        metavar='B',
+        help='fusion network of a preset that lets one choose it: '
+        f'{", ".join(BACKBONES)}, or the YAML file beside a network of your own',
+    )
+
+
+def add_registration_first(parser: argparse.ArgumentParser) -> None:
+    """Add the option --registration-first; the preset judges it (registry.first_of)."""
+    parser.add_argument(
+        '--registration-first',
+        default='none',
+        metavar='P',
+        help='what registers the thermal image for a preset that does not: '
+        f'{", ".join(registry.FIRST)} (default: none)',
+    )
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -20,7 +20,7 @@ from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import Alignment, Note, identity
+from irvis_fusion_ros.systems.base import Alignment, Note, PostRegistration, System, identity
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
 SMALLEST_SIDE = 32
@@ -67,6 +67,9 @@ class FusionResult:
     confidence: [0, 1] for the whole frame. source: where the alignment came from (systems/base.SOURCES).
     transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
     notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
+    deformation_of: what the deformation moves: 'thermal', or 'fused' where a pair is registered after fusion
+        and not before (NaN outside the fused image). deformation_fused: the latter where it is registered
+        before, too, else None.
     """
 
     fused: np.ndarray | None
@@ -79,6 +82,8 @@ class FusionResult:
     cold: bool
     notes: tuple[Note, ...] = ()
     timing: dict[str, float] = field(default_factory=dict)
+    deformation_of: str = 'thermal'
+    deformation_fused: np.ndarray | None = None
 
 
 class Predictor:
@@ -87,7 +92,10 @@ class Predictor:
 
     preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
     frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
-    which switches the search off. gray: fused output without colour.
+    which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
+    that lets one choose it, a name or the path of a YAML file (systems/backbones); '' is the preset's own.
+    registration_first: the preset that registers the thermal image for one that does not do so itself
+    (registry.FIRST), or 'none'.
     """
 
     def __init__(
@@ -99,14 +107,19 @@ class Predictor:
         calibration: Calibration | None = None,
         tone: ToneConfig = ToneConfig(),
         gray: bool = False,
+        backbone: str = '',
+        registration_first: str = 'none',
     ):
         entry = registry.find(preset)
         self.preset = preset
+        self.backbone = registry.backbone_of(preset, backbone)
         self.device = engine.resolve_device(device, entry.devices)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._system = entry.build(self.device, temporal)
+        self._system = registry.build(preset, self.device, temporal, self.backbone)
+        first = registry.first_of(preset, registration_first)
+        self._first = None if first is None else _registration(first, self.device, temporal)
         self._tone = ThermalTone(tone)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
@@ -115,6 +128,12 @@ class Predictor:
         """The torch.nn.Module that the preset runs, or None."""
         return getattr(self._system, 'network', None)
 
+    @property
+    def deformation_of(self) -> str:
+        """What the deformations of the results move: 'thermal' or 'fused'."""
+        alone = self._first is None and self.calibration is None
+        return 'fused' if alone and isinstance(self._system, PostRegistration) else 'thermal'
+
     def set_tone(self, tone: ToneConfig) -> None:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)
@@ -122,6 +141,8 @@ class Predictor:
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
         self._system.reset()
+        if self._first is not None:
+            self._first.reset()
         self._tone.reset()
         self._last = None
 
@@ -178,18 +199,20 @@ class Predictor:
         points = warp.sampling_map(deformation, thermal.shape)
         inside = warp.inside(points, thermal.shape)
         trust = alignment.trust_map(visible.shape[:2])
-        registered = fused = valid = None
-        if outputs & {'fused', 'registered'}:
+        registered = fused = valid = moved = None
+        after_fusion = self.deformation_of == 'fused'
+        needs_fusion = 'fused' in outputs or ('deformation' in outputs and after_fusion)
+        if needs_fusion or 'registered' in outputs:
             registered = warp.sample(thermal, points)
         clock.lap('warp')
 
-        if 'fused' in outputs:
+        if needs_fusion:
             fading = _fading_out(inside)
             if trust is not None:
                 fading *= trust
             # beyond its edge the thermal image goes on with its edge values: black would be a new edge
             gray = color.gray(registered, thermal_order)
-            luma = self._system.fuse(visible_luma, self._tone.apply(gray), fading)
+            luma, moved = self._fuse(visible_luma, self._tone.apply(gray), fading)
             clock.lap('fuse')
             fused = self._paint(visible, visible_luma, luma)
             clock.lap('colour')
@@ -197,12 +220,15 @@ class Predictor:
             believed = inside if trust is None else inside & (trust >= BELIEVED)
             valid = believed.astype(np.uint8) * np.uint8(255)
         if 'deformation' in outputs:
-            deformation[~inside] = np.nan
+            if after_fusion:
+                deformation = moved
+            else:
+                deformation[~inside] = np.nan
         if 'registered' in outputs:
             registered[~inside] = 0
         clock.lap('outputs')
         return FusionResult(
-            fused=fused,
+            fused=fused if 'fused' in outputs else None,
             registered=registered if 'registered' in outputs else None,
             deformation=deformation if 'deformation' in outputs else None,
             valid=valid,
@@ -212,7 +238,18 @@ class Predictor:
             cold=alignment.cold,
             notes=alignment.notes,
             timing=clock.done(),
+            deformation_of=self.deformation_of,
+            deformation_fused=None if after_fusion else moved,
         )
+
+    def _fuse(
+        self, visible: np.ndarray, thermal: np.ndarray, fading: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Fuse brightness; returns it, and how it was moved for it, if it was."""
+        if not isinstance(self._system, PostRegistration):
+            return self._system.fuse(visible, thermal, fading), None
+        luma, moved = self._system.correct(visible, thermal, fading)
+        return luma, warp.mark_outside(moved, moved.shape)
 
     def _align(
         self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
@@ -225,7 +262,8 @@ class Predictor:
             if shape != visible_luma.shape or last.source == 'identity':
                 return identity(0.0, blank)
             return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
-        return self._system.register(self._tone.apply(thermal_gray), visible_luma)
+        registration = self._first or self._system
+        return registration.register(self._tone.apply(thermal_gray), visible_luma)
 
     def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
         if visible.ndim == 2 or self.gray:
@@ -267,6 +305,7 @@ class Predictor:
             cold=False,
             notes=(Note(f'{missing}_missing', f'no {missing} image: the other camera is passed through'),),
             timing=clock.done(),
+            deformation_of=self.deformation_of,
         )
 
 
@@ -284,6 +323,13 @@ class _Clock:
 
     def done(self) -> dict[str, float]:
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
+
+
+def _registration(preset: str, device: str, temporal: bool) -> System:
+    """The system of a preset that is used to register, on the CPU where it has no path to the device."""
+    if device.partition(':')[0] not in registry.find(preset).devices:
+        device = 'cpu'
+    return registry.build(preset, device, temporal, None)
 
 
 def _fading_out(inside: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -43,6 +44,11 @@ def folder() -> Path:
     return Path(named) if named else share.folder() / 'models'
 
 
+def file_of(name: str) -> Path:
+    """Return where the weights `name` are, or would be."""
+    return folder() / f'{name}{SUFFIX}'
+
+
 def load(name: str, system: str) -> Weights:
     """
     Return the weights `name`, for a system.
@@ -50,7 +56,7 @@ def load(name: str, system: str) -> Weights:
     Raises FileError, with the remedy, if they are missing, are not what their card says, or are another
     system's.
     """
-    path = folder() / f'{name}{SUFFIX}'
+    path = file_of(name)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -69,11 +75,22 @@ def load(name: str, system: str) -> Weights:
 
 def into(network: Network, name: str, system: str) -> Network:
     """Load the weights `name` into the network of a system; returns it. Raises FileError as `load` does."""
+    return built(lambda config: network, name, system)
+
+
+def built(build: Callable[[dict], Network], name: str, system: str) -> Network:
+    """
+    Return the network that `build` makes of the options saved with the weights `name`, with these weights.
+
+    Raises FileError as `load` does, and for options or weights that are not those of the network.
+    """
+    saved = load(name, system)
     try:
-        network.load_state_dict(load(name, system).state)
-    except RuntimeError as error:
+        network = build(saved.config)
+        network.load_state_dict(saved.state)
+    except (RuntimeError, KeyError, TypeError) as error:
         raise FileError(
-            f'{folder() / name}{SUFFIX}: weights of another version of this network '
+            f'{file_of(name)}: weights of another version of this network '
             f'({" ".join(str(error).split())[:200]}); take the ones that came with the package'
         ) from error
     return network

@@ -20,7 +20,7 @@ EXECUTABLES = {'fusion_node', 'replay', 'make_flight', 'fuse_images', 'evaluate'
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
 # imported by what an extra or the build of the wheels brings
-OPTIONAL = {'matplotlib', 'av'}
+OPTIONAL = {'matplotlib', 'av', 'onnxruntime'}
 
 
 @pytest.fixture(scope='module')

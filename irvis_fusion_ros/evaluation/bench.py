@@ -15,6 +15,7 @@ from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.predictor import Calibration, FusionResult, ImageError, Predictor
+from irvis_fusion_ros.systems import registry
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Bench:
     Measures presets (baselines included), each with predictors made once and warmed up.
 
     fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
-    pairs that are not moved, so that its fusion is scored alone.
+    pairs that are not moved, so that its fusion is scored alone. backbone and registration_first: of those
+    presets that let one choose (predictor.Predictor).
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Bench:
         seed: int = 0,
         fusion: bool = False,
         aligned: bool = False,
+        backbone: str = '',
+        registration_first: str = 'none',
     ):
         baselines.register()
         self._presets = presets
@@ -71,6 +75,7 @@ class Bench:
         self._seed = seed
         self._fusion = fusion
         self._told = aligned
+        self._choices = {'backbone': backbone, 'registration_first': registration_first}
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
@@ -91,7 +96,7 @@ class Bench:
         if self._told:
             return self._tell(preset, thermal, visible, np.eye(3), name)
         if preset not in self._predictors:
-            self._predictors[preset] = Predictor(preset, self._device, temporal=False)
+            self._predictors[preset] = self._predictor(preset, temporal=False)
             self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
         return _called(self._predictors[preset], thermal, visible, name)
 
@@ -114,8 +119,7 @@ class Bench:
         steadiness, (_, shown) = Steadiness(), known.truth()
         aligned_calibration = Calibration(np.eye(3), known.shape, known.shape)
         tracked, aligned = (
-            Predictor(preset, self._device, calibration=calibration)
-            for calibration in (None, aligned_calibration)
+            self._predictor(preset, calibration=calibration) for calibration in (None, aligned_calibration)
         )
         tracked.warm_up(known.shape, known.shape)
         tone, errors, milliseconds = ThermalTone(), [], []
@@ -138,6 +142,10 @@ class Bench:
             'milliseconds': spread(milliseconds),
             'endpoint_errors': errors,
         }
+
+    def _predictor(self, preset: str, **options) -> Predictor:
+        choices = self._choices if registry.find(preset).backbone is not None else {}
+        return Predictor(preset, self._device, **choices, **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):
@@ -182,7 +190,7 @@ class Bench:
     ) -> FusionResult:
         """Fuse one pair by a known transform from thermal to visible pixels."""
         if preset not in self._told_predictors:
-            self._told_predictors[preset] = Predictor(preset, self._device, temporal=False)
+            self._told_predictors[preset] = self._predictor(preset, temporal=False)
         predictor = self._told_predictors[preset]
         predictor.calibration = Calibration(matrix, thermal.shape[:2], visible.shape[:2])
         return _called(predictor, thermal, visible, name)

@@ -5,7 +5,8 @@ Every pair is cold and on its own, and moved by a known warp that depends on see
 With --video the frames of a video are fused as one instead, under a misalignment that stays the same.
 The JSON file:
 
-    data, split, seed, device   what was run
+    data, split, seed, device, backbone, registration_first   what was run; backbone is '' where each
+                preset ran its own
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 means over the pairs of the other measures, and with --fusion those under the key fusion
@@ -39,7 +40,12 @@ DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. presets may name baselines; part and limit choose pairs (datasets.select)."""
+    """
+    What to measure.
+
+    presets may name baselines; backbone and registration_first go to those that have a choice; part and limit
+    choose pairs (datasets.select).
+    """
 
     data: Path
     presets: tuple[str, ...] = ('classical',)
@@ -48,6 +54,8 @@ class Plan:
     limit: int | None = None
     seed: int = 0
     device: str = 'auto'
+    backbone: str = ''
+    registration_first: str = 'none'
     fusion: bool = False
     aligned: bool = False
     video: bool = False
@@ -55,7 +63,15 @@ class Plan:
 
     def bench(self) -> Bench:
         """Return the bench that this plan runs on."""
-        return Bench(self.presets, self.device, self.seed, self.fusion, self.aligned)
+        return Bench(
+            self.presets,
+            self.device,
+            self.seed,
+            self.fusion,
+            self.aligned,
+            self.backbone,
+            self.registration_first,
+        )
 
 
 # One piece of work: a method of Bench and what to call it with. Pieces are done in any order.
@@ -95,6 +111,8 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
         'split': plan.part,
         'seed': plan.seed,
         'device': plan.device,
+        'backbone': plan.backbone,
+        'registration_first': plan.registration_first,
         'summaries': _summaries(plan, records) if records else [],
         'records': records,
         'videos': found if plan.video else [],
@@ -225,6 +243,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     )
     parser.add_argument('--seed', type=int, default=0, help='another draw of the warps (default: 0)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
+    cli.add_backbone(parser)
+    cli.add_registration_first(parser)
     parser.add_argument(
         '--jobs',
         type=cli.positive,
@@ -245,6 +265,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             limit=options.limit,
             seed=options.seed,
             device=options.device,
+            backbone=options.backbone,
+            registration_first=options.registration_first,
             fusion=options.fusion or options.aligned,
             aligned=options.aligned,
             video=options.video,
@@ -252,6 +274,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         )
         for preset in plan.presets:
             engine.resolve_device(plan.device, registry.find(preset).devices)
+        choosing = [preset for preset in plan.presets if registry.find(preset).backbone is not None]
+        # where no preset has a choice, the first one says so
+        for preset in choosing or plan.presets:
+            registry.backbone_of(preset, plan.backbone)
+            registry.first_of(preset, plan.registration_first)
     except ValueError as error:
         parser.error(str(error))
     if plan.video and (

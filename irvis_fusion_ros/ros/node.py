@@ -174,10 +174,12 @@ class FusionNode(LifecycleNode):
         ]
         for parameter in qos.unused_overrides(self):
             self.get_logger().warning(f"parameter '{parameter}' names no topic of this node and is ignored")
+        backbone = self._pipeline.predictor.backbone
         inputs = ' + '.join(camera.image.topic for camera in self._cameras.values())
         self.get_logger().info(
             f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(FUSED)}, '
-            f'preset {self.config.preset} on {self._pipeline.predictor.device}'
+            f'preset {self.config.preset}{f" with backbone {backbone}" if backbone else ""} '
+            f'on {self._pipeline.predictor.device}'
         )
 
     def _go_inactive(self) -> None:
@@ -293,7 +295,7 @@ class FusionNode(LifecycleNode):
         if self._pipeline is None:
             return
         pipeline = self._pipeline
-        if (old.preset, old.device) != (new.preset, new.device):
+        if _system(old) != _system(new):
             predictor = build_predictor(new)
             self._worker.between_frames(lambda: pipeline.replace_predictor(predictor))
         elif old.thermal != new.thermal:
@@ -310,6 +312,11 @@ class FusionNode(LifecycleNode):
         )
         if new.on_missing == 'drop':
             self._pairing.set_absent(None)
+
+
+def _system(config: NodeConfig) -> tuple[str, ...]:
+    """What another predictor has to be built for."""
+    return config.preset, config.backbone, config.registration_first, config.device
 
 
 def _make_queue(config: NodeConfig, counts: Counter) -> Newest | Everything:

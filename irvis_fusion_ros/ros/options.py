@@ -174,9 +174,23 @@ class NodeConfig:
         choices=('realtime', 'every_frame'),
     )
     preset: str = option(
-        'classical', 'Which system registers and fuses.', choices=tuple(registry.PRESETS), live=True
+        'classical',
+        'Which system registers and fuses; fusion_register is not trained yet and comes without weights.',
+        choices=tuple(registry.PRESETS),
+        live=True,
     )
-    backbone: str = option('', "Fusion network of the preset, if it has a choice; empty is the preset's own.")
+    backbone: str = option(
+        '',
+        'Fusion network of a preset that lets one choose it: one of docs/backbones.md, or the path of a YAML '
+        "file beside a network of your own; empty is the preset's own.",
+        live=True,
+    )
+    registration_first: str = option(
+        'none',
+        'What registers the thermal image for a preset that does not do so itself (those with a backbone).',
+        choices=registry.FIRST,
+        live=True,
+    )
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
     backend: str = option('auto', 'What runs the networks of a preset.', choices=('auto',))
     output_encoding: str = option(
@@ -219,8 +233,14 @@ def conflict(config: NodeConfig) -> str | None:
         return f"'thermal.range_max' is {tone.range_max:g}: must be {least}"
     if calibration.source == 'file' and not calibration.file:
         return "'calibration.file' is empty: calibration.source 'file' needs the path of a YAML file"
-    if config.backbone:
-        return f"'backbone' is {config.backbone!r}: preset {config.preset!r} has no choice; leave it empty"
+    try:
+        registry.backbone_of(config.preset, config.backbone)
+    except ValueError as error:
+        return f"'backbone' is {config.backbone!r}: {error}"
+    try:
+        registry.first_of(config.preset, config.registration_first)
+    except ValueError as error:
+        return f"'registration_first' is {config.registration_first!r}: {error}"
     try:
         engine.resolve_device(config.device, registry.find(config.preset).devices)
     except ValueError as error:

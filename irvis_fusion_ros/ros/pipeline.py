@@ -38,6 +38,8 @@ def build_predictor(config: NodeConfig) -> Predictor:
         calibration=fixed,
         tone=config.thermal,
         gray=config.output_encoding == 'mono8',
+        backbone=config.backbone,
+        registration_first=config.registration_first,
     )
     predictor.warm_up()
     return predictor

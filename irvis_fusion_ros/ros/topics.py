@@ -45,7 +45,7 @@ PUBLISHED = (
         'deformation/image',
         IMAGE,
         '32FC2, (dx, dy) in visible pixels: registered(x, y) = thermal(x + dx, y + dy); NaN outside the '
-        'thermal image.',
+        'thermal image. With preset fusion_register alone it is how the fused image was moved.',
     ),
     Topic(
         'deformation/image_color',

@@ -6,7 +6,7 @@ above it.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -95,3 +95,18 @@ class System(Protocol):
 
     def reset(self) -> None:
         """Forget the stream."""
+
+
+@runtime_checkable
+class PostRegistration(System, Protocol):
+    """A system that also registers after it has fused: it moves what is misplaced in the fused image."""
+
+    def correct(
+        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return what `fuse` does, and how the fused image was moved for it.
+
+        That is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean displacement of
+        what a pixel shows, not marked where it leaves the image.
+        """

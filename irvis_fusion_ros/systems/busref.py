@@ -329,10 +329,10 @@ class BusReF(nn.Module):
         return blend(visible, thermal, self.fusion_weights(visible, thermal))
 
 
-def blend(visible: Tensor, thermal: Tensor, weights: Tensor) -> Tensor:
-    """Fuse with the weights of `Gaf`, all on one grid."""
+def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = 2.0) -> Tensor:
+    """Fuse with the weights of `Gaf`, all on one grid; detail is what a blur of so many pixels takes away."""
     share, visible_gain, thermal_gain = weights.split(1, 1)
-    low_visible, low_thermal = layers.blur(visible, 2.0), layers.blur(thermal, 2.0)
+    low_visible, low_thermal = layers.blur(visible, detail), layers.blur(thermal, detail)
     low = low_visible + share * (low_thermal - low_visible)
     high = visible_gain * (visible - low_visible) + thermal_gain * (thermal - low_thermal)
     return (low + high).clamp(0, 1)

@@ -5,7 +5,8 @@ Two paths are timed, each after a warm-up of its own: `cold` (every pair on its 
 where earlier frames help). The baseline, no registration and fusion by average, runs on the same images
 in the same process. The JSON file:
 
-    preset, device, size, thermal_size, input, frames, outputs, machine   what was run, and where
+    preset, backbone, registration_first, device, size, thermal_size, input, frames, outputs, machine
+                    what was run, and where; backbone is null where there is none to choose
     cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, warm_up_ms (the first call), stages_ms
                     (median by stage), confidence (median) and, for the made-up input, endpoint_error_px
                     (median over the frames)
@@ -98,10 +99,12 @@ def _run(options: argparse.Namespace) -> int:
         found = _both_paths(options.preset, frames, options, error)
     except ImageError as problem:
         raise FileError(f'{options.folder or "--size"}: {problem}') from problem
-    cold = Predictor(options.preset, options.device, temporal=False)
+    cold = Predictor(options.preset, options.device, temporal=False, **_choices(options))
     thermal, visible = frames[0]
     result = {
         'preset': options.preset,
+        'backbone': cold.backbone,
+        'registration_first': options.registration_first,
         'device': cold.device,
         'size': list(visible.shape[1::-1]),
         'thermal_size': list(thermal.shape[1::-1]),
@@ -137,12 +140,18 @@ def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> 
 def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error) -> dict:
     # a baseline has no path to a GPU, whatever is asked of the preset
     device = 'cpu' if preset in baselines.BASELINES else options.device
+    choices = _choices(options) if preset == options.preset else {}
     found = {}
     for path, temporal in (('cold', False), ('tracked', True)):
-        predictor = Predictor(preset, device, temporal=temporal)
+        predictor = Predictor(preset, device, temporal=temporal, **choices)
         title = f'{preset} {path}'
         found[path] = measure(predictor, frames, options.frames, options.outputs, error, title)
     return found
+
+
+def _choices(options: argparse.Namespace) -> dict[str, str]:
+    """What the preset is combined with."""
+    return {'backbone': options.backbone, 'registration_first': options.registration_first}
 
 
 def _made_up(options: argparse.Namespace):
@@ -171,8 +180,11 @@ def _folder(folder: Path):
 def _text(result: dict) -> str:
     width, height = result['size']
     thermal_width, thermal_height = result['thermal_size']
+    title = result['preset']
+    if result['backbone']:
+        title += f' ({result["backbone"]})'
     lines = [
-        f'{result["preset"]} on {result["device"]}, visible {width}x{height}, '
+        f'{title} on {result["device"]}, visible {width}x{height}, '
         f'thermal {thermal_width}x{thermal_height}, {result["frames"]} frames ({result["input"]})',
         f'{"":22}{"p50 ms":>9}{"p99 ms":>9}{"frames/s":>10}{"warm-up ms":>12}{"error px":>10}',
     ]
@@ -247,6 +259,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--device', default='auto', metavar='D', help='auto, cpu, cuda or cuda:N (default: auto)'
     )
+    cli.add_backbone(parser)
+    cli.add_registration_first(parser)
     parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
     parser.add_argument(
         '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'
@@ -269,6 +283,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     baselines.register()
     try:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
+        registry.backbone_of(options.preset, options.backbone)
+        registry.first_of(options.preset, options.registration_first)
     except ValueError as error:
         parser.error(str(error))
     return options

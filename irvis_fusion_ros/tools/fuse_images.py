@@ -3,7 +3,8 @@
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
 OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
-believed) and OUT/summary.json.
+believed) and OUT/summary.json, whose `deformation_of` says what the deformation moves, the thermal or the
+fused image. Where both are moved, OUT/deformation_fused/STEM.npy is that of the fused one.
 """
 
 import argparse
@@ -71,13 +72,23 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
     suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
     files.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
+    if result.deformation_fused is not None:
+        (out / 'deformation_fused').mkdir(exist_ok=True)
+        np.save(out / 'deformation_fused' / f'{name}.npy', result.deformation_fused)
     files.write(out / 'valid' / f'{name}.png', result.valid)
 
 
 def _run(options: argparse.Namespace) -> int:
     pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(options.preset, options.device, temporal=options.sequence, calibration=fixed)
+    predictor = Predictor(
+        options.preset,
+        options.device,
+        temporal=options.sequence,
+        calibration=fixed,
+        backbone=options.backbone,
+        registration_first=options.registration_first,
+    )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
     fused, skipped = fuse_folder(pairs, options.out, predictor)
@@ -85,8 +96,11 @@ def _run(options: argparse.Namespace) -> int:
         'preset': options.preset,
         'device': predictor.device,
         'pairs': fused,
-        'deformation_of': 'thermal',
+        'deformation_of': predictor.deformation_of,
     }
+    if predictor.backbone:
+        summary['backbone'] = predictor.backbone
+        summary['registration_first'] = options.registration_first
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
@@ -125,7 +139,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f'{", ".join(registry.PRESETS)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--backbone', metavar='B', help='fusion network of a preset that lets one choose it')
+    cli.add_backbone(parser)
+    cli.add_registration_first(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',
@@ -137,10 +152,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     try:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
+        registry.backbone_of(options.preset, options.backbone)
+        registry.first_of(options.preset, options.registration_first)
     except ValueError as error:
         parser.error(str(error))
-    if options.backbone:
-        parser.error(f"--backbone: preset '{options.preset}' has no backbone to choose")
     if options.thermal_dir.resolve() == options.visible_dir.resolve():
         parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
     return options

@@ -22,6 +22,10 @@ from irvis_fusion_ros.geometry import tensors
 SSIM_WINDOW = 11
 # Charbonnier: errors well below this are squared, well above it absolute
 ENDPOINT_SOFTNESS = 0.05
+# The same of brightness, as in the released code of FusionRegister
+SOFTNESS = 1e-3
+# Gaussian pyramid (Burt and Adelson, 1983, a = 0.4)
+PYRAMID = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 
 def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -88,6 +92,45 @@ def fusion_gradient(
     stronger = torch.where(of_visible.abs() > of_thermal.abs(), of_visible, of_thermal)
     target = stronger.sign() * stronger.abs() ** gamma
     return _root_mean_square(laplacian(fused) - target, mask)
+
+
+@_in_float32
+def charbonnier(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """
+    Return `mean sqrt((a - b)^2 + e^2) - e` over the mask, e = 0.001: L_g of FusionRegister (eq. 12).
+
+    As its code has it; the paper says L2.
+    """
+    return _mean(((a - b) ** 2 + SOFTNESS**2).sqrt() - SOFTNESS, mask)
+
+
+@_in_float32
+def edges(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """
+    Return the Charbonnier distance of the finest levels of two Laplacian pyramids: L_e of FusionRegister.
+
+    The finest level is the image less its Gaussian pyramid reduced once and expanded again, a difference of
+    Gaussians (eq. 12).
+    """
+    return charbonnier(finest(a), finest(b), mask)
+
+
+@_in_float32
+def spectrum(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """
+    Return `mean |F(a m) - F(b m)|`, F the orthonormal Fourier transform, m the mask: L_f of FusionRegister.
+
+    The transform of its code is not normalised: its values are `sqrt(H W)` times as large.
+    """
+    difference = a - b if mask is None else (a - b) * mask
+    found = torch.fft.rfft2(difference, norm='ortho')
+    # a modulus has no gradient at 0; the half that is left out mirrors the other but for two columns
+    modulus = (found.real**2 + found.imag**2 + 1e-12).sqrt() - 1e-6
+    twice = modulus.new_full(modulus.shape[-1:], 2)
+    twice[0] = 1
+    if a.shape[-1] % 2 == 0:
+        twice[-1] = 1
+    return (modulus * twice).sum() / difference.numel()
 
 
 @_in_float32
@@ -160,6 +203,24 @@ def laplacian(image: Tensor) -> Tensor:
     """Return the 4-neighbour Laplacian of B x 1 x H x W, the image continued by its edge values."""
     kernel = image.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
     return F.conv2d(F.pad(image, (1, 1, 1, 1), mode='replicate'), kernel[None, None])
+
+
+def finest(image: Tensor) -> Tensor:
+    """Return the finest level of the Laplacian pyramid of B x 1 x H x W, continued by its edge values."""
+    kernel = image.new_tensor(PYRAMID)
+    reduced = _blurred(image, kernel)[..., ::2, ::2]
+    expanded = torch.zeros_like(image)
+    expanded[..., ::2, ::2] = reduced
+    weight = torch.zeros_like(image)
+    weight[..., ::2, ::2] = 1
+    # three in four pixels are empty, and at the edges not quite: what is there counts
+    return image - _blurred(expanded, kernel) / _blurred(weight, kernel)
+
+
+def _blurred(image: Tensor, kernel: Tensor) -> Tensor:
+    reach = len(kernel) // 2
+    image = F.pad(image, (reach,) * 4, mode='replicate')
+    return F.conv2d(F.conv2d(image, kernel[None, None, None]), kernel[None, None, :, None])
 
 
 def _differences(field: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,9 +11,23 @@ def _busref() -> type[Recipe]:
     return BusReFRecipe
 
 
+def _cnn() -> type[Recipe]:
+    from irvis_fusion_ros.training.cnn import CnnRecipe
+
+    return CnnRecipe
+
+
+def _fusion_register() -> type[Recipe]:
+    from irvis_fusion_ros.training.fusion_register import FusionRegisterRecipe
+
+    return FusionRegisterRecipe
+
+
 # Each entry imports its recipe when it is asked for: networks are not loaded to print a list of names.
 RECIPES: dict[str, Callable[[], type[Recipe]]] = {
     'busref': _busref,
+    'fusion_register': _fusion_register,
+    'cnn': _cnn,
 }
 
 

@@ -28,6 +28,18 @@ def without_timing(result):
     return result
 
 
+def test_a_backbone_is_for_the_presets_that_have_a_choice(data, tmp_path):
+    out = tmp_path / 'result.json'
+    presets = ['--preset', 'unregistered', 'identity', 'identity-max']
+    arguments = ['--protocol', 'zero', '--backbone', 'max', '--fusion', '--limit', '1', '--json', str(out)]
+    assert main([str(data), *presets, *arguments]) == 0
+    result = json.loads(out.read_text())
+    assert result['backbone'] == 'max'
+    backbone, average, maximum = (record['fusion']['sd'] for record in result['records'])
+    assert backbone == pytest.approx(maximum, rel=1e-3)
+    assert backbone != pytest.approx(average, rel=1e-3)
+
+
 def test_command_line(data, tmp_path, capsys):
     out = tmp_path / 'result.json'
     code = main(
@@ -103,6 +115,8 @@ def test_natural_pairs_of_two_sizes(tmp_path):
     ('arguments', 'code', 'message'),
     [
         (['--preset', 'magic'], 2, "unknown preset 'magic'; valid: classical"),
+        (['--backbone', 'max'], 2, "preset 'classical' has no backbone to choose"),
+        (['--preset', 'unregistered', '--backbone', 'x'], 2, "unknown backbone 'x'"),
         (['--protocol', 'magic'], 2, "unknown protocol 'magic'; valid: zero"),
         (['--device', 'tpu'], 2, "unknown device 'tpu'"),
         (['--limit', '0'], 2, "'0' is not a whole number above 0"),

@@ -12,12 +12,15 @@ from rig import SECOND, START, header, image, scene, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
 from irvis_fusion_ros.systems import registry
 
 OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
+# Presets that come with all they need.
+READY = [name for name in registry.PRESETS if name != 'fusion_register' or weights.file_of(name).exists()]
 
 
 def pixels_of(message, kind, channels):
@@ -195,8 +198,15 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     assert rig.set_parameter('sync.tolerance', 0.06).successful
     assert rig.set_parameter('output_encoding', 'mono8').successful
     assert rig.set_parameter('thermal.normalisation', 'percentile').successful
-    assert rig.set_parameter('preset', 'classical').successful
     assert rig.set_parameter('device', 'cpu').successful
+    assert rig.set_parameter('preset', 'unregistered').successful
+    assert rig.set_parameter('backbone', 'max').successful
+    refused = rig.set_parameter('backbone', 'resnet')
+    assert not refused.successful and 'valid: average, max' in refused.reason
+    # a backbone that classical does not have
+    assert not rig.set_parameter('preset', 'classical').successful
+    assert rig.set_parameter('backbone', '').successful
+    assert rig.set_parameter('preset', 'classical').successful
     send_apart(START + SECOND)
     assert rig.wait_for('fused/image')[-1].encoding == 'mono8'
     assert rig.set_parameter('sync.tolerance', 0.01).successful
@@ -206,7 +216,7 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     assert rig.stamps('fused/image') == [START + SECOND, START + 2 * SECOND]
 
 
-@pytest.mark.parametrize('preset', registry.PRESETS)
+@pytest.mark.parametrize('preset', READY)
 def test_every_preset_can_be_chosen_while_running(rig, start_node, preset):
     start_node({'mode': 'every_frame', 'sync.timeout': 0.05})
     rig.listen('fused/image', 'deformation/image')
@@ -218,6 +228,20 @@ def test_every_preset_can_be_chosen_while_running(rig, start_node, preset):
     assert rig.wait_for('deformation/image', 3)[-1].encoding == '32FC2'
     rig.refresh()
     assert rig.diagnostic('inference', 'preset') == preset
+
+
+def test_a_preset_without_weights_is_refused_and_the_node_goes_on(rig, start_node, tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    start_node({'mode': 'every_frame', 'sync.timeout': 0.05})
+    rig.listen('fused/image')
+    rig.camera(*RAW)
+    refused = rig.set_parameter('preset', 'fusion_register')
+    assert not refused.successful
+    assert "not trained yet: its weights are not shipped; make them with 'irvis train" in refused.reason
+    rig.send_pair(START)
+    rig.wait_for('fused/image')
+    rig.refresh()
+    assert rig.diagnostic('inference', 'preset') == 'classical'
 
 
 def test_topics_can_be_remapped_and_the_others_follow(rig, start_node):

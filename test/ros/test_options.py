@@ -54,7 +54,8 @@ def test_what_the_architecture_fixes():
             {'thermal': ThermalConfig(normalisation='range', range_min=5, range_max=5)},
             "'thermal.range_max' is 5",
         ),
-        ({'backbone': 'resnet'}, "'backbone' is 'resnet'"),
+        ({'backbone': 'max'}, "'backbone' is 'max': preset 'classical' has no backbone to choose"),
+        ({'preset': 'unregistered', 'backbone': 'resnet'}, "'backbone' is 'resnet': unknown backbone"),
         ({'device': 'gpu'}, "'device' is 'gpu': unknown device"),
     ],
 )

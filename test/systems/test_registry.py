@@ -10,11 +10,13 @@ CARD = ('Data', 'Schedule', 'Measured', 'Limits', 'sha256')
 
 
 def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown preset 'classic'; valid: classical, busref"):
+    with pytest.raises(
+        ValueError, match=r"unknown preset 'classic'; valid: classical, busref, unregistered, fusion"
+    ):
         registry.find('classic')
 
 
-@pytest.mark.parametrize('preset', registry.PRESETS)
+@pytest.mark.parametrize('preset', [name for name, entry in registry.PRESETS.items() if not entry.backbone])
 def test_every_preset_finds_a_rig_and_tracks_it(preset):
     rig = synthetic.Rig((240, 320), (192, 256))
     truth, shown = rig.known.truth()
@@ -26,6 +28,16 @@ def test_every_preset_finds_a_rig_and_tracks_it(preset):
         assert np.nanmean(error[shown]) < 1.5
         assert result.fused.shape == (240, 320, 3)
     assert predictor.network is None or not predictor.network.training
+
+
+def test_a_backbone_is_one_that_the_preset_can_run():
+    assert registry.backbone_of('classical', '') is None
+    assert registry.backbone_of('unregistered', '') == 'average'
+    assert registry.backbone_of('unregistered', 'max') == 'max'
+    with pytest.raises(ValueError, match="preset 'busref' has no backbone to choose"):
+        registry.backbone_of('busref', 'max')
+    with pytest.raises(ValueError, match="unknown backbone 'resnet'; valid: average, max"):
+        registry.backbone_of('unregistered', 'resnet')
 
 
 def test_weights_are_small_and_have_a_card():

@@ -45,6 +45,15 @@ def test_real_pairs(tmp_path):
     assert 'endpoint_error_px' not in result['cold']
 
 
+def test_a_backbone_is_counted_and_named(tmp_path, capsys):
+    out = tmp_path / 'bench.json'
+    assert main([*SMALL, '--preset', 'unregistered', '--backbone', 'max', '--json', str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert (result['preset'], result['backbone']) == ('unregistered', 'max')
+    assert result['network']['parameters'] == 0
+    assert 'unregistered (max) on cpu' in capsys.readouterr().out
+
+
 def test_only_the_outputs_asked_for(tmp_path):
     out = tmp_path / 'bench.json'
     assert main([*SMALL, '--preset', 'identity', '--outputs', 'valid', '--json', str(out)]) == 0
@@ -57,6 +66,7 @@ def test_only_the_outputs_asked_for(tmp_path):
     ('arguments', 'message'),
     [
         (['--preset', 'magic'], "unknown preset 'magic'"),
+        (['--backbone', 'max'], "preset 'classical' has no backbone to choose"),
         (['--device', 'tpu'], "unknown device 'tpu'"),
         (['--size', '640'], "'640' is not WIDTHxHEIGHT"),
         (['--size', '0x4'], "'0x4' is not WIDTHxHEIGHT"),

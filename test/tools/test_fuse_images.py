@@ -116,6 +116,19 @@ def test_calibration_replaces_the_search(folders, tmp_path):
     np.testing.assert_allclose(deformation[10:-10, 10:-10], np.broadcast_to((-6, 3), (76, 108, 2)), atol=1e-4)
 
 
+def test_a_backbone_is_chosen_and_said(folders, tmp_path):
+    fused = {}
+    for backbone in ('', 'average', 'max'):
+        out = tmp_path / f'out{backbone}'
+        chosen = ['--backbone', backbone] if backbone else []
+        assert run(folders, out, '--preset', 'unregistered', *chosen) == 0
+        assert json.loads((out / 'summary.json').read_text())['backbone'] == (backbone or 'average')
+        fused[backbone] = files.read(out / 'fused' / 'frame1.png')
+        assert not np.load(out / 'deformation' / 'frame1.npy').any()
+    assert np.array_equal(fused[''], fused['average'])
+    assert (fused['max'] > fused['average']).mean() > 0.5
+
+
 def test_unpaired_files_are_listed_and_counted(folders, tmp_path, capsys):
     (folders[1] / 'frame2.jpg').rename(folders[1] / 'other.jpg')
     assert run(folders, tmp_path / 'out') == 0
@@ -143,7 +156,8 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(folders, tmp_path, capsys):
     [
         (['--preset', 'magic'], "unknown preset 'magic'; valid: classical"),
         (['--device', 'tpu'], "unknown device 'tpu'"),
-        (['--backbone', 'mmdr'], "preset 'classical' has no backbone to choose"),
+        (['--backbone', 'max'], "preset 'classical' has no backbone to choose"),
+        (['--preset', 'unregistered', '--backbone', 'mmdr'], "unknown backbone 'mmdr'; valid: average, max"),
         (['--calibration', 'none.yaml'], 'none.yaml: calibration file cannot be read'),
     ],
 )

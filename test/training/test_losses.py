@@ -78,6 +78,44 @@ def test_fusion_gradient_wants_the_stronger_laplacian_raised():
     assert float(found) == pytest.approx(expected**0.5, rel=1e-5)
 
 
+def test_charbonnier_is_the_difference_but_for_its_tip():
+    a = torch.tensor([0.0, 0.3, 0.5, 0.9]).view(1, 1, 2, 2)
+    e = losses.SOFTNESS
+    expected = sum((d**2 + e**2) ** 0.5 - e for d in (0, 0.3, 0.5, 0.9)) / 4
+    assert float(losses.charbonnier(a, 0 * a)) == pytest.approx(expected)
+    mask = torch.tensor([0.0, 1, 0, 0]).view(1, 1, 2, 2)
+    assert float(losses.charbonnier(a, 0 * a, mask)) == pytest.approx(0.3, abs=e)
+    assert float(losses.charbonnier(a, a)) == 0
+
+
+def test_the_finest_level_has_the_edges_and_nothing_else(images):
+    a, b = images
+    assert losses.finest(torch.full_like(a, 0.7)).abs().max() < 1e-6
+    step = torch.zeros(1, 1, 16, 16)
+    step[..., 8:] = 1
+    level = losses.finest(step)[0, 0, 8]
+    # reduced at pixel 6 and 8: 0.05, 0.7; expanded at pixel 7 between them, at pixel 8 with both neighbours
+    assert float(level[7]) == pytest.approx(-(0.05 + 0.7) / 2, abs=1e-6)
+    assert float(level[8]) == pytest.approx(1 - (0.1 * 0.05 + 0.8 * 0.7 + 0.1 * 1), abs=1e-6)
+    assert level[:4].abs().max() < 1e-6
+    assert float(losses.edges(a, a + 0.2)) == pytest.approx(0, abs=1e-5)
+    assert float(losses.edges(a, b)) == pytest.approx(
+        float(losses.charbonnier(losses.finest(a), losses.finest(b)))
+    )
+
+
+@pytest.mark.parametrize('width', [80, 77])
+def test_spectrum_is_the_mean_modulus_of_the_whole_transform(images, width):
+    a, b = (image[..., :width] for image in images)
+    mask = torch.ones_like(a)
+    mask[..., :9] = 0
+    whole = np.fft.fft2(((a - b) * mask).numpy(), norm='ortho')
+    assert float(losses.spectrum(a, b, mask)) == pytest.approx(np.abs(whole).mean(), rel=1e-4)
+    # a wave is one pair of lines
+    wave = torch.cos(torch.arange(16) * (2 * np.pi * 3 / 16)).expand(1, 1, 16, 16)
+    assert float(losses.spectrum(wave, 0 * wave)) == pytest.approx(2 * 8 / 256, abs=1e-5)
+
+
 def test_ssim_is_that_of_a_library(images):
     a, b = (one.numpy()[0, 0].astype(np.float64) for one in images)
     _, expected = structural_similarity(
@@ -130,7 +168,16 @@ def test_known_field_is_the_endpoint_error():
 
 @pytest.mark.parametrize(
     'loss',
-    [losses.masked_ncc, losses.gradient, losses.masked_laplacian, losses.ssim, losses.reconstruction],
+    [
+        losses.masked_ncc,
+        losses.gradient,
+        losses.masked_laplacian,
+        losses.charbonnier,
+        losses.edges,
+        losses.spectrum,
+        losses.ssim,
+        losses.reconstruction,
+    ],
 )
 def test_gradients_are_finite_where_nothing_differs(loss):
     a = torch.zeros(2, 1, 16, 16, requires_grad=True)

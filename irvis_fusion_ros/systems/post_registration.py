@@ -1,0 +1,65 @@
+"""Runs FusionRegister as a system: a backbone fuses, and the fused image is corrected at its full size."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.backbones.base import Backbone
+from irvis_fusion_ros.systems.base import Alignment, identity
+from irvis_fusion_ros.systems.fusion_register import FusionRegister
+
+
+class PostRegistered:
+    """
+    Registers after fusion; see `systems.base.PostRegistration`.
+
+    The features of the network are computed in half precision where the device is faster so; images and
+    fields are not. half: None for what suits the device.
+    """
+
+    devices = ('cuda', 'cpu')
+
+    def __init__(self, network: FusionRegister, backbone: Backbone, device: str, half: bool | None = None):
+        kind = half_of(device)
+        if half is not None:
+            kind = (kind or torch.bfloat16) if half else None
+        self.network = network.to(device, kind, memory_format=torch.channels_last).eval()
+        self.backbone = backbone
+        self._device = device
+
+    def reset(self) -> None:
+        """Nothing is kept of a stream."""
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Move nothing: what is misplaced is moved after fusion."""
+        return identity()
+
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        return self.correct(visible, thermal, trust)[0]
+
+    @torch.inference_mode()
+    def correct(
+        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fuse and correct; see `systems.base.PostRegistration.correct`."""
+        height, width = visible.shape
+        pair = [self._tensor(image) for image in (visible, thermal)]
+        images = (layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair))
+        found = self.network(*images)
+        fused = found.fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
+        effective = found.effective[0, :height, :width].cpu().numpy()
+        return visible + (fused - visible) * trust, effective
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)
+
+
+def half_of(device: str) -> torch.dtype | None:
+    """Return the half precision that a device computes faster than single precision, or None."""
+    if device.startswith('cuda'):
+        return torch.float16
+    # releases of torch differ in which of these they have
+    names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else None

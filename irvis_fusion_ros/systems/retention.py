@@ -1,0 +1,147 @@
+"""
+Modality retention of FusionRegister: gives back the texture and contrast that warping takes (eq. 5 to 10).
+
+Feature maps are B x C x H x W, of any size.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.systems import layers
+
+# Sides of the windows within which positions are mixed; the released code adds 5 to the paper's 1 and 3.
+WINDOWS = (1, 3, 5)
+# Reach of the correlation, p of eq. 5, in pixels.
+REACH = 1
+SLOPE = 0.2
+DROPOUT = 0.2
+REDUCTION = 4
+
+
+class Retention(nn.Module):
+    """One branch: what features of a source tell about the warped features of the fused image."""
+
+    def __init__(self, width: int, attention: nn.Module):
+        super().__init__()
+        maps = (2 * REACH + 1) ** 2
+        self.compress = nn.Conv2d(2 * width + maps, width, 3, padding=1, bias=False)
+        self.mix = WindowMlp(width)
+        self.attention = attention
+
+    def forward(self, warped: Tensor, source: Tensor) -> Tensor:
+        """Return B x C x H x W from the two, best both contiguous: windows and shifts cut planes apart."""
+        # eq. 5: the mean over channels of the products at every shift
+        correlation = layers.local_correlation(warped, source, REACH) / warped.shape[1]
+        x = self.compress(torch.cat([warped, source, correlation], 1))
+        return self.attention(self.mix(x)).add_(x)
+
+
+class WindowMlp(nn.Module):
+    """
+    gMLP in windows of several sizes, weighed against each other per channel (eq. 6 and 7).
+
+    As the released code: the gate is `u (G v + 1)` with neither norm nor ReLU. Positions beyond the image are
+    0 in v. The 1 x 1 window is a perceptron for every pixel.
+    """
+
+    def __init__(self, width: int, windows: tuple[int, ...] = WINDOWS):
+        super().__init__()
+        self.windows = windows
+        count = len(windows)
+        # u of every window, then v of every window
+        self.expand = nn.Linear(width, 2 * width * count)
+        self.gates = nn.ModuleList(nn.Linear(side**2, side**2) for side in windows)
+        self.project = nn.Parameter(torch.empty(count, width, width))
+        self.project_bias = nn.Parameter(torch.zeros(count, width))
+        self.weigh = nn.Sequential(
+            nn.Linear(width, max(1, width // REDUCTION)),
+            nn.GELU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(max(1, width // REDUCTION), width * count),
+        )
+        self.out = nn.Linear(width, width)
+        for matrix in self.project:
+            nn.init.kaiming_uniform_(matrix, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        batch, width, height, wide = x.shape
+        count = len(self.windows)
+        # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
+        expanded = F.gelu(_linear(self.expand.weight, self.expand.bias, x.flatten(2)))
+        u, v = expanded.view(batch, -1, height, wide).chunk(2, 1)
+        parts = zip(u.chunk(count, 1), v.chunk(count, 1), self.gates, self.windows, strict=True)
+        gated = torch.cat([own * _gate(other, gate, side) for own, other, gate, side in parts], 1)
+        # What follows is linear but for the weights of the windows, which need no more than means: one matrix
+        # for each image does the projections, the weighted sum and the last layer.
+        means = gated.mean((2, 3)).view(batch, count, width)
+        projected = torch.einsum('koi,bki->bo', self.project, means) + self.project_bias.sum(0)
+        share = self.weigh(count * x.mean((2, 3)) + projected).view(batch, count, width).softmax(1)
+        last = self.out.weight
+        parts = torch.einsum('po,bko,koi->bpki', last, share, self.project).flatten(2)
+        offset = torch.einsum('po,bko,ko->bp', last, share, self.project_bias) + self.out.bias
+        matrix = torch.cat([parts, (last + torch.eye(width).to(last)).expand(batch, -1, -1)], 2)
+        both = torch.cat([gated, x], 1).flatten(2)
+        return torch.baddbmm(offset[..., None], matrix, both).view(batch, width, height, wide)
+
+
+class ChannelAttention(nn.Module):
+    """Of the visible branch: spatial mean, weight of each channel (eq. 8)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        hidden = max(1, width // REDUCTION)
+        self.body = _body(width)
+        self.squeeze = nn.Conv2d(width, hidden, 1, bias=False)
+        self.excite = nn.Conv2d(hidden, width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        y = self.body(x)
+        share = torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3), keepdim=True)))))
+        return torch.addcmul(x, y, share)
+
+
+class SpatialAttention(nn.Module):
+    """Of the thermal branch: maximum and mean over channels, weight of each pixel (eq. 9)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = _body(width)
+        self.look = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape."""
+        y = self.body(x)
+        seen = torch.cat([y.amax(1, keepdim=True), y.mean(1, keepdim=True)], 1)
+        return torch.addcmul(x, y, torch.sigmoid(self.look(seen)))
+
+
+def _body(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+        nn.LeakyReLU(SLOPE, inplace=True),
+        nn.Conv2d(width, width, 3, padding=1, bias=False),
+    )
+
+
+def _linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """Return `weight x + bias` for each matrix of a batch, B x M x K of B x N x K."""
+    # matmul would turn all of them into one with its axes swapped, and copy what comes out
+    return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x)
+
+
+def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
+    """Return `G v + 1`, G mixing the positions within every window of a map, alike for all channels."""
+    bias = gate.bias + 1
+    if side == 1:
+        return torch.addcmul(bias, v, gate.weight)
+    batch, width, height, wide = v.shape
+    v = F.pad(v, (0, -wide % side, 0, -height % side))
+    rows, columns = v.shape[2] // side, v.shape[3] // side
+    # positions of a window as rows of a matrix, windows as its columns
+    windows = F.pixel_unshuffle(v, side).reshape(batch * width, side**2, rows * columns)
+    windows = _linear(gate.weight, bias, windows)
+    v = F.pixel_shuffle(windows.view(batch, width * side**2, rows, columns), side)
+    return v[..., :height, :wide]

@@ -1,0 +1,34 @@
+"""`unregistered`: a backbone alone, for pairs that are aligned and to see what registration adds."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros.systems.backbones.base import Backbone
+from irvis_fusion_ros.systems.base import Alignment, identity
+
+
+class Unregistered:
+    """Fuses the thermal image as it lies, stretched over the visible one; see `systems.base.System`."""
+
+    devices = ('cuda', 'cpu')
+
+    def __init__(self, backbone: Backbone, device: str):
+        self.network = backbone
+        self._device = device
+
+    def reset(self) -> None:
+        """Nothing is kept of a stream."""
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Move nothing; see `systems.base.System.register`."""
+        return identity()
+
+    @torch.inference_mode()
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        fused = self.network(self._tensor(visible), self._tensor(thermal))[0, 0].cpu().numpy()
+        return visible + (fused - visible) * trust
+
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)

@@ -1,0 +1,138 @@
+"""
+How FusionRegister is trained: grafted on frozen backbones, it learns to make of a fused moved pair what the
+same backbone makes of the aligned one.
+
+Two classes make up a batch, by the shares of the protocols: `zero` pairs, which must stay as they are, and
+moved ones. First the warped images alone learn to be right, so that what moved is moved back and not painted
+over; then everything learns. The released code compares the first image of a batch with all of its targets,
+and overwrites the mask of what can be known: here every image has its own target, and the mask counts.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.systems import backbones, layers
+from irvis_fusion_ros.systems.backbones.base import Backbone
+from irvis_fusion_ros.systems.fusion_register import Corrected, FusionRegister, NetworkConfig
+from irvis_fusion_ros.training import losses
+from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
+
+# The detail loss looks where M is among its largest and smallest values: that share of the pixels each.
+EXTREME = 0.05
+# Pixels that gaps of that region are closed over, and those at the border that are left out.
+CLOSING, BORDER = 4, 10
+WARPED_ONLY = ('fused', 'visible', 'thermal', 'localise', 'up')
+
+
+@dataclass(frozen=True)
+class FusionRegisterConfig:
+    """What it is grafted on, steps, and the weights of the loss terms."""
+
+    network: NetworkConfig = group(NetworkConfig)
+    backbones: tuple[str, ...] = option(
+        ('average', 'max'), 'Fusion networks to learn on; each image of a batch is given to the next one.'
+    )
+    warp_steps: int = option(6000, 'Steps of the stage that learns from the warped images alone.', minimum=1)
+    steps: int = option(24000, 'Steps of the stage that learns everything.', minimum=1)
+    lr: float = option(2e-4, 'Peak learning rate.', minimum=0)
+    edge: float = option(10.0, 'Lambda 1 of eq. 12: edges.', minimum=0)
+    spatial: float = option(1.0, 'Lambda 2 of eq. 12: brightness.', minimum=0)
+    frequency: float = option(
+        25.6,
+        'Lambda 3 of eq. 12: spectrum. The 0.1 of the paper, whose transform is not normalised, at its crops '
+        'of 256 pixels a side.',
+        minimum=0,
+    )
+    detail: float = option(10.0, 'Lambda 4 of eq. 12: gradients where M is decided.', minimum=0)
+    smooth: float = option(
+        0.01, 'Weight of the squared differences of the effective field; not in the paper.', minimum=0
+    )
+
+
+class FusionRegisterRecipe(Recipe):
+    """See `training.recipe.Recipe`."""
+
+    Config = FusionRegisterConfig
+
+    def __init__(self, config: FusionRegisterConfig):
+        """Raise FileError for backbones that cannot be had."""
+        super().__init__(config)
+        if not config.backbones:
+            raise FileError("'recipe.backbones' is empty: name one or more fusion networks")
+        try:
+            for name in config.backbones:
+                backbones.check(name)
+        except ValueError as error:
+            raise FileError(f"'recipe.backbones': {error}") from error
+        # beside the network, so that they are not saved with it
+        self._backbones: list[Backbone] = []
+
+    def build(self) -> nn.Module:
+        """Return the untrained network."""
+        return FusionRegister(self.config.network)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return warp, and all."""
+        c = self.config
+        return (Stage('warp', c.warp_steps, c.lr, WARPED_ONLY), Stage('all', c.steps, c.lr))
+
+    def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
+        """Return the terms of eq. 12, each over what the moved image still shows."""
+        c, multiple = self.config, model.multiple
+        visible, thermal, moved = (
+            layers.padded(image, multiple) for image in (batch.visible, batch.thermal, batch.moved)
+        )
+        height, width = visible.shape[-2:]
+        shown = F.pad(batch.shown, (0, width - batch.shown.shape[-1], 0, height - batch.shown.shape[-2]))
+        with torch.no_grad():
+            before, target = self.fused(visible, moved), self.fused(visible, thermal)
+        found = model(before, visible, moved, every_scale=True)
+        drawn = [found.fused] if stage.name == 'all' else []
+        pairs = [(image, target, shown) for image in drawn]
+        for scale, image in enumerate(found.warped):
+            known = (F.avg_pool2d(shown, 1 << scale) > 0.99).to(shown)
+            pairs.append((image, F.avg_pool2d(target, 1 << scale), known))
+        best = found.fused if drawn else found.warped[0]
+        return {
+            'edge': c.edge * sum(losses.edges(*pair) for pair in pairs),
+            'spatial': c.spatial * sum(losses.charbonnier(*pair) for pair in pairs),
+            'frequency': c.frequency * losses.spectrum(best, target, shown),
+            'detail': c.detail * losses.gradient(best, target, shown * decided(found)),
+            'smooth': c.smooth * losses.smoothness(found.effective),
+        }
+
+    def fused(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Fuse image k of a batch by backbone k, the first one again after the last."""
+        if not self._backbones:
+            device = str(visible.device)
+            self._backbones = [backbones.build(name, device) for name in self.config.backbones]
+        count = len(self._backbones)
+        out = torch.empty_like(visible)
+        with torch.autocast(visible.device.type, enabled=False):
+            for k, backbone in enumerate(self._backbones[: len(visible)]):
+                out[k::count] = backbone(visible[k::count], thermal[k::count])
+        return out
+
+
+@torch.no_grad()
+def decided(found: Corrected) -> Tensor:
+    """
+    Return where a pixel is said most clearly to move one way or the other, B x 1 x H x W, 1 or 0.
+
+    The largest and the smallest EXTREME of M of each image, gaps closed, without the border.
+    """
+    mask = found.mask.float()
+    count = max(1, round(EXTREME * mask[0].numel()))
+    flat = mask.flatten(1)
+    high = flat.topk(count).values[:, -1].view(-1, 1, 1, 1)
+    low = flat.topk(count, largest=False).values[:, -1].view(-1, 1, 1, 1)
+    region = ((mask >= high) | (mask <= low)).to(mask)
+    closed = -layers.largest(-layers.largest(region, CLOSING), CLOSING)
+    inner = torch.zeros_like(closed)
+    inner[..., BORDER:-BORDER, BORDER:-BORDER] = 1
+    return closed * inner

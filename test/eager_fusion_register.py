@@ -1,0 +1,122 @@
+"""
+FusionRegister written straight from its equations, one operation after the other: what the network is
+compared with, in its numbers and in its time. It runs the weights of a `FusionRegister`.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from irvis_fusion_ros.systems.retention import REACH, SpatialAttention
+
+
+@torch.inference_mode()
+def correct(network, fused, visible, thermal):
+    """Return the corrected image and the field (2M - 1) phi, as `FusionRegister.forward` does."""
+    features = pyramid(network.fused, fused)
+    visible, thermal = network.visible(visible), network.thermal(thermal)
+    images = [fused]
+    for _ in features[1:]:
+        images.append(F.avg_pool2d(images[-1], 2))
+    field = above = None
+    for scale in reversed(range(len(features))):
+        localise = network.localise[scale]
+        seen = [features[scale]]
+        if above is not None:
+            seen.append(above)
+        seen += [F.avg_pool2d(source, 2**scale) if scale else source for source in (visible, thermal)]
+        z = localise.merge(torch.cat(seen, 1))
+        for block in localise.blocks:
+            z = z + block.second(F.relu(block.first(z)))
+        step = localise.field(z)
+        if field is not None:
+            step = step + 2 * F.interpolate(field, scale_factor=2, mode='bilinear')
+        field, mask = step, torch.sigmoid(localise.mask(z) + localise.odds)
+        moved, warped = blended(z, field, mask), blended(images[scale], field, mask)
+        if scale:
+            up = network.up[scale - 1]
+            above = F.pixel_shuffle(up.spread(F.relu(up.join(torch.cat([z, moved], 1)))), 2)
+    if network.config.retention:
+        of_visible = retained(network.retain_visible, moved, visible)
+        of_thermal = retained(network.retain_thermal, moved, thermal)
+        warped = warped + network.bias(of_visible + of_thermal + moved)
+    return warped, ((2 * mask - 1) * field).permute(0, 2, 3, 1)
+
+
+def pyramid(part, image):
+    features = [part.first(image)]
+    for scale, blocks in enumerate(part.blocks):
+        z = F.relu(part.down[scale](features[-1]))
+        small = F.avg_pool2d(image, 2 ** (scale + 1))
+        z = z + part.attend[scale](z * part.look[scale](small))
+        features.append(blocks(z))
+    mixed = []
+    for feature, mix, smooth in zip(features, part.mix, part.smooth, strict=True):
+        size = feature.shape[-2:]
+        joined = torch.cat([resized(other, size) for other in features], 1)
+        mixed.append(smooth(F.relu(mix(joined))))
+    return mixed
+
+
+def resized(features, size):
+    if features.shape[-1] > size[1]:
+        return F.avg_pool2d(features, features.shape[-1] // size[1])
+    if features.shape[-1] < size[1]:
+        return F.interpolate(features, size, mode='bilinear')
+    return features
+
+
+def blended(image, field, mask):
+    return mask * moved_by(image, field) + (1 - mask) * moved_by(image, -field)
+
+
+def moved_by(image, field):
+    height, width = image.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    x, y = x + field[:, 0], y + field[:, 1]
+    grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1)
+    return F.grid_sample(image, grid, padding_mode='border', align_corners=True)
+
+
+def retained(part, warped, source):
+    height, width = warped.shape[-2:]
+    around = F.pad(source, (REACH,) * 4)
+    correlation = [
+        (warped * around[..., i : i + height, j : j + width]).mean(1, keepdim=True)
+        for i in range(2 * REACH + 1)
+        for j in range(2 * REACH + 1)
+    ]
+    x = part.compress(torch.cat([warped, source, *correlation], 1))
+    y = attended(part.attention, window_mlp(part.mix, x))
+    return y + x
+
+
+def attended(part, x):
+    y = part.body(x)
+    if isinstance(part, SpatialAttention):
+        return x + y * torch.sigmoid(part.look(torch.cat([y.max(1, True).values, y.mean(1, True)], 1)))
+    squeezed = y.mean((2, 3), keepdim=True)
+    return x + y * torch.sigmoid(part.excite(F.relu(part.squeeze(squeezed))))
+
+
+def window_mlp(part, x):
+    batch, channels, height, width = x.shape
+    expand = part.expand.weight.split(channels)
+    biases = part.expand.bias.split(channels)
+    count = len(part.windows)
+    branches = []
+    pixels = x.permute(0, 2, 3, 1)
+    for k, side in enumerate(part.windows):
+        u = F.gelu(F.linear(pixels, expand[k], biases[k]))
+        v = F.gelu(F.linear(pixels, expand[count + k], biases[count + k]))
+        down, right = -height % side, -width % side
+        v = F.pad(v, (0, 0, 0, right, 0, down))
+        rows, columns = v.shape[1] // side, v.shape[2] // side
+        v = v.reshape(batch, rows, side, columns, side, channels).permute(0, 1, 3, 5, 2, 4)
+        v = part.gates[k](v.reshape(batch, rows, columns, channels, side * side))
+        v = v.reshape(batch, rows, columns, channels, side, side).permute(0, 1, 4, 2, 5, 3)
+        v = v.reshape(batch, rows * side, columns * side, channels)[:, :height, :width]
+        branches.append(pixels + F.linear(u * (v + 1), part.project[k], part.project_bias[k]))
+    mean = sum(branches).mean((1, 2))
+    share = part.weigh(mean).reshape(batch, count, channels).softmax(1)
+    mixed = sum(branch * share[:, k, None, None] for k, branch in enumerate(branches))
+    return (pixels + part.out(mixed)).permute(0, 3, 1, 2)

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from irvis_fusion_ros.evaluation import synthetic
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.systems import backbones
+from irvis_fusion_ros.systems.unregistered import Unregistered
+
+SHAPE = (121, 163)
+
+
+@pytest.fixture
+def images():
+    thermal, tinted = synthetic.pair(SHAPE, 3)
+    return color.luminance(tinted, 'bgr'), thermal.astype(np.float32) / 255
+
+
+def test_nothing_is_moved_whatever_the_sizes():
+    rig = synthetic.Rig((120, 160), (96, 128))
+    predictor = Predictor('unregistered', 'cpu', backbone='max')
+    result = predictor(*rig.frame(0))
+    assert result.source == 'identity'
+    assert result.confidence == 0
+    assert not result.deformation.any()
+    assert (result.valid == 255).all()
+    assert predictor.backbone == 'max'
+    assert predictor.network.name == 'max'
+
+
+def test_fusion_is_that_of_the_backbone_as_far_as_the_thermal_image_is_trusted(images):
+    visible, thermal = images
+    trust = np.ones(SHAPE, np.float32)
+    trust[:, :60] = 0
+    fused = Unregistered(backbones.build('average'), 'cpu').fuse(visible, thermal, trust)
+    assert fused.dtype == np.float32
+    assert np.array_equal(fused[:, :60], visible[:, :60])
+    np.testing.assert_allclose(fused[:, 60:], ((visible + thermal) / 2)[:, 60:], atol=1e-6)
+
+
+def test_brightness_is_fused_as_it_is(images):
+    visible, thermal = images
+    trust = np.ones(SHAPE, np.float32)
+    system = Unregistered(backbones.build('average'), 'cpu')
+    bright = system.fuse(visible, thermal, trust)
+    dim = system.fuse(visible / 4, thermal / 4, trust)
+    np.testing.assert_allclose(dim, bright / 4, atol=1e-6)
