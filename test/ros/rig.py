@@ -29,7 +29,7 @@ from irvis_fusion_ros.ros import conversions
 
 SECOND = 1_000_000_000
 START = 1_000 * SECOND
-PATIENCE = 20.0
+PATIENCE = 60.0
 TYPES = {'image': Image, 'compressed': CompressedImage, 'camera_info': CameraInfo}
 
 DEFAULTS = {
