@@ -70,8 +70,8 @@ def new_file(text: str) -> Path:
     return path
 
 
-def add_backbone(parser: argparse.ArgumentParser) -> None:
-    """Add the option --backbone, '' unless it is given; the preset judges it (registry.backbone_of)."""
+def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
+    """Add --backbone and --registration-first; the preset judges them (registry.backbone_of, first_of)."""
     parser.add_argument(
         '--backbone',
         default='',
@@ -79,10 +79,6 @@ def add_backbone(parser: argparse.ArgumentParser) -> None:
         help='fusion network of a preset that lets one choose it: '
         f'{", ".join(BACKBONES)}, or the YAML file beside a network of your own',
     )
-
-
-def add_registration_first(parser: argparse.ArgumentParser) -> None:
-    """Add the option --registration-first; the preset judges it (registry.first_of)."""
     parser.add_argument(
         '--registration-first',
         default='none',

@@ -243,8 +243,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     )
     parser.add_argument('--seed', type=int, default=0, help='another draw of the warps (default: 0)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    cli.add_backbone(parser)
-    cli.add_registration_first(parser)
+    cli.add_fusion_choices(parser)
     parser.add_argument(
         '--jobs',
         type=cli.positive,

@@ -5,6 +5,7 @@ Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixe
 `cv2.resize` has it. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +16,11 @@ SLOPE = 0.1
 # Gradients below this, in brightness per pixel, are sensor noise.
 NOISE = 0.004
 STRONGEST = 2.5
+
+
+def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
+    """Return brightness, H x W, as 1 x 1 x H x W float32 on a device."""
+    return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(device)
 
 
 def centres(features: Tensor, stride: int) -> Tensor:

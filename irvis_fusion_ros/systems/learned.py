@@ -107,10 +107,11 @@ class Learned:
         if not self._temporal or (self._state is not None and self._state.shapes != shapes):
             self.reset()
         view = View(visible.shape)
-        seen = self._tensor(view.visible(visible))
+        seen = layers.tensor_of(view.visible(visible), self._device)
 
         def pair(start: np.ndarray) -> tuple:
-            return self.network.descriptions(seen, self._tensor(view.thermal(thermal, start)))
+            drawn = layers.tensor_of(view.thermal(thermal, start), self._device)
+            return self.network.descriptions(seen, drawn)
 
         best, source = None, 'track'
         if self._state is not None:
@@ -131,7 +132,7 @@ class Learned:
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         view = View(visible.shape)
-        small = (self._tensor(view.visible(image)) for image in (visible, thermal))
+        small = (layers.tensor_of(view.visible(image), self._device) for image in (visible, thermal))
         weights = self.network.fusion_weights(*small)[0].cpu().numpy()
         size = visible.shape[::-1]
         share, visible_gain, thermal_gain = (
@@ -184,9 +185,6 @@ class Learned:
             usual=smooth,
             frames=last.frames + 1,
         )
-
-    def _tensor(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:

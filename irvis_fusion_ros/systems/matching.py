@@ -51,13 +51,12 @@ class Agreement:
     """
     How far two pyramids agree under an alignment.
 
-    correlation: B, masked and normalised (as MNCC, BusReF eq. 11), [-1, 1], of the descriptions. returns: B,
-    [0, 1], the share of clear evidence that stays where it is, from visible to thermal and back again.
-    trust: B x h x w on the coarsest grid, [0, 1], the same for every cell; 1 without evidence.
+    correlation: B, masked and normalised (as MNCC, BusReF eq. 11), [-1, 1], of the descriptions. trust:
+    B x h x w on the coarsest grid, [0, 1], how far the evidence of a cell stays where it is, from visible to
+    thermal and back again; 1 without evidence.
     """
 
     correlation: Tensor
-    returns: Tensor
     trust: Tensor
 
 
@@ -75,8 +74,7 @@ def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual:
     backward, _ = _own_shift(moving, reference)
     error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (stride / TOLERANCE) ** 2
     doubt = clear * error / (1 + error)
-    returns = 1 - doubt.sum((1, 2)) / clear.sum((1, 2)).clamp(min=1e-6)
-    return Agreement(product / torch.sqrt(power + 1e-12), returns, 1 - doubt)
+    return Agreement(product / torch.sqrt(power + 1e-12), 1 - doubt)
 
 
 def _own_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:

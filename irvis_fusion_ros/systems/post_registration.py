@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.backbones.base import Backbone
@@ -45,15 +44,12 @@ class PostRegistered:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fuse and correct; see `systems.base.PostRegistration.correct`."""
         height, width = visible.shape
-        pair = [self._tensor(image) for image in (visible, thermal)]
+        pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = (layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair))
         found = self.network(*images)
         fused = found.fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
         effective = found.effective[0, :height, :width].cpu().numpy()
         return visible + (fused - visible) * trust, effective
-
-    def _tensor(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)
 
 
 def half_of(device: str) -> torch.dtype | None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.backbones.base import Backbone
 from irvis_fusion_ros.systems.base import Alignment, identity
 
@@ -27,8 +27,6 @@ class Unregistered:
     @torch.inference_mode()
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        fused = self.network(self._tensor(visible), self._tensor(thermal))[0, 0].cpu().numpy()
+        pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
+        fused = self.network(*pair)[0, 0].cpu().numpy()
         return visible + (fused - visible) * trust
-
-    def _tensor(self, image: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(self._device)

@@ -259,8 +259,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--device', default='auto', metavar='D', help='auto, cpu, cuda or cuda:N (default: auto)'
     )
-    cli.add_backbone(parser)
-    cli.add_registration_first(parser)
+    cli.add_fusion_choices(parser)
     parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
     parser.add_argument(
         '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'

@@ -139,8 +139,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help=f'{", ".join(registry.PRESETS)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    cli.add_backbone(parser)
-    cli.add_registration_first(parser)
+    cli.add_fusion_choices(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',

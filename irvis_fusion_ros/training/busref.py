@@ -24,8 +24,8 @@ from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
 RIGHT = 0.6
 # A start from the search worse than this, in coarsest cells, is replaced by one near the truth.
 LOST = 3.0
-# Displacements that Affine and Deformable Net learn to correct, of the image's border in pixels.
-NEAR_AFFINE, NEAR_DEFORMABLE = 10.0, 2.0
+# Displacement that Affine Net learns to correct there, of the image's border in pixels.
+NEAR_AFFINE = 10.0
 # Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
 HOT, COOLING = 30.0, 500
 REGISTRATION = ('describe', 'search', 'affine')
