@@ -56,7 +56,7 @@ setup(
         'onnx': ['onnx', 'onnxruntime'],
         'plots': ['matplotlib'],
         'video': ['av'],
-        'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
+        'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1', 'onnxscript'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
