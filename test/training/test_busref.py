@@ -1,13 +1,12 @@
 import pytest
 import torch
+from made import item
 
-from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.matching import COARSEST
 from irvis_fusion_ros.training.busref import BusReFConfig, BusReFRecipe, Known
 from irvis_fusion_ros.training.data import PairSource
-from irvis_fusion_ros.training.pack import Item
 
 CROP = (68, 92)  # not a multiple of the coarsest cell
 
@@ -25,10 +24,7 @@ def network(recipe):
 
 @pytest.fixture(scope='module')
 def batch():
-    items = []
-    for seed in range(2):
-        thermal, visible = pair((150, 200), seed)
-        items.append(Item(f'made/{seed}', f'made/{seed}', 'train', thermal, visible[..., 1].copy()))
+    items = [item(seed, shape=(150, 200)) for seed in range(2)]
     return PairSource(items, 'train').batch(0, 3, CROP, {'elastic_mid': 1, 'large': 1})
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from made import item
 
 from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.geometry import tensors
@@ -13,11 +14,6 @@ from irvis_fusion_ros.training.pack import Item
 CROP = (72, 88)
 MIXTURE = {'zero': 1, 'fr': 1, 'elastic_mid': 2, 'large': 1}
 UNTOUCHED = AugmentationConfig(*[0.0] * 11)
-
-
-def item(seed, part='train', shape=(150, 201)):
-    thermal, visible = pair(shape, seed)
-    return Item(f'made/{seed}', f'made/{seed}', part, thermal, visible[..., 1].copy())
 
 
 @pytest.fixture(scope='module')

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from made import item
 
-from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.systems.fusion_register import NetworkConfig
 from irvis_fusion_ros.training import augmentation, config, losses
@@ -15,7 +15,6 @@ from irvis_fusion_ros.training.fusion_register import (
     FusionRegisterRecipe,
     decided,
 )
-from irvis_fusion_ros.training.pack import Item
 
 CROP = (47, 61)  # padded to the coarser scale
 # Nothing but the misalignment differs, as in config/train_fusion_register.yaml.
@@ -38,10 +37,7 @@ def network(recipe):
 
 @pytest.fixture(scope='module')
 def source():
-    items = []
-    for seed in range(2):
-        thermal, visible = pair((110, 140), seed)
-        items.append(Item(f'made/{seed}', f'made/{seed}', 'train', thermal, visible[..., 1].copy()))
+    items = [item(seed, shape=(110, 140)) for seed in range(2)]
     return PairSource(items, 'train', joint=JointConfig(beyond=1), sensors=STILL)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from tiny import Tiny, TinyConfig
 
 from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.imaging.files import FileError
@@ -16,9 +17,6 @@ from irvis_fusion_ros.training.config import TrainConfig
 from irvis_fusion_ros.training.data import PairSource
 from irvis_fusion_ros.training.loop import Trainer
 from irvis_fusion_ros.training.pack import Item
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny import Tiny, TinyConfig
 
 CONFIG = TrainConfig(
     batch=3, height=40, width=48, log_every=2, save_every=4, validate_every=5, validation_batches=2

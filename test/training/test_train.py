@@ -2,19 +2,16 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from tiny import Tiny
 
 from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.training import checkpoint, pack, recipes
 from irvis_fusion_ros.training.train import Interruption, main
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny import Tiny
 
 CONFIG = 'batch: 2\nheight: 40\nwidth: 48\nsave_every: 4\nrecipe: {first: 6, second: 6}\n'
 

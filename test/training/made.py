@@ -1,0 +1,10 @@
+"""Training items of made-up pairs."""
+
+from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.training.pack import Item
+
+
+def item(seed, part='train', shape=(150, 201)):
+    """Return an item of a scene of its own."""
+    thermal, visible = pair(shape, seed)
+    return Item(f'made/{seed}', f'made/{seed}', part, thermal, visible[..., 1].copy())
