@@ -46,6 +46,11 @@ class TrainConfig:
     batch: int = option(8, 'Pairs in a batch.', minimum=1)
     height: int = option(192, 'Height of a crop.', minimum=32, unit='pixels')
     width: int = option(192, 'Width of a crop.', minimum=32, unit='pixels')
+    precision: str = option(
+        'auto',
+        'single, half (bfloat16), or auto: half on a GPU.',
+        choices=('auto', 'single', 'half'),
+    )
     weight_decay: float = option(1e-4, 'Weight decay of AdamW.', minimum=0)
     clip: float = option(1.0, 'Largest norm of the gradient; above it is scaled down.', minimum=1e-6)
     ema: float = option(0.999, 'Share of the averaged weights kept at each step.', minimum=0, maximum=0.99999)

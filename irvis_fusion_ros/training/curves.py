@@ -15,6 +15,13 @@ from pathlib import Path
 from irvis_fusion_ros import atomic
 from irvis_fusion_ros.imaging.files import FileError
 
+# Measures that share a panel, with its title.
+PANELS = {
+    'endpoint_error': 'endpoint error, px',
+    'identity_error': 'endpoint error, px',
+    'psnr': 'PSNR, dB',
+    'psnr_before': 'PSNR, dB',
+}
 COLUMNS = ('step', 'stage', 'series', 'value')
 
 
@@ -53,7 +60,7 @@ class Curves:
         series: dict[str, dict[str, tuple[list, list]]] = {}
         for step, _, name, value in self._rows:
             part, _, term = name.partition('/')
-            panel = 'endpoint error, px' if term in ('endpoint_error', 'identity_error') else term
+            panel = PANELS.get(term, term)
             line = f'{part} {term}' if panel != term else part
             steps, values = series.setdefault(panel, {}).setdefault(line, ([], []))
             steps.append(step)

@@ -247,6 +247,7 @@ class Trainer:
             batch = self._batch(self._validation, index, stage)
             found = {name: float(value) for name, value in self._losses(self.averaged, batch, stage).items()}
             with self._precision():
+                found |= self._recipe.measures(self.averaged, batch, stage)
                 field = self._recipe.deformation(self.averaged, batch, stage)
             if field is not None:
                 found['endpoint_error'] = _endpoint_error(field.float(), batch)
@@ -266,7 +267,9 @@ class Trainer:
             return self._recipe.losses(model, batch, stage)
 
     def _precision(self) -> torch.autocast:
-        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._device.type == 'cuda')
+        half = self._config.precision == 'half'
+        half = half or (self._config.precision == 'auto' and self._device.type == 'cuda')
+        return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=half)
 
     def _seed_step(self, step: int) -> None:
         torch.manual_seed(zlib.crc32(f'{self._config.seed}/{step}'.encode()))

@@ -93,3 +93,8 @@ class Recipe:
         None where the stage registers nothing: the validation losses are its curve then.
         """
         return None
+
+    @torch.no_grad()
+    def measures(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, float]:
+        """Return by name what the validation curve shows beside losses and endpoint error."""
+        return {}
