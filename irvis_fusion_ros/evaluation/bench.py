@@ -180,10 +180,12 @@ class Bench:
         return record
 
     def _aligned_fusion(self, preset: str, case: Case) -> np.ndarray:
-        """What the preset fuses when it is told the truth."""
+        """What the preset fuses when it is told the truth, not corrected after that."""
         thermal = case.thermal if case.still is None else case.still
         matrix = np.eye(3) if case.still is not None else case.pair.calibration
-        return self._tell(preset, thermal, case.visible, matrix, case.pair.name).fused
+        # what corrects a fused image is measured against its backbone, not against itself
+        told = 'unregistered' if registry.find(preset).backbone is not None else preset
+        return self._tell(told, thermal, case.visible, matrix, case.pair.name).fused
 
     def _tell(
         self, preset: str, thermal: np.ndarray, visible: np.ndarray, matrix: np.ndarray, name: str
@@ -209,6 +211,9 @@ def _called(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name
 
 
 def _answer(result: FusionResult) -> Registration:
+    """How the thermal image was registered: not at all, where only the fused image is."""
+    if result.deformation_of == 'fused':
+        return Registration(np.zeros_like(result.deformation), result.transform)
     return Registration(result.deformation, result.transform)
 
 

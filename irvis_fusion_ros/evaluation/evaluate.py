@@ -9,6 +9,7 @@ The JSON file:
                 preset ran its own
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
+                confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
                 means over the pairs of the other measures, and with --fusion those under the key fusion
     records     one object for each preset, protocol, pair and warp (shift5 has two warps, one a sign):
                 preset, protocol, pair, scene, warp, milliseconds (the predictor's alone), confidence,
@@ -182,6 +183,10 @@ def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
                 'protocol': protocol,
                 **registration.summarise(chosen),
                 'confidence': float(np.mean([record['confidence'] for record in chosen])),
+                'confidence_rank': registration.rank_correlation(
+                    [record['confidence'] for record in chosen],
+                    [-record['endpoint_error'] for record in chosen],
+                ),
                 'milliseconds': spread([record['milliseconds'] for record in chosen]),
             }
             if plan.fusion:

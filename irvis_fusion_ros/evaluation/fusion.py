@@ -2,14 +2,14 @@
 How good a fused image is: by itself, against its two sources, and against the fusion of the aligned pair.
 
 Images are H x W float, brightness in [0, 1]; measures that are usual on 0 to 255 are on that scale. More is
-better but for CE and Q_cv. Only Qabf, VIF(F), FMI_w, Q_cv and the comparison with the aligned fusion say
-anything of alignment; the others reward contrast and sharpness.
+better but for CE and Q_cv. Only Qabf, VIF(F), FMI_w, Q_cv, edge_f and the comparison with the aligned fusion
+say anything of alignment; the others reward contrast and sharpness.
 """
 
 import cv2
 import numpy as np
 
-from irvis_fusion_ros.evaluation import preservation, similarity, structure
+from irvis_fusion_ros.evaluation import edges, preservation, similarity, structure
 
 
 def score(
@@ -24,7 +24,8 @@ def score(
 
     thermal: the thermal image perfectly registered. aligned: what the same system fuses from the aligned
     pair; psnr and ssim_aligned compare with it over the whole frame, *_shown where the moved image could
-    still show something (`shown`, H x W bool).
+    still show something (`shown`, H x W bool). edge_f: how far edges lie on those of the visible image, where
+    shown.
     """
     sources = (thermal, visible)
     fidelity = [structure.vif(source, fused) for source in sources]
@@ -45,6 +46,7 @@ def score(
         'qabf': preservation.qabf(fused, *sources),
         'fmi_w': preservation.fmi_w(fused, *sources),
         'q_cv': preservation.q_cv(fused, *sources),
+        'edge_f': edges.f_score(fused, visible, shown),
     }
     if aligned is not None:
         measures['psnr'] = similarity.psnr(fused, aligned)

@@ -27,11 +27,13 @@ def draw(plan, result: dict, folder: Path) -> Iterator[Path]:
     Write the plots of a result of `evaluate` into a folder; yields each path when it is written.
 
     errors.png: for each protocol, the share of pairs whose endpoint error stays below a value. scatter.png:
-    the error of each pair against what it was before. pairs_PRESET_PROTOCOL.png: the best, the median and
+    the error of each pair against what it was before. confidence.png: its error against how sure the method
+    was. pairs_PRESET_PROTOCOL.png: the best, the median and
     the worst pair, with what the method saw and made of it.
     """
     yield _errors(plan, result['records'], folder / 'errors.png')
     yield _scatter(plan, result['records'], folder / 'scatter.png')
+    yield _confidence(plan, result['records'], folder / 'confidence.png')
     bench = plan.bench()
     pairs = _pairs(plan)
     for protocol in plan.protocols:
@@ -74,6 +76,21 @@ def _scatter(plan, records: list[dict], path: Path) -> Path:
         )
         axis.grid(alpha=0.3)
     axes[0].legend()
+    return _saved(figure, path)
+
+
+def _confidence(plan, records: list[dict], path: Path) -> Path:
+    figure, axes = _grid(len(plan.protocols))
+    for axis, protocol in zip(axes, plan.protocols, strict=False):
+        for preset in plan.presets:
+            sure = [record['confidence'] for record in _records(records, preset, protocol)]
+            errors = _values(records, preset, protocol, 'endpoint_error')
+            rank = registration.rank_correlation(sure, -errors)
+            label = preset if rank is None else f'{preset}, rank correlation {rank:.2f}'
+            axis.plot(sure, errors, '.', label=label, alpha=0.6)
+        axis.set(title=protocol, yscale='log', xlabel='confidence', ylabel='endpoint error, px')
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize='small')
     return _saved(figure, path)
 
 

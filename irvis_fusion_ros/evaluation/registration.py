@@ -10,6 +10,7 @@ says "outside the thermal image"; where that is wrong the pixel still counts: th
 there (`continued`), and the share of such pixels is reported as `missing`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -122,6 +123,20 @@ def score(
         'mncc': similarity.ncc(registered, target, shown),
         'mmse': similarity.mse(registered, target, shown),
     }
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Spearman's: correlation of the ranks of two series, [-1, 1]; None where one is the same throughout."""
+    ranks = [_ranks(np.asarray(values)) for values in (a, b)]
+    if any(np.ptp(each) == 0 for each in ranks):
+        return None
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[place]
 
 
 def summarise(records: list[dict]) -> dict:

@@ -233,7 +233,13 @@ def test_plots(data, tmp_path, capsys):
     presets = ['--preset', 'identity', 'gradient-ecc']
     assert main([str(data), *presets, '--protocol', 'fr', '--plots', str(folder)]) == 0
     assert f'wrote {folder / "errors.png"}' in capsys.readouterr().out
-    names = {'errors.png', 'scatter.png', 'pairs_identity_fr.png', 'pairs_gradient-ecc_fr.png'}
+    names = {
+        'errors.png',
+        'scatter.png',
+        'confidence.png',
+        'pairs_identity_fr.png',
+        'pairs_gradient-ecc_fr.png',
+    }
     assert {path.name for path in folder.iterdir()} == names
     for name in names:
         image = cv2.imread(str(folder / name))

@@ -58,6 +58,7 @@ def test_every_measure_that_is_promised():
         'qabf',
         'fmi_w',
         'q_cv',
+        'edge_f',
         'psnr',
         'ssim_aligned',
     ]

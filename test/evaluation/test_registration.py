@@ -148,3 +148,12 @@ def test_summary():
     assert summary['under_3px'] == pytest.approx(2 / 3)
     assert summary['made_worse'] == pytest.approx(1 / 3)
     assert registration.summarise([score(known, constant(0, 0))])['consistency'] is None
+
+
+def test_rank_correlation_is_that_of_scipy_and_of_a_straight_order():
+    assert registration.rank_correlation([1, 2, 3, 4], [10, 20, 25, 400]) == pytest.approx(1)
+    assert registration.rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    assert registration.rank_correlation([1, 1, 1], [1, 2, 3]) is None
+    # ties share a rank: 0.5, 0.5, 2, 3 against 0, 1, 3, 2
+    expected = np.corrcoef([0.5, 0.5, 2, 3], [0, 1, 3, 2])[0, 1]
+    assert registration.rank_correlation([5, 5, 6, 7], [0.1, 0.2, 0.9, 0.4]) == pytest.approx(expected)
