@@ -6,6 +6,8 @@ Where the notes of the paper and its released code differ, or fall short:
 
 - The field is refined by addition, `phi = found + 2 up(phi below)`; the notes' product is garbled.
 - Misregistration is localised from the fused image and both sources (paper); the code sees the fused alone.
+  Ours is also shown how the edges of the sources correlate at small shifts (`evidence`): a displacement need
+  not be guessed from ghosts.
 - The output is `warped + bias`; the code stretches it to its minimum and maximum, which flickers in a video.
 - Images are luminance: colours are those of the visible image and are not moved (imaging/color.py).
 - Beyond its edge an image goes on with its edge values; zeros darken the border.
@@ -30,6 +32,8 @@ from irvis_fusion_ros.systems.retention import ChannelAttention, Retention, Spat
 
 # Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned.
 FORWARD = 2.0
+# Pixels that fields are predicted in: in single ones they would be learned much slower than all else.
+UNIT = 8.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class NetworkConfig:
     scales: int = option(2, 'Scales, each half the size of the one before.', minimum=2, maximum=3)
     retention: bool = option(True, 'Give back texture after warping (MRB).')
     two_way: bool = option(True, 'Warp in both directions, not in one.')
+    evidence: bool = option(True, 'Show it how the edges of both sources correlate; not in the paper.')
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,11 @@ class FusionRegister(nn.Module):
         self.visible = _encoder(width, blocks)
         self.thermal = _encoder(width, blocks)
         self.localise = nn.ModuleList(
-            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, blocks)
+            Localise(own * (2 if scale + 1 < scales or config.evidence else 1) + 2 * width, own, blocks)
             for scale, own in enumerate(widths)
         )
+        if config.evidence:
+            self.evidence = Evidence(widths[-1])
         self.up = nn.ModuleList(Up(coarse, fine) for fine, coarse in pairwise(widths))
         if config.retention:
             self.retain_visible = Retention(width, ChannelAttention(width))
@@ -89,7 +96,7 @@ class FusionRegister(nn.Module):
     @property
     def multiple(self) -> int:
         """What both sides of an image have to be multiples of."""
-        return 1 << (self.config.scales - 1)
+        return Evidence.CELL if self.config.evidence else 1 << (self.config.scales - 1)
 
     def forward(
         self, fused: Tensor, visible: Tensor, thermal: Tensor, every_scale: bool = False
@@ -102,15 +109,22 @@ class FusionRegister(nn.Module):
         # features may be in half precision; images, fields and what is sampled by them are not
         kind = self.localise[0].merge.weight.dtype
         features = self.fused(fused.to(kind))
-        sources = torch.cat([self.visible(visible.to(kind)), self.thermal(thermal.to(kind))], 1)
+        of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
         images, warped, above, field = _halved(fused, len(features)), [], (), None
+        if self.config.evidence:
+            seen, field = self.evidence(visible, thermal, features[-1])
+            above = (seen,)
         for scale in reversed(range(len(features))):
-            seen = F.avg_pool2d(sources, 1 << scale) if scale else sources
-            z, step, mask = self.localise[scale]((features[scale], *above, seen))
+            seen = [
+                F.avg_pool2d(source, 1 << scale) if scale else source for source in (of_visible, of_thermal)
+            ]
+            z, step, mask = self.localise[scale]((features[scale], *above, *seen))
             # a coarse pixel is two fine ones long
             field = step if field is None else step + 2 * layers.on_grid(field, step.shape[1:3])
             shown = every_scale or scale == 0
-            moved = self._warp(torch.cat([z.float(), images[scale]], 1) if shown else z.float(), field, mask)
+            # sampling cuts planes apart
+            planes = z.contiguous().float()
+            moved = self._warp(torch.cat([planes, images[scale]], 1) if shown else planes, field, mask)
             moved_z = moved[:, : z.shape[1]].to(z.dtype)
             if shown:
                 warped.append(moved[:, z.shape[1] :])
@@ -118,8 +132,7 @@ class FusionRegister(nn.Module):
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
         out = warped[-1]
         if self.config.retention:
-            moved_z = moved_z.contiguous()
-            of_visible, of_thermal = (source.contiguous() for source in sources.chunk(2, 1))
+            moved_z = moved_z.contiguous(memory_format=torch.channels_last)
             retained = self.retain_visible(moved_z, of_visible)
             retained = retained + self.retain_thermal(moved_z, of_thermal)
             out = out + self.bias(retained.add_(moved_z)).float()
@@ -130,7 +143,8 @@ class FusionRegister(nn.Module):
         """Return `M BW(image, field) + (1 - M) BW(image, -field)` (eq. 3 and 4)."""
         if not self.config.two_way:
             return torch.lerp(image, sample(image, field), mask)
-        both = sample(torch.cat([image, image]), torch.cat([field, -field]))
+        twice = image[None].expand(2, *image.shape).flatten(0, 1)
+        both = sample(twice, torch.cat([field, -field]))
         forward, backward = both.chunk(2)
         return torch.lerp(backward, forward, mask)
 
@@ -175,6 +189,57 @@ class Pyramid(nn.Module):
         return total
 
 
+class Evidence(nn.Module):
+    """
+    How the edges of the two sources correlate at small shifts, around cells of CELL pixels.
+
+    Edges have no sign: what correlates is the outline of things, in either spectrum.
+    """
+
+    STRIDE, CELL, RADIUS = 2, 8, 4
+    # Blur of the correlation in cells, and sharpness of the choice of a shift.
+    SHARED, SHARPNESS = 1.5, 60.0
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.spread = nn.Sequential(
+            nn.Conv2d((2 * self.RADIUS + 1) ** 2 + 3, width, 1, bias=False),
+            nn.ReLU(inplace=True),
+            *_blocks(width, 2),
+        )
+        self.believe = layers.zeroed(nn.Conv2d(width, 1, 3, padding=1, bias=False))
+
+    def forward(self, visible: Tensor, thermal: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Return features of the size and precision of `like`, and what is believed of the likeliest shift.
+
+        visible, thermal: B x 1 x H x W in [0, 1]. The shift is B x h x w x 2, in pixels twice
+        as long as those of `like`, as a coarser scale would have it.
+        """
+        with layers.exactly(visible.device):
+            seen = self._seen(visible.float(), thermal.float())
+        features = self.spread(seen.to(self.spread[0].weight.dtype))
+        believed = UNIT * self.believe(features).float() * seen[:, -3:-1]
+        pixels = self.STRIDE * like.shape[-1] / visible.shape[-1] / 2
+        return _resized(features, like.shape[-2:]), pixels * believed.movedim(1, -1)
+
+    @torch.no_grad()
+    def _seen(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Ten times the correlation at every shift, the likeliest shift, and how far it stands out."""
+        images = torch.cat([visible, thermal])
+        edges = layers.structure(images, layers.content(images))[:, 1:]
+        edges = F.avg_pool2d(edges, self.STRIDE)
+        power = (edges * edges).sum(1, keepdim=True)
+        edges = edges * torch.rsqrt(power + power.mean((2, 3), keepdim=True) + 1e-6)
+        volume = layers.local_correlation(*edges.chunk(2), self.RADIUS)
+        volume = F.avg_pool2d(volume, self.CELL // self.STRIDE)
+        shared = layers.blur(volume, self.SHARED)
+        share = torch.softmax(self.SHARPNESS * shared, 1)
+        shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(self.RADIUS, share))
+        excess = shared.amax(1, keepdim=True) - shared.mean(1, keepdim=True)
+        return torch.cat([10 * volume, shift, 10 * excess], 1)
+
+
 class Look(nn.Module):
     """Shallow features of a reduced image (SCM of MIMO-UNet)."""
 
@@ -209,8 +274,8 @@ class Localise(nn.Module):
 
     def forward(self, seen: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Return features B x C x H x W, the step B x H x W x 2 in pixels, and M, B x 1 x H x W."""
-        z = self.blocks(self.merge(torch.cat(seen, 1)))
-        step = self.field(z).float().movedim(1, -1)
+        z = self.blocks(layers.conv_of_all(seen, self.merge.weight))
+        step = UNIT * self.field(z).float().movedim(1, -1)
         return z, step, torch.sigmoid(self.mask(z).float() + self.odds.float())
 
 

@@ -5,6 +5,9 @@ Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixe
 `cv2.resize` has it. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
 """
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,6 +24,12 @@ STRONGEST = 2.5
 def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
     """Return brightness, H x W, as 1 x 1 x H x W float32 on a device."""
     return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(device)
+
+
+def exactly(device: torch.device) -> AbstractContextManager:
+    """Return a context without the half precision that training may be in."""
+    available = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
 
 def centres(features: Tensor, stride: int) -> Tensor:
@@ -111,6 +120,24 @@ def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
         for j in range(count)
     ]
     return torch.stack(products, 1)
+
+
+def conv_of_all(maps: Sequence[Tensor], weight: Tensor, padding: int = 0) -> Tensor:
+    """Convolve maps as if they were one, along their channels: to join them takes longer."""
+    weights = weight.split([each.shape[1] for each in maps], 1)
+    total = F.conv2d(maps[0], weights[0], padding=padding)
+    for each, own in zip(maps[1:], weights[1:], strict=True):
+        total = total + F.conv2d(each, own, padding=padding)
+    return total
+
+
+def mean(maps: Tensor) -> Tensor:
+    """Return the mean of every map, B x C; in half precision ten times as fast as `torch.mean`."""
+    batch, channels, height, width = maps.shape
+    ones = maps.new_ones(height * width)
+    pixels = maps.movedim(1, -1)
+    total = ones @ pixels.flatten(1, 2) if pixels.is_contiguous() else maps.flatten(2) @ ones
+    return total.view(batch, channels) / (height * width)
 
 
 def shifts(radius: int, like: Tensor) -> Tensor:

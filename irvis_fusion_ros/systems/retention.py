@@ -25,16 +25,18 @@ class Retention(nn.Module):
     def __init__(self, width: int, attention: nn.Module):
         super().__init__()
         maps = (2 * REACH + 1) ** 2
+        # of the warped features, the source's, and their correlation
         self.compress = nn.Conv2d(2 * width + maps, width, 3, padding=1, bias=False)
         self.mix = WindowMlp(width)
         self.attention = attention
 
     def forward(self, warped: Tensor, source: Tensor) -> Tensor:
-        """Return B x C x H x W from the two, best both contiguous: windows and shifts cut planes apart."""
-        # eq. 5: the mean over channels of the products at every shift
-        correlation = layers.local_correlation(warped, source, REACH) / warped.shape[1]
-        x = self.compress(torch.cat([warped, source, correlation], 1))
-        return self.attention(self.mix(x)).add_(x)
+        """Return B x C x H x W from the two."""
+        # eq. 5: the mean over channels of the products at every shift; shifts cut planes apart
+        planes = warped.contiguous(), source.contiguous()
+        correlation = layers.local_correlation(*planes, REACH) / warped.shape[1]
+        x = layers.conv_of_all((warped, source, correlation), self.compress.weight, padding=1)
+        return self.attention(self.mix(x.contiguous())).add_(x)
 
 
 class WindowMlp(nn.Module):
@@ -65,7 +67,7 @@ class WindowMlp(nn.Module):
             nn.init.kaiming_uniform_(matrix, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Keep the shape, best contiguous: windows cut planes apart."""
         batch, width, height, wide = x.shape
         count = len(self.windows)
         # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
@@ -75,9 +77,9 @@ class WindowMlp(nn.Module):
         gated = torch.cat([own * _gate(other, gate, side) for own, other, gate, side in parts], 1)
         # What follows is linear but for the weights of the windows, which need no more than means: one matrix
         # for each image does the projections, the weighted sum and the last layer.
-        means = gated.mean((2, 3)).view(batch, count, width)
+        means = layers.mean(gated).view(batch, count, width)
         projected = torch.einsum('koi,bki->bo', self.project, means) + self.project_bias.sum(0)
-        share = self.weigh(count * x.mean((2, 3)) + projected).view(batch, count, width).softmax(1)
+        share = self.weigh(count * layers.mean(x) + projected).view(batch, count, width).softmax(1)
         last = self.out.weight
         parts = torch.einsum('po,bko,koi->bpki', last, share, self.project).flatten(2)
         offset = torch.einsum('po,bko,ko->bp', last, share, self.project_bias) + self.out.bias
@@ -99,7 +101,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         y = self.body(x)
-        share = torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3), keepdim=True)))))
+        share = torch.sigmoid(self.excite(F.relu(self.squeeze(layers.mean(y)[..., None, None]))))
         return torch.addcmul(x, y, share)
 
 

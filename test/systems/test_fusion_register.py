@@ -7,15 +7,15 @@ import torch.nn.functional as F
 
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.systems import cost, fusion_register
-from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
+from irvis_fusion_ros.systems.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.systems.retention import WindowMlp
 
 SMALL = {'width': 8, 'blocks': 1}
-VARIANTS = [{}, {'scales': 3}, {'retention': False}]
+VARIANTS = [{}, {'scales': 3}, {'retention': False}, {'evidence': False}]
 
 
 def network(**options):
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     return FusionRegister(NetworkConfig(**{**SMALL, **options})).eval()
 
 
@@ -25,7 +25,7 @@ def awake(**options):
     generator = torch.Generator().manual_seed(1)
     for parameter in net.parameters():
         if parameter.ndim == 4 and not parameter.any():
-            parameter.data.normal_(0, 2, generator=generator)
+            parameter.data.normal_(0, 0.25, generator=generator)
     return net
 
 
@@ -78,7 +78,7 @@ def test_the_effective_field_is_the_mean_of_both_directions(odds, expected):
     last.odds.fill_(odds)
     last.mask[1].weight.zero_()
     last.field.register_forward_hook(
-        lambda *_: torch.tensor([3.0, -2.0]).view(1, 2, 1, 1).expand(1, 2, 48, 64)
+        lambda *_: torch.tensor([3.0, -2.0]).view(1, 2, 1, 1).expand(1, 2, 48, 64) / UNIT
     )
     image = scene()
     found = net(image, image, image)
@@ -100,7 +100,7 @@ def test_one_direction_moves_by_the_mask_alone():
 @torch.no_grad()
 def test_the_field_of_a_coarse_scale_is_twice_as_long_at_the_next():
     net = network(retention=False)
-    step = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 24, 32)
+    step = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 24, 32) / UNIT
     net.localise[1].field.register_forward_hook(lambda *_: step)
     found = net(*scenes())
     assert torch.allclose(found.field, torch.tensor([3.0, -1.0]).expand(1, 48, 64, 2))
@@ -143,12 +143,15 @@ def test_the_first_step_moves_the_field():
     ],
 )
 def test_it_is_as_large_as_the_papers(options, millions):
-    net = FusionRegister(NetworkConfig(**options))
+    net = FusionRegister(NetworkConfig(evidence=False, **options))
     assert sum(p.numel() for p in net.parameters()) == pytest.approx(millions * 1e6, rel=0.02)
 
 
 def test_it_costs_what_the_released_network_costs():
-    net, image = FusionRegister().eval().to('meta'), torch.rand(1, 1, 32, 48, device='meta')
+    net, image = (
+        FusionRegister(NetworkConfig(evidence=False)).eval().to('meta'),
+        torch.rand(1, 1, 32, 48, device='meta'),
+    )
     _, gmacs = cost.count(net, lambda: net(image, image, image))
     assert gmacs * 1e9 / image.numel() == pytest.approx(376.8e3, rel=0.02)
 

@@ -13,7 +13,7 @@ from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import backbones, registry
 from irvis_fusion_ros.systems.base import PostRegistration
-from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
+from irvis_fusion_ros.systems.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.systems.post_registration import PostRegistered
 from irvis_fusion_ros.tools import fuse_images
 from irvis_fusion_ros.training.config import plain
@@ -37,7 +37,7 @@ def shifting(step=STEP):
 class Constant(torch.nn.Module):
     def __init__(self, step):
         super().__init__()
-        self.step = torch.nn.Parameter(torch.tensor(step).view(1, 2, 1, 1))
+        self.step = torch.nn.Parameter(torch.tensor(step).view(1, 2, 1, 1) / UNIT)
 
     def forward(self, z):
         return self.step.expand(len(z), 2, *z.shape[-2:])
@@ -99,7 +99,7 @@ def test_images_keep_their_precision(images, half):
 
 def test_weights_that_are_not_shipped_are_said_to_be_and_how_to_make_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
-    message = r'not trained yet: its weights are not shipped; make them with .irvis train fusion_register --'
+    message = r'not trained yet, or .* make them with .irvis train fusion_register --'
     with pytest.raises(FileError, match=message):
         Predictor('fusion_register', 'cpu')
     thermal, visible = synthetic.pair((96, 128))
@@ -159,8 +159,8 @@ def test_registration_first_is_for_presets_that_do_not_register():
     assert registry.first_of('classical', 'none') is None
     with pytest.raises(ValueError, match="preset 'classical' registers by itself"):
         registry.first_of('classical', 'busref')
-    with pytest.raises(ValueError, match="unknown registration 'swift'; valid: none, classical, busref"):
-        registry.first_of('unregistered', 'swift')
+    with pytest.raises(ValueError, match="unknown registration 'umf'; valid: none, classical, busref"):
+        registry.first_of('unregistered', 'umf')
 
 
 def test_only_a_system_that_corrects_is_taken_for_one():
