@@ -51,7 +51,7 @@ class Affine:
         u = u.expand(w.shape[0], -1, -1)
         normal = (u * w).transpose(1, 2) @ u + 1e-3 * torch.eye(3).to(u)
         right = (u * w).transpose(1, 2) @ field.flatten(1, 2)
-        return _solve(normal, right).transpose(1, 2)
+        return solve(normal, right).transpose(1, 2)
 
 
 def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affine) -> Tensor:
@@ -62,8 +62,12 @@ def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affi
     return torch.cat([(linear - torch.eye(2).to(linear)) * affine.length, shift], -1)
 
 
-def _solve(normal: Tensor, right: Tensor) -> Tensor:
-    """Solve symmetric 3x3 systems by cofactors: exportable, and exact enough as `Affine` scales them."""
+def solve(normal: Tensor, right: Tensor) -> Tensor:
+    """
+    Solve symmetric 3x3 systems, B x 3 x 3, for right sides, B x 3 x N.
+
+    By cofactors: exportable, and exact enough as `Affine` scales them.
+    """
     rows = normal.unbind(-2)
     cofactors = torch.stack([torch.linalg.cross(rows[(i + 1) % 3], rows[(i + 2) % 3]) for i in range(3)], -1)
     determinant = (rows[0] * cofactors[..., 0]).sum(-1)[..., None, None]

@@ -253,6 +253,11 @@ class Gaf(nn.Module):
 class BusReF(nn.Module):
     """The whole of it: `register`, `fuse`, and the parts they are made of."""
 
+    # See systems.learned.Network. Measured on scenes learned from: aligned pairs agree by 0.16 or more, and
+    # wrongly aligned or unrelated ones by less than 0.125.
+    pixels = 256 * 320
+    even, sure = 0.13, 0.22
+
     def __init__(self):
         super().__init__()
         self.bus = Bus()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,19 +18,15 @@ from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.matching import COARSEST, Agreement
+from irvis_fusion_ros.systems.view import View
 
-# Pixels of the images that a network sees; smaller images are seen as they are.
-PIXELS = 256 * 320
 LEAST_CONFIDENCE = 0.5
-# Agreement at which an alignment is as likely wrong as right, and the steepness there. Measured on scenes
-# learned from: aligned pairs agree by 0.16 or more, wrongly aligned and unrelated ones by less than 0.125.
-EVEN, STEEPNESS = 0.13, 50.0
+# How fast confidence rises with agreement, where it is even.
+STEEPNESS = 50.0
 # Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
 # reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
-# Agreement at which no other start is tried.
-SURE = 0.22
 # A tracked frame whose agreement falls below this share of the usual is searched anew.
 SUSPICIOUS = 0.75
 # Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
@@ -39,21 +34,28 @@ FOLLOWED_AT_ONCE = 2.0
 LEAST_GAIN = 0.15
 # Doubt never takes a thermal image away completely: a person it shows must stay visible.
 LEAST_TRUST = 0.3
-# Detail, for fusion, is what a blur of so many pixels takes away, of the images the network sees.
-DETAIL = 2.0
+
+
+Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class Network(Protocol):
-    """What a network offers; see `systems.busref.BusReF` for layouts."""
+    """
+    What a network offers; see `systems.busref.BusReF` for layouts.
+
+    pixels: of the images it sees; smaller ones are seen as they are. even: agreement at which an alignment is
+    as likely wrong as right. sure: agreement at which no other start is tried.
+    """
+
+    pixels: int
+    even: float
+    sure: float
 
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return feature pyramids that `compare` takes."""
 
     def compare(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None):
         """Return what was found: `affine` and `residual`."""
-
-    def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return the share of thermal brightness, and the gains of visible and thermal detail."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class State:
     One alignment on the grid the network works on.
 
     start: 3x3, where the thermal image was laid before the network saw it (`starts`). affine: 1 x 2 x 3.
-    residual: 1 x h x w x 2. agreement: see matching.Agreement. usual: agreement smoothed
-    over the stream. frames: how many the alignment has held.
+    residual: 1 x h x w x 2. agreement: see matching.Agreement. confidence: how likely the alignment is right,
+    [0, 1]. usual: agreement smoothed over the stream. frames: how many the alignment has held.
     """
 
     shapes: tuple
@@ -71,6 +73,7 @@ class State:
     affine: Tensor
     residual: Tensor
     agreement: Agreement
+    confidence: float
     usual: float
     frames: int = 1
 
@@ -79,19 +82,19 @@ class State:
         """The agreement of the frame."""
         return float(self.agreement.correlation)
 
-    @property
-    def confidence(self) -> float:
-        """How likely the alignment is right, [0, 1]."""
-        return float(1 / (1 + np.exp(-STEEPNESS * (self.evidence - EVEN))))
-
 
 class Learned:
-    """A `network` as a system; see `systems.base.System`. temporal: keep the state of a stream."""
+    """
+    A `network` as a system; see `systems.base.System`.
+
+    fuse: fuses registered images as `System.fuse` does. temporal: keep the state of a stream.
+    """
 
     devices = ('cuda', 'cpu')
 
-    def __init__(self, network: Network, device: str, temporal: bool):
+    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
         self.network = network.to(device).eval()
+        self._fuse = fuse
         self._device = device
         self._temporal = temporal
         self.reset()
@@ -106,7 +109,7 @@ class Learned:
         shapes = (thermal.shape, visible.shape)
         if not self._temporal or (self._state is not None and self._state.shapes != shapes):
             self.reset()
-        view = View(visible.shape)
+        view = self._view(visible.shape)
         seen = layers.tensor_of(view.visible(visible), self._device)
 
         def pair(start: np.ndarray) -> tuple:
@@ -123,30 +126,19 @@ class Learned:
         if best.confidence < LEAST_CONFIDENCE:
             if self._state is None:
                 return identity(best.confidence, (WEAK,))
-            held = view.alignment(self._state, 'held')
+            held = _alignment(self._state, view, 'held')
             return replace(held, confidence=best.confidence, notes=(WEAK,))
         self._state = best
-        return view.alignment(best, source)
+        return _alignment(best, view, source)
 
-    @torch.inference_mode()
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        view = View(visible.shape)
-        small = (layers.tensor_of(view.visible(image), self._device) for image in (visible, thermal))
-        weights = self.network.fusion_weights(*small)[0].cpu().numpy()
-        size = visible.shape[::-1]
-        share, visible_gain, thermal_gain = (
-            cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights
-        )
-        sigma = DETAIL / float(view.scale.mean())
-        low_visible, low_thermal = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (visible, thermal))
-        fused = low_visible + share * (low_thermal - low_visible)
-        fused += visible_gain * (visible - low_visible)
-        fused += thermal_gain * (thermal - low_thermal)
-        np.clip(fused, 0, 1, out=fused)
-        return visible + (fused - visible) * trust
+        return self._fuse(visible, thermal, trust)
 
-    def _searched(self, pair: Callable[[np.ndarray], tuple], view: 'View', shapes: tuple) -> State:
+    def _view(self, shape: tuple[int, int]) -> View:
+        return View(shape, self.network.pixels)
+
+    def _searched(self, pair: Callable[[np.ndarray], tuple], view: View, shapes: tuple) -> State:
         # what a rig sees does not change in a stream
         tried = starts(*shapes) if self._state is None else [self._state.start]
         best = None
@@ -154,19 +146,21 @@ class Learned:
             found = self._found(pair(start), shapes, start)
             if best is None or found.evidence > best.evidence:
                 best = found
-            if best.evidence >= SURE:
+            if best.evidence >= self.network.sure:
                 break
         if best.start is tried[0]:
             return best
         # drawn where it was found, nothing is left of the change of size that had to be bridged
-        start = view.alignment(best, 'search').transform
+        start = _alignment(best, view, 'search').transform
         again = self._found(pair(start), shapes, start, torch.zeros_like(best.affine))
         return again if again.evidence > best.evidence else best
 
     def _found(self, pair: tuple, shapes: tuple, start: np.ndarray, near: Tensor | None = None) -> State:
         found = self.network.compare(*pair, start=near)
         agreement = matching.agreement(*pair, found.affine, found.residual)
-        return State(shapes, start, found.affine, found.residual, agreement, float(agreement.correlation))
+        evidence = float(agreement.correlation)
+        confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - self.network.even))))
+        return State(shapes, start, found.affine, found.residual, agreement, confidence, evidence)
 
     def _follow(self, pair: tuple) -> State:
         """Return the alignment near that of the frame before, smoothed over the stream."""
@@ -175,7 +169,7 @@ class Learned:
         affine = matching.model_of(pair[0])
         step = affine.displacement(found.affine - last.affine, layers.centres(pair[0][-1], COARSEST))
         moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
-        scale = float(View(last.shapes[1]).scale.mean())
+        scale = float(self._view(last.shapes[1]).scale.mean())
         gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
         smooth = gain * (found.evidence - last.usual) + last.usual
         return replace(
@@ -205,56 +199,16 @@ def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarra
     return found
 
 
-def _resized(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    shrinks = image.shape[0] >= shape[0] and image.shape[1] >= shape[1]
-    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-class View:
-    """The grid a network works on: the visible image resized, sides in multiples of the coarsest cell."""
-
-    def __init__(self, full: tuple[int, int]):
-        share = min(1.0, (PIXELS / (full[0] * full[1])) ** 0.5)
-        self.full = full
-        self.shape = tuple(max(4, round(side * share / COARSEST)) * COARSEST for side in full)
-        self._to_view = transform.resize_transform(full, self.shape)
-        self.scale = np.array([self._to_view[0, 0], self._to_view[1, 1]], np.float32)
-
-    def visible(self, image: np.ndarray) -> np.ndarray:
-        """Resize an image to the grid, edge to edge, without aliasing."""
-        return _resized(image, self.shape)
-
-    def thermal(self, image: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Draw a thermal image of any size on the grid, laid over the visible one by `start`; 0 beyond it."""
-        plain = np.array_equal(start, np.eye(3))
-        # a view of a part needs more pixels than the whole has on the grid
-        zoom = max(1.0, 1 / np.sqrt(abs(np.linalg.det(start[:2, :2]))))
-        shape = tuple(round(zoom * side) for side in self.shape)
-        small = _resized(image, shape)
-        if image.shape == self.full and plain:
-            return small
-        # corner to corner instead of edge to edge: a shift of less than a pixel
-        matrix = (
-            transform.resize_transform(image.shape, shape)
-            @ transform.stretch(self.full, image.shape)
-            @ start
-            @ np.linalg.inv(self._to_view)
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        border = cv2.BORDER_REPLICATE if plain else cv2.BORDER_CONSTANT
-        return cv2.warpAffine(small, matrix[:2], self.shape[::-1], flags=flags, borderMode=border)
-
-    def alignment(self, state: State, source: str) -> Alignment:
-        """Turn a state into what the floors above know."""
-        affine = Affine(self.shape)
-        matrix = affine.matrix(state.affine.double())[0].cpu().numpy()
-        backward = state.start @ np.linalg.inv(self._to_view) @ matrix @ self._to_view
-        trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
-        return Alignment(
-            transform.normalised(backward),
-            state.confidence,
-            source,
-            residual=state.residual[0].cpu().numpy() / self.scale @ state.start[:2, :2].T.astype(np.float32),
-            trust=trust,
-            cold=source == 'search',
-        )
+def _alignment(state: State, view: View, source: str) -> Alignment:
+    """Turn a state into what the floors above know."""
+    matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
+    backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix
+    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+    return Alignment(
+        transform.normalised(backward),
+        state.confidence,
+        source,
+        residual=state.residual[0].cpu().numpy() / view.scale @ state.start[:2, :2].T.astype(np.float32),
+        trust=trust,
+        cold=source == 'search',
+    )

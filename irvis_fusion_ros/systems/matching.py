@@ -1,8 +1,9 @@
 """
 Matching of two feature pyramids: a global search, and steps that measure what is left at one level.
 
-A pyramid is a list of descriptions at STRIDES, finest first, whose products say how alike two cells are, and
-last, at stride COARSEST, those that the search compares; see layers.py for cells, points and displacements.
+A pyramid is a list of descriptions at STRIDES, or all but the finest of them, finest first, whose products
+say how alike two cells are, and last, at stride COARSEST, those that the search compares; see layers.py for
+cells, points and displacements.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.affine import Affine, similarity
 from irvis_fusion_ros.systems.layers import conv
+from irvis_fusion_ros.systems.spectrum import correlate
 
 STRIDES = (1, 2, 4, 8)
 COARSEST = STRIDES[-1]
@@ -22,8 +24,8 @@ ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
 SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
 REACH = 7
 WIDTH = 32
-# Level at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
-CHECKED, TOLERANCE = 2, 4.0
+# Stride at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
+CHECKED, TOLERANCE = 4, 4.0
 # Excess correlation at which a cell's own opinion counts half, and sharpness of its choice of a shift.
 CLEAR, SHARPNESS = 0.1, 20.0
 # Gains of the similarity before a softmax, for a learned factor of 1.
@@ -62,10 +64,11 @@ class Agreement:
 
 def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Agreement:
     """Measure an alignment: P of `Affine`, B x 2 x 3, and a residual, B x h x w x 2, pixels."""
-    reference, stride = visible[CHECKED], STRIDES[CHECKED]
+    # before it in a pyramid come the finer ones, behind it the coarsest twice
+    reference, moved, stride = visible[-3], thermal[-3], CHECKED
     points = layers.centres(reference, stride)
     field = model_of(visible).displacement(p, points) + layers.on_grid(residual, reference.shape[-2:])
-    moving = layers.sample(thermal[CHECKED], points + field, stride)
+    moving = layers.sample(moved, points + field, stride)
     there, back = (reference**2).sum(1), (moving**2).sum(1)
     seen = (there > 0) & (back > 0)
     product = (reference * moving).sum((1, 2, 3))
@@ -79,7 +82,7 @@ def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual:
 
 def _own_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
     """Each coarsest cell's own shift, B x 2 x h x w in cells of the checked level, and how clear it is."""
-    pool = COARSEST // STRIDES[CHECKED]
+    pool = COARSEST // CHECKED
     volume = F.avg_pool2d(layers.local_correlation(reference, moving, 2), pool)
     volume = layers.blur(volume, 0.8)
     share = torch.softmax(SHARPNESS * volume, 1)
@@ -126,28 +129,22 @@ class Search(nn.Module):
         """Return the normalised correlation over the overlap, at most 1, of every hypothesis."""
         visible, thermal = visible.float(), thermal.float()
         batch, channels, height, width = visible.shape
-        # room for every shift, in sizes that suit the transform
-        size = tuple(-(-(side + 2 * REACH) // 8) * 8 for side in (height, width))
         points = self._hypothesis_points(visible)
         count = len(points)
         grown = points.shape[1:3]
         points = points[None].expand(batch, *points.shape).flatten(0, 1)
         repeated = thermal[:, None].expand(batch, count, *thermal.shape[1:]).flatten(0, 1)
         turned = layers.sample(repeated, points, COARSEST).reshape(batch, count, channels, *grown)
-        spectrum = torch.fft.rfft2(turned, s=size)
-        energy = torch.fft.rfft2((turned * turned).sum(2), s=size)
         there = (visible * visible).sum(1, keepdim=True)
-        inside = (turned * turned).sum(2) > 0
-        seen = torch.fft.rfft2(inside.to(visible.dtype), s=size)
-        own = torch.fft.rfft2(visible, s=size)[:, None].conj()
-        own_energy = torch.fft.rfft2(there[:, 0], s=size)[:, None].conj()
-        box = torch.fft.rfft2(torch.ones_like(there[:, 0]), s=size)[:, None].conj()
+        energy = (turned * turned).sum(2, keepdim=True)
 
-        def lags(cross: Tensor) -> Tensor:
-            return torch.fft.irfft2(cross, s=size)[..., : 2 * REACH + 1, : 2 * REACH + 1]
+        def lags(own: Tensor, other: Tensor) -> Tensor:
+            """Correlate B x C x h x w with B x K x C x h x w."""
+            return correlate(own[:, None], other, 2 * REACH + 1)
 
-        product = lags((own * spectrum).sum(2))
-        norm = lags(own_energy * seen).clamp(min=0) * lags(box * energy).clamp(min=0)
+        product = lags(visible, turned)
+        cells = lags(there, (energy > 0).to(there)).clamp(min=0)
+        norm = cells * lags(torch.ones_like(there), energy).clamp(min=0)
         # a small overlap matches by chance: it is measured against the whole image
         whole = there.sum((1, 2, 3))[:, None, None, None]
         correlation = product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)

@@ -6,8 +6,11 @@ from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.systems import multiscale
 from irvis_fusion_ros.systems.busref import BusReF
-from irvis_fusion_ros.systems.learned import Learned, View
+from irvis_fusion_ros.systems.learned import Learned
+from irvis_fusion_ros.systems.view import View
+from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
 SHAPE = (240, 320)
 
@@ -39,7 +42,7 @@ def error(alignment, known):
 @pytest.mark.parametrize('shift', [(0, 0), (12, -7)])
 def test_the_deformation_is_in_pixels_of_the_full_image(network, shape, shift):
     thermal, visible, known = moved(shift, shape=shape)
-    alignment = Learned(network, 'cpu', temporal=False).register(thermal, visible)
+    alignment = Learned(network, multiscale.fuse, 'cpu', temporal=False).register(thermal, visible)
     assert alignment.source == 'search'
     assert alignment.cold
     assert error(alignment, known) < 3
@@ -49,13 +52,13 @@ def test_a_thermal_image_of_another_size_is_stretched_over_the_visible_one(netwo
     image, visible = images((240, 320))
     points = transform.pixel_grid((120, 200)) * np.float32([319 / 199, 239 / 119])
     small = warp.sample(image, points).astype(np.float32) / 255
-    alignment = Learned(network, 'cpu', temporal=False).register(small, visible)
+    alignment = Learned(network, multiscale.fuse, 'cpu', temporal=False).register(small, visible)
     assert np.linalg.norm(alignment.deformation((240, 320)), axis=-1).mean() < 1.5
 
 
 def test_a_stream_is_tracked_and_forgotten(network):
     thermal, visible, known = moved((9, 5))
-    system = Learned(network, 'cpu', temporal=True)
+    system = Learned(network, multiscale.fuse, 'cpu', temporal=True)
     assert system.register(thermal, visible).source == 'search'
     second = system.register(thermal, visible)
     assert second.source == 'track'
@@ -68,10 +71,10 @@ def test_a_stream_is_tracked_and_forgotten(network):
 def test_without_evidence_the_last_alignment_is_held_and_said(network):
     thermal, visible, _ = moved((9, 5))
     flat = np.full(SHAPE, 0.5, np.float32)
-    cold = Learned(network, 'cpu', temporal=False).register(flat, visible)
+    cold = Learned(network, multiscale.fuse, 'cpu', temporal=False).register(flat, visible)
     assert cold.source == 'identity'
     assert [note.code for note in cold.notes] == ['weak_evidence']
-    system = Learned(network, 'cpu', temporal=True)
+    system = Learned(network, multiscale.fuse, 'cpu', temporal=True)
     good = system.register(thermal, visible)
     held = system.register(flat, visible)
     assert held.source == 'held'
@@ -80,7 +83,7 @@ def test_without_evidence_the_last_alignment_is_held_and_said(network):
 
 
 def test_a_change_of_size_starts_anew(network):
-    system = Learned(network, 'cpu', temporal=True)
+    system = Learned(network, multiscale.fuse, 'cpu', temporal=True)
     for shape in (SHAPE, (200, 300)):
         thermal, visible, _ = moved((0, 0), shape=shape)
         assert system.register(thermal, visible).source == 'search'
@@ -91,7 +94,7 @@ def test_fusion_keeps_the_visible_image_where_the_thermal_one_may_not_be_used(ne
     visible = color.luminance(tinted, 'bgr')
     trust = np.ones(visible.shape, np.float32)
     trust[:, :100] = 0
-    fused = Learned(network, 'cpu', temporal=False).fuse(visible, thermal.astype(np.float32) / 255, trust)
+    fused = WeightedFusion(network, 'cpu')(visible, thermal.astype(np.float32) / 255, trust)
     assert fused.shape == visible.shape
     assert fused.dtype == np.float32
     assert fused.min() >= 0 and fused.max() <= 1
@@ -100,7 +103,7 @@ def test_fusion_keeps_the_visible_image_where_the_thermal_one_may_not_be_used(ne
 
 
 def test_the_view_keeps_corner_pixels_on_corner_pixels():
-    view = View((200, 300))
+    view = View((200, 300), 256 * 320)
     ramp = np.tile(np.linspace(0, 1, 150, dtype=np.float32), (90, 1))
     stretched = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
     assert np.abs(view.thermal(ramp, np.eye(3)) - view.visible(stretched))[:, 4:-4].max() < 2e-3

@@ -7,7 +7,8 @@ from irvis_fusion_ros import weights
 from irvis_fusion_ros.systems.backbones.base import Backbone
 from irvis_fusion_ros.systems.backbones.cnn import Cnn
 from irvis_fusion_ros.systems.busref import BusReF, blend
-from irvis_fusion_ros.systems.learned import DETAIL, View
+from irvis_fusion_ros.systems.view import View
+from irvis_fusion_ros.systems.weighted_fusion import DETAIL
 
 # Levels of the bus that it fuses from (BusReF.fusion_weights).
 LEVELS = 2
@@ -31,7 +32,7 @@ class Fusing(nn.Module):
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Fuse brightness, B x 1 x H x W."""
-        view = View(tuple(visible.shape[-2:]))
+        view = View(tuple(visible.shape[-2:]), self.network.pixels)
         if view.scale.min() >= 1:
             return self.network.fuse(visible, thermal)
         small = (F.interpolate(image, size=view.shape, mode='area') for image in (visible, thermal))

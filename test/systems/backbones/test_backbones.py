@@ -9,7 +9,7 @@ from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.systems import backbones
 from irvis_fusion_ros.systems.backbones.cnn import Cnn
 from irvis_fusion_ros.systems.busref import BusReF
-from irvis_fusion_ros.systems.learned import Learned
+from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
 
 @pytest.fixture(scope='module')
@@ -64,8 +64,8 @@ def test_gaf_is_the_fusion_of_busref_and_nothing_else_of_it(images):
 def test_gaf_fuses_a_large_image_as_the_preset_does():
     thermal, tinted = synthetic.pair((480, 641), 3)
     visible, thermal = color.luminance(tinted, 'bgr'), thermal.astype(np.float32) / 255
-    system = Learned(weights.into(BusReF(), 'busref', 'busref'), 'cpu', temporal=False)
-    whole = system.fuse(visible, thermal, np.ones_like(visible))
+    fuse = WeightedFusion(weights.into(BusReF(), 'busref', 'busref'), 'cpu')
+    whole = fuse(visible, thermal, np.ones_like(visible))
     fused = backbones.build('gaf')(*(torch.from_numpy(image)[None, None] for image in (visible, thermal)))
     assert np.abs(fused[0, 0].numpy() - whole).max() < 0.02
 

@@ -1,0 +1,49 @@
+"""Fuses by a network that weighs brightness and detail at a reduced size; the full images are fused by it."""
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.view import View
+
+# Detail is what a blur of so many pixels takes away, of the images the network sees.
+DETAIL = 2.0
+
+
+class Network(Protocol):
+    """What a network offers; see `systems.busref.BusReF` for layouts. pixels: of the images it sees."""
+
+    pixels: int
+
+    def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Return the share of thermal brightness, and the gains of visible and thermal detail."""
+
+
+class WeightedFusion:
+    """Fuses by the weights of a network; see `systems.base.System.fuse`."""
+
+    def __init__(self, network: Network, device: str):
+        self._network = network.to(device).eval()
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        view = View(visible.shape, self._network.pixels)
+        small = (layers.tensor_of(view.visible(image), self._device) for image in (visible, thermal))
+        weights = self._network.fusion_weights(*small)[0].cpu().numpy()
+        size = visible.shape[::-1]
+        share, visible_gain, thermal_gain = (
+            cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights
+        )
+        sigma = DETAIL / float(view.scale.mean())
+        low_visible, low_thermal = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (visible, thermal))
+        fused = low_visible + share * (low_thermal - low_visible)
+        fused += visible_gain * (visible - low_visible)
+        fused += thermal_gain * (thermal - low_thermal)
+        np.clip(fused, 0, 1, out=fused)
+        return visible + (fused - visible) * trust
