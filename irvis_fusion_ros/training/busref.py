@@ -8,24 +8,17 @@ reconstruction loss kept, so that it stays one set of features; it is frozen fro
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
-from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.busref import BusReF, Registered
-from irvis_fusion_ros.systems.matching import COARSEST, Measured, Search, model_of
+from irvis_fusion_ros.systems.matching import COARSEST, Measured
 from irvis_fusion_ros.training import losses
+from irvis_fusion_ros.training.known import Known
 from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
 
-# Mean error, in coarsest cells, of a hypothesis of the search that counts as right.
-RIGHT = 0.6
-# A start from the search worse than this, in coarsest cells, is replaced by one near the truth.
-LOST = 3.0
-# Displacement that Affine Net learns to correct there, of the image's border in pixels.
-NEAR_AFFINE = 10.0
 # Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
 HOT, COOLING = 30.0, 500
 REGISTRATION = ('describe', 'search', 'affine')
@@ -106,12 +99,13 @@ class BusReFRecipe(Recipe):
         found = model.compare(*descriptions, start=start, dense=stage.name != 'affine')
         terms = {
             'search': known.search_loss(model.search, logits),
-            'match': sum(known.match_loss(seen) for seen in found.measured) / len(found.measured),
+            'match': sum(match_loss(known, seen) for seen in found.measured) / len(found.measured),
             'affine': sum(known.affine_loss(p) for p in found.affine_steps) / 4,
         }
         if stage.name != 'affine':
-            residual = sum(known.residual_loss(found, step) for step in found.residual_steps)
-            terms['residual'] = residual / 4 + known.residual_loss(found, found.residual)
+            affine = found.affine.detach()
+            residual = sum(known.endpoint_error(affine, step) for step in found.residual_steps)
+            terms['residual'] = residual / 4 + known.endpoint_error(affine, found.residual)
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
         if not self.config.train_bus:
@@ -147,66 +141,9 @@ class BusReFRecipe(Recipe):
         return terms
 
 
-class Known:
-    """The truth of a batch on the coarsest grid, where the network measures."""
-
-    def __init__(self, batch: Batch):
-        self.visible, self.moved = (layers.padded(x, COARSEST) for x in (batch.visible, batch.moved))
-        self.affine: Affine = model_of([self.visible[..., ::COARSEST, ::COARSEST]])
-        height, width = self.visible.shape[-2:]
-        below, right = height - batch.shown.shape[-2], width - batch.shown.shape[-1]
-        shown = F.pad(batch.shown, (0, right, 0, below))
-        truth = F.pad(batch.truth.movedim(-1, 1), (0, right, 0, below)) * shown
-        weight = F.avg_pool2d(shown, COARSEST)
-        self.field = (F.avg_pool2d(truth, COARSEST) / weight.clamp(min=1e-6)).movedim(1, -1)
-        # a cell that is shown in part has its mean elsewhere than its centre
-        self.shown = (weight[:, 0] > 0.99).float()
-        self.points = layers.centres(self.field[..., 0], COARSEST)
-        self.p = self.affine.fit(self.field, self.shown + 1e-9, self.points)
-
-    def close(self, start: Tensor) -> Tensor:
-        """Return the starts, B x 2 x 3, those that are lost replaced by ones near the truth."""
-        lost = self._distance(start) > LOST * COARSEST
-        near = self.p + NEAR_AFFINE * torch.randn_like(self.p)
-        return torch.where(lost[:, None, None], near, start).detach()
-
-    def search_loss(self, search: Search, logits: Tensor) -> Tensor:
-        """Return the cross entropy with the hypotheses that are about right, a Gaussian of their error."""
-        hypotheses = search.hypotheses(self.affine)
-        corners = torch.tensor(((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7), (0, 0))).to(logits)
-        size = corners.new_tensor(self.affine.centre)
-        points = (size + corners * size)[None, None]
-        moved = self.affine.displacement(hypotheses, points)[:, 0]
-        true = self.affine.displacement(self.p, points)[:, 0]
-        error = ((moved[None] - true[:, None]) ** 2).sum(-1).mean(-1) / COARSEST**2
-        # none is nearer than its neighbours allow: the nearest counts as right
-        excess = error - error.min(1, keepdim=True).values
-        target = torch.softmax(-excess / (2 * RIGHT**2), 1)
-        return -(target * torch.log_softmax(logits.flatten(1), 1)).sum(1).mean() / 4
-
-    def match_loss(self, seen: Measured) -> Tensor:
-        """Return the negative log-likelihood of what a step measured (Laplace), over what it can see."""
-        left = self.field - seen.start
-        visible = self.shown * (left.abs().amax(-1) < seen.reach)
-        error = (seen.shift - left).abs().sum(-1)
-        likelihood = error / seen.scale + 2 * torch.log(seen.scale)
-        return (likelihood * visible).sum() / visible.sum().clamp(min=1) / 4
-
-    def affine_loss(self, p: Tensor) -> Tensor:
-        """Return the mean distance, in pixels, from the affine part of the truth."""
-        error = self.affine.displacement(p - self.p, self.points)
-        return self._mean(error)
-
-    def residual_loss(self, found: Registered, residual: Tensor) -> Tensor:
-        """Return the mean endpoint error in pixels of the affine that was found and a residual."""
-        base = self.affine.displacement(found.affine.detach(), self.points)
-        return self._mean(base + residual - self.field)
-
-    def _mean(self, error: Tensor) -> Tensor:
-        length = torch.sqrt((error**2).sum(-1) + 1e-4)
-        return (length * self.shown).sum() / self.shown.sum().clamp(min=1)
-
-    def _distance(self, p: Tensor) -> Tensor:
-        """Root mean square distance from the truth's affine part over the grid, B, pixels."""
-        error = self.affine.displacement(p - self.p, self.points)
-        return torch.sqrt((error**2).sum(-1).mean((1, 2)))
+def match_loss(known: Known, seen: Measured) -> Tensor:
+    """Return the negative log-likelihood of what a step measured (Laplace), over what it can see."""
+    left, visible = known.left(seen.start, seen.reach)
+    error = (seen.shift - left).abs().sum(-1)
+    likelihood = error / seen.scale + 2 * torch.log(seen.scale)
+    return (likelihood * visible).sum() / visible.sum().clamp(min=1) / 4

@@ -23,11 +23,18 @@ def _fusion_register() -> type[Recipe]:
     return FusionRegisterRecipe
 
 
+def _swift() -> type[Recipe]:
+    from irvis_fusion_ros.training.swift import SwiftRecipe
+
+    return SwiftRecipe
+
+
 # Each entry imports its recipe when it is asked for: networks are not loaded to print a list of names.
 RECIPES: dict[str, Callable[[], type[Recipe]]] = {
     'busref': _busref,
     'fusion_register': _fusion_register,
     'cnn': _cnn,
+    'swift': _swift,
 }
 
 
