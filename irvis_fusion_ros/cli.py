@@ -60,6 +60,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> tuple[int, int]:
+    """Argument type: width and height, as WxH."""
+    width, _, height = text.partition('x')
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512")
+    return int(width), int(height)
+
+
 def new_file(text: str) -> Path:
     """Argument type: a file to be written, whose folder is checked before the work instead of after it."""
     path = Path(text)
@@ -85,6 +93,16 @@ def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
         metavar='P',
         help='what registers the thermal image for a preset that does not: '
         f'{", ".join(registry.FIRST)} (default: none)',
+    )
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """Add --backend; the preset judges it (registry.backend_of)."""
+    parser.add_argument(
+        '--backend',
+        default='auto',
+        metavar='R',
+        help=f'what runs the networks of a preset: {", ".join(registry.BACKENDS)} (default: auto)',
     )
 
 

@@ -2,6 +2,9 @@
 
 import re
 
+# Names that errors of a GPU begin with, or carry.
+GPU_LIBRARIES = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT')
+
 
 def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
     """
@@ -23,6 +26,18 @@ def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
         found = f'{count} CUDA device(s) found' if count else 'no CUDA device found'
         raise ValueError(f"device '{requested}' is not available: {found}; use device auto or cpu")
     return f'cuda:{index}' if 'cuda' in supported else 'cpu'
+
+
+def has_failed(device: str, error: RuntimeError) -> bool:
+    """
+    Say whether an error is that of the device: memory used up, a lost or broken GPU, a library without it.
+
+    Errors of a network or of its inputs are not: they would be the same anywhere.
+    """
+    if not device.startswith('cuda'):
+        return False
+    text = f'{type(error).__name__}: {error}'
+    return any(sign in text for sign in ('OutOfMemoryError', 'AcceleratorError', *GPU_LIBRARIES))
 
 
 def _cuda_devices() -> int:

@@ -95,7 +95,7 @@ class Predictor:
     which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
     that lets one choose it, a name or the path of a YAML file (systems/backbones); '' is the preset's own.
     registration_first: the preset that registers the thermal image for one that does not do so itself
-    (registry.FIRST), or 'none'.
+    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS).
     """
 
     def __init__(
@@ -109,17 +109,19 @@ class Predictor:
         gray: bool = False,
         backbone: str = '',
         registration_first: str = 'none',
+        backend: str = 'auto',
     ):
         entry = registry.find(preset)
         self.preset = preset
         self.backbone = registry.backbone_of(preset, backbone)
+        self.backend = registry.backend_of(preset, backend)
         self.device = engine.resolve_device(device, entry.devices)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._system = registry.build(preset, self.device, temporal, self.backbone)
-        first = registry.first_of(preset, registration_first)
-        self._first = None if first is None else _registration(first, self.device, temporal)
+        self._registration_first = registry.first_of(preset, registration_first)
+        self._build()
+        self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
@@ -172,12 +174,43 @@ class Predictor:
         Either may be None: the other one is passed through, with a valid mask of zeros; without a visible
         image the thermal one is laid on the last known visible grid.
         outputs: names out of OUTPUTS; the rest is not computed.
-        Raises ImageError for an image that cannot be used.
+        Raises ImageError for an image that cannot be used. A GPU that fails is given up: this pair and all
+        that follow are done on the CPU, with a note.
         """
-        clock = _Clock()
         for name, image in (('thermal', thermal), ('visible', visible)):
             if image is not None:
                 _check(name, image)
+        try:
+            result = self._predict(thermal, visible, thermal_order, visible_order, outputs)
+        except RuntimeError as error:
+            if not engine.has_failed(self.device, error):
+                raise
+            self._fall_back(error)
+            result = self._predict(thermal, visible, thermal_order, visible_order, outputs)
+        return replace(result, notes=(*result.notes, *self._fallen)) if self._fallen else result
+
+    def _build(self) -> None:
+        self._system = registry.build(self.preset, self.device, self.temporal, self.backbone, self.backend)
+        first = self._registration_first
+        self._first = None if first is None else _registration(first, self.device, self.temporal)
+
+    def _fall_back(self, error: RuntimeError) -> None:
+        """Go on without the device that failed."""
+        reason = str(error).splitlines()[0][:200]
+        text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
+        self.device = 'cpu'
+        self._build()
+        self._fallen = (Note('gpu_failed', text),)
+
+    def _predict(
+        self,
+        thermal: np.ndarray | None,
+        visible: np.ndarray | None,
+        thermal_order: str,
+        visible_order: str,
+        outputs: frozenset[str],
+    ) -> FusionResult:
+        clock = _Clock()
         if not self.temporal:
             self.reset()
         if thermal is None or visible is None:

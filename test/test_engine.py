@@ -44,3 +44,20 @@ def test_malformed_requests(requested):
 
 def test_this_machine_can_be_asked():
     assert engine.resolve_device('auto', ('cuda', 'cpu')) in ('cpu', 'cuda:0')
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'CUDA error: an illegal memory access was encountered',
+        'cuDNN error: CUDNN_STATUS_EXECUTION_FAILED',
+        'CUDA out of memory. Tried to allocate 2.00 GiB',
+    ],
+)
+def test_errors_of_a_gpu_are_known(text):
+    assert engine.has_failed('cuda:0', RuntimeError(text))
+    assert not engine.has_failed('cpu', RuntimeError(text))
+
+
+def test_errors_of_a_network_are_its_own():
+    assert not engine.has_failed('cuda:0', RuntimeError('mat1 and mat2 shapes cannot be multiplied'))

@@ -16,11 +16,20 @@ from installation import NAME, REPOSITORY
 import irvis_fusion_ros
 
 PACKAGE = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
-EXECUTABLES = {'fusion_node', 'replay', 'make_flight', 'fuse_images', 'evaluate', 'train', 'benchmark'}
+EXECUTABLES = {
+    'fusion_node',
+    'replay',
+    'make_flight',
+    'fuse_images',
+    'evaluate',
+    'train',
+    'benchmark',
+    'export',
+}
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
 # imported by what an extra or the build of the wheels brings
-OPTIONAL = {'matplotlib', 'av', 'onnxruntime'}
+OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime'}
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from irvis_fusion_ros import engine
 from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.imaging.tone import ToneConfig
@@ -390,3 +391,46 @@ def test_a_calibrated_rig_tells_of_a_blank_image():
     result = Predictor('classical', 'cpu', calibration=calibration)(np.zeros_like(THERMAL), VISIBLE)
     assert result.source == 'calibration'
     assert [note.code for note in result.notes] == ['thermal_black']
+
+
+class TestFailingGpu:
+    @pytest.fixture
+    def predictor(self, monkeypatch):
+        """Return a predictor on a GPU that fails with `error` at its second pair."""
+
+        class Failing(Fixed):
+            def register(self, thermal, visible):
+                if self.failure is not None and self.pairs == 1:
+                    raise self.failure
+                self.pairs += 1
+                return self.alignment
+
+        def build(device, temporal):
+            system = Failing(Alignment(np.eye(3), 0.9, 'search'))
+            system.pairs, system.failure = 0, self.error if device == 'cuda:0' else None
+            return system
+
+        monkeypatch.setattr(engine, '_cuda_devices', lambda: 1)
+        monkeypatch.setitem(registry.PRESETS, 'failing', registry.Preset(('cuda', 'cpu'), build))
+        return Predictor('failing')
+
+    error = RuntimeError('CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA')
+
+    def test_the_pair_is_done_on_the_cpu_and_all_that_follow(self, predictor):
+        assert predictor.device == 'cuda:0'
+        assert predictor(THERMAL, VISIBLE).notes == ()
+        for _ in range(2):
+            result = predictor(THERMAL, VISIBLE)
+            assert result.fused.shape == VISIBLE.shape
+            (note,) = result.notes
+            assert note.code == 'gpu_failed'
+            assert 'cuda:0' in note.text and 'unspecified launch failure' in note.text
+        assert predictor.device == 'cpu'
+
+    def test_another_error_is_not_taken_for_one_of_the_gpu(self, predictor, monkeypatch):
+        monkeypatch.setattr(type(self), 'error', RuntimeError('mat1 and mat2 shapes cannot be multiplied'))
+        predictor = Predictor('failing')
+        predictor(THERMAL, VISIBLE)
+        with pytest.raises(RuntimeError, match='mat1'):
+            predictor(THERMAL, VISIBLE)
+        assert predictor.device == 'cuda:0'

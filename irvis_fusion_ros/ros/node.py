@@ -316,7 +316,7 @@ class FusionNode(LifecycleNode):
 
 def _system(config: NodeConfig) -> tuple[str, ...]:
     """What another predictor has to be built for."""
-    return config.preset, config.backbone, config.registration_first, config.device
+    return config.preset, config.backbone, config.registration_first, config.device, config.backend
 
 
 def _make_queue(config: NodeConfig, counts: Counter) -> Newest | Everything:

@@ -175,7 +175,7 @@ class NodeConfig:
     )
     preset: str = option(
         'classical',
-        'Which system registers and fuses; fusion_register is not trained yet and comes without weights.',
+        'Which system registers and fuses; swift is not trained yet and comes without weights.',
         choices=tuple(registry.PRESETS),
         live=True,
     )
@@ -192,7 +192,12 @@ class NodeConfig:
         live=True,
     )
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
-    backend: str = option('auto', 'What runs the networks of a preset.', choices=('auto',))
+    backend: str = option(
+        'auto',
+        "What runs the networks of a preset: auto, torch, or onnx (swift, swift_lite, after 'irvis export').",
+        choices=registry.BACKENDS,
+        live=True,
+    )
     output_encoding: str = option(
         'bgr8', 'Encoding of fused/image.', choices=('bgr8', 'rgb8', 'mono8'), live=True
     )
@@ -241,6 +246,10 @@ def conflict(config: NodeConfig) -> str | None:
         registry.first_of(config.preset, config.registration_first)
     except ValueError as error:
         return f"'registration_first' is {config.registration_first!r}: {error}"
+    try:
+        registry.backend_of(config.preset, config.backend)
+    except ValueError as error:
+        return f"'backend' is {config.backend!r}: {error}"
     try:
         engine.resolve_device(config.device, registry.find(config.preset).devices)
     except ValueError as error:

@@ -40,8 +40,11 @@ def build_predictor(config: NodeConfig) -> Predictor:
         gray=config.output_encoding == 'mono8',
         backbone=config.backbone,
         registration_first=config.registration_first,
+        backend=config.backend,
     )
-    predictor.warm_up()
+    # what is exported is for the size of the camera, which is not known yet
+    if predictor.backend == 'torch':
+        predictor.warm_up()
     return predictor
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from irvis_fusion_ros.systems import backbones
 from irvis_fusion_ros.systems.base import System
+
+if TYPE_CHECKING:
+    from irvis_fusion_ros.systems.swift import Swift
 
 
 @dataclass(frozen=True)
@@ -12,14 +16,18 @@ class Preset:
     """
     devices: kinds of device ('cuda', 'cpu'), preferred first. backbone: the fusion network it runs unless
     another is asked for (systems/backbones), or None where there is none to choose. build(device, temporal),
-    or with a backbone build(device, temporal, backbone), makes the system.
+    or with a backbone build(device, temporal, backbone), makes the system. trained: what `train` calls the
+    system whose weights, named as the preset, it needs; '' for none. backends: what can run its networks,
+    preferred first; with more than one, build takes `backend`, too.
 
-    `build` raises ValueError, with the remedy, if weights are missing or damaged.
+    `build` raises ValueError, with the remedy, if weights are damaged.
     """
 
     devices: tuple[str, ...]
     build: Callable[..., System]
     backbone: str | None = None
+    trained: str = ''
+    backends: tuple[str, ...] = ('torch',)
 
 
 def _classical(device: str, temporal: bool) -> System:
@@ -32,8 +40,35 @@ def _busref(device: str, temporal: bool) -> System:
     from irvis_fusion_ros import weights
     from irvis_fusion_ros.systems.busref import BusReF
     from irvis_fusion_ros.systems.learned import Learned
+    from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
-    return Learned(weights.into(BusReF(), 'busref', 'busref'), device, temporal)
+    network = weights.into(BusReF(), 'busref', 'busref')
+    return Learned(network, WeightedFusion(network, device), device, temporal)
+
+
+def swift_network(name: str) -> 'Swift':
+    """Return the network of `swift` or `swift_lite`; raises FileError where its weights are not right."""
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
+
+    if not is_ready(name):
+        _refuse(name)
+    return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift')
+
+
+def _swift(name: str) -> Callable[..., System]:
+    def build(device: str, temporal: bool, backend: str) -> System:
+        from irvis_fusion_ros.systems import multiscale
+        from irvis_fusion_ros.systems.learned import Learned
+
+        network = swift_network(name)
+        if backend == 'onnx':
+            from irvis_fusion_ros.systems.swift_export import OnnxSwift
+
+            return Learned(OnnxSwift(network, name, device), multiscale.fuse, 'cpu', temporal)
+        return Learned(network, multiscale.fuse, device, temporal)
+
+    return build
 
 
 def _unregistered(device: str, temporal: bool, backbone: str) -> System:
@@ -44,32 +79,34 @@ def _unregistered(device: str, temporal: bool, backbone: str) -> System:
 
 def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
     from irvis_fusion_ros import weights
-    from irvis_fusion_ros.imaging.files import FileError
     from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
     from irvis_fusion_ros.systems.post_registration import PostRegistered
 
     def network_of(config: dict) -> FusionRegister:
         return FusionRegister(NetworkConfig(**config['network']))
 
-    file = weights.file_of('fusion_register')
-    if not file.exists():
-        raise FileError(
-            f"{file}: preset 'fusion_register' is not trained yet: its weights are not shipped; "
-            "make them with 'irvis train fusion_register --config config/train_fusion_register.yaml "
-            "--data PACK.npz' and put them there with their card (docs/training.md), or choose another preset"
-        )
     network = weights.built(network_of, 'fusion_register', 'fusion_register')
     return PostRegistered(network, backbones.build(backbone, device), device)
 
 
 PRESETS = {
     'classical': Preset(devices=('cpu',), build=_classical),
-    'busref': Preset(devices=('cuda', 'cpu'), build=_busref),
+    'busref': Preset(devices=('cuda', 'cpu'), build=_busref, trained='busref'),
+    'swift': Preset(
+        devices=('cuda', 'cpu'), build=_swift('swift'), trained='swift', backends=('torch', 'onnx')
+    ),
+    'swift_lite': Preset(
+        devices=('cpu', 'cuda'), build=_swift('swift_lite'), trained='swift', backends=('torch', 'onnx')
+    ),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
-    'fusion_register': Preset(devices=('cuda', 'cpu'), build=_fusion_register, backbone='average'),
+    'fusion_register': Preset(
+        devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
+    ),
 }
+# What can run networks; auto is what a preset prefers.
+BACKENDS = ('auto', 'torch', 'onnx')
 # What may register the thermal image for a preset that does not do so itself.
-FIRST = ('none', 'classical', 'busref')
+FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')
 
 
 def find(name: str) -> Preset:
@@ -109,7 +146,48 @@ def first_of(preset: str, asked: str) -> str | None:
     return asked
 
 
-def build(preset: str, device: str, temporal: bool, backbone: str | None) -> System:
-    """Return the system of a preset on a device, with a backbone as `backbone_of` returns it."""
+def backend_of(preset: str, asked: str) -> str:
+    """Return what runs the networks of a preset; raises ValueError, saying what is valid, for what cannot."""
+    own = find(preset).backends
+    if asked not in BACKENDS:
+        raise ValueError(f"unknown backend '{asked}'; valid: {', '.join(BACKENDS)}")
+    if asked != 'auto' and asked not in own:
+        raise ValueError(f"preset '{preset}' does not run by {asked}; valid: {', '.join(('auto', *own))}")
+    return own[0] if asked == 'auto' else asked
+
+
+def build(preset: str, device: str, temporal: bool, backbone: str | None, backend: str = 'torch') -> System:
+    """
+    Return the system of a preset on a device, with what `backbone_of` and `backend_of` return.
+
+    Raises FileError, with the remedy, where the weights are missing or damaged.
+    """
     entry = find(preset)
-    return entry.build(device, temporal) if backbone is None else entry.build(device, temporal, backbone)
+    if not is_ready(preset):
+        _refuse(preset)
+    choices = () if backbone is None else (backbone,)
+    if len(entry.backends) > 1:
+        choices = (*choices, backend)
+    return entry.build(device, temporal, *choices)
+
+
+def is_ready(preset: str) -> bool:
+    """Say whether the weights of a preset are there, if it needs any."""
+    if not find(preset).trained:
+        return True
+    from irvis_fusion_ros import weights
+
+    return weights.file_of(preset).exists()
+
+
+def _refuse(preset: str) -> None:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.imaging.files import FileError
+
+    system = find(preset).trained
+    raise FileError(
+        f"{weights.file_of(preset)}: preset '{preset}' has no weights there: it is not trained yet, or the "
+        f"package is installed without its models; make them with 'irvis train {system} --config "
+        f"config/train_{system}.yaml --data PACK.npz' and put them there with their card (docs/training.md), "
+        'or choose another preset'
+    )

@@ -5,7 +5,7 @@ Two paths are timed, each after a warm-up of its own: `cold` (every pair on its 
 where earlier frames help). The baseline, no registration and fusion by average, runs on the same images
 in the same process. The JSON file:
 
-    preset, backbone, registration_first, device, size, thermal_size, input, frames, outputs, machine
+    preset, backbone, registration_first, backend, device, size, thermal_size, input, frames, outputs, machine
                     what was run, and where; backbone is null where there is none to choose
     cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, warm_up_ms (the first call), stages_ms
                     (median by stage), confidence (median) and, for the made-up input, endpoint_error_px
@@ -105,6 +105,7 @@ def _run(options: argparse.Namespace) -> int:
         'preset': options.preset,
         'backbone': cold.backbone,
         'registration_first': options.registration_first,
+        'backend': cold.backend,
         'device': cold.device,
         'size': list(visible.shape[1::-1]),
         'thermal_size': list(thermal.shape[1::-1]),
@@ -151,7 +152,11 @@ def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error)
 
 def _choices(options: argparse.Namespace) -> dict[str, str]:
     """What the preset is combined with."""
-    return {'backbone': options.backbone, 'registration_first': options.registration_first}
+    return {
+        'backbone': options.backbone,
+        'registration_first': options.registration_first,
+        'backend': options.backend,
+    }
 
 
 def _made_up(options: argparse.Namespace):
@@ -252,14 +257,15 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='P',
         help=f'{", ".join(registry.PRESETS)} (default: classical)',
     )
-    parser.add_argument('--size', type=_size, metavar='WxH', help='visible image (default: 640x512)')
+    parser.add_argument('--size', type=cli.size, metavar='WxH', help='visible image (default: 640x512)')
     parser.add_argument(
-        '--thermal-size', type=_size, metavar='WxH', help='thermal image (default: as --size)'
+        '--thermal-size', type=cli.size, metavar='WxH', help='thermal image (default: as --size)'
     )
     parser.add_argument(
         '--device', default='auto', metavar='D', help='auto, cpu, cuda or cuda:N (default: auto)'
     )
     cli.add_fusion_choices(parser)
+    cli.add_backend(parser)
     parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
     parser.add_argument(
         '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'
@@ -284,16 +290,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
+        registry.backend_of(options.preset, options.backend)
     except ValueError as error:
         parser.error(str(error))
     return options
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition('x')
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512")
-    return int(width), int(height)
 
 
 if __name__ == '__main__':

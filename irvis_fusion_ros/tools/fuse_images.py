@@ -88,6 +88,7 @@ def _run(options: argparse.Namespace) -> int:
         calibration=fixed,
         backbone=options.backbone,
         registration_first=options.registration_first,
+        backend=options.backend,
     )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
@@ -140,6 +141,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
+    cli.add_backend(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',
@@ -153,6 +155,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         engine.resolve_device(options.device, registry.find(options.preset).devices)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
+        registry.backend_of(options.preset, options.backend)
     except ValueError as error:
         parser.error(str(error))
     if options.thermal_dir.resolve() == options.visible_dir.resolve():
