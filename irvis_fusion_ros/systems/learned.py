@@ -27,6 +27,8 @@ STEEPNESS = 50.0
 # reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
+# Hypotheses of the search, beside the likeliest, that are followed where that is not sure.
+OTHERS = 3
 # A tracked frame whose agreement falls below this share of the usual is searched anew.
 SUSPICIOUS = 0.75
 # Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
@@ -39,23 +41,38 @@ LEAST_TRUST = 0.3
 Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
+class Registered(Protocol):
+    """
+    What a network found.
+
+    affine: B x 2 x 3. residual: B x h x w x 2. search: logits of matching.Search, None where it was not run.
+    """
+
+    affine: Tensor
+    residual: Tensor
+    search: Tensor | None
+
+
 class Network(Protocol):
     """
     What a network offers; see `systems.busref.BusReF` for layouts.
 
     pixels: of the images it sees; smaller ones are seen as they are. even: agreement at which an alignment is
-    as likely wrong as right. sure: agreement at which no other start is tried.
+    as likely wrong as right. sure: agreement at which no other start is tried. search: what proposes starts.
     """
 
     pixels: int
     even: float
     sure: float
+    search: matching.Search
 
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return feature pyramids that `compare` takes."""
 
-    def compare(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None):
-        """Return what was found: `affine` and `residual`."""
+    def compare(
+        self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
+    ) -> Registered:
+        """Return what was found, near a start or by a search."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +160,7 @@ class Learned:
         tried = starts(*shapes) if self._state is None else [self._state.start]
         best = None
         for start in tried:
-            found = self._found(pair(start), shapes, start)
+            found = self._best_of(pair(start), shapes, start)
             if best is None or found.evidence > best.evidence:
                 best = found
             if best.evidence >= self.network.sure:
@@ -155,8 +172,22 @@ class Learned:
         again = self._found(pair(start), shapes, start, torch.zeros_like(best.affine))
         return again if again.evidence > best.evidence else best
 
-    def _found(self, pair: tuple, shapes: tuple, start: np.ndarray, near: Tensor | None = None) -> State:
-        found = self.network.compare(*pair, start=near)
+    def _best_of(self, pair: tuple, shapes: tuple, start: np.ndarray) -> State:
+        """Return what the search finds; where that is not sure, the best of its next hypotheses, too."""
+        found = self.network.compare(*pair)
+        best = self._checked(found, pair, shapes, start)
+        if best.evidence >= self.network.sure or found.search is None:
+            return best
+        for near in self.network.search.others(found.search, matching.model_of(pair[0]), OTHERS):
+            other = self._found(pair, shapes, start, near)
+            if other.evidence > best.evidence:
+                best = other
+        return best
+
+    def _found(self, pair: tuple, shapes: tuple, start: np.ndarray, near: Tensor) -> State:
+        return self._checked(self.network.compare(*pair, start=near), pair, shapes, start)
+
+    def _checked(self, found: Registered, pair: tuple, shapes: tuple, start: np.ndarray) -> State:
         agreement = matching.agreement(*pair, found.affine, found.residual)
         evidence = float(agreement.correlation)
         confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - self.network.even))))

@@ -24,6 +24,8 @@ ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
 SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
 REACH = 7
 WIDTH = 32
+# Steps of the search that two hypotheses are apart by, along one axis or another.
+APART = 2
 # Stride at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
 CHECKED, TOLERANCE = 4, 4.0
 # Excess correlation at which a cell's own opinion counts half, and sharpness of its choice of a shift.
@@ -116,8 +118,12 @@ class Search(nn.Module):
 
         visible, thermal: descriptions of stride COARSEST.
         """
-        logits = SEARCH_GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
+        logits = self.logits(visible, thermal)
         return logits, self.best(logits, affine)
+
+    def logits(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Return how likely every hypothesis is."""
+        return SEARCH_GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
 
     def prior(self) -> Tensor:
         """Small motion is likelier than large: keeps to none where nothing is to be seen."""
@@ -155,21 +161,31 @@ class Search(nn.Module):
     def best(self, logits: Tensor, affine: Affine) -> Tensor:
         """Return P, B x 2 x 3, of the most likely hypothesis, interpolated between its neighbours."""
         flat = logits.flatten(1)
-        sizes = logits.shape[1:]
-        index = flat.argmax(1)
-        axes = [torch.arange(size, device=flat.device) for size in sizes]
-        grids = torch.meshgrid(*axes, indexing='ij')
-        far = torch.zeros_like(flat, dtype=torch.bool)
-        for grid in grids:
-            at = grid.flatten()
-            far = far | ((at[None] - at[index][:, None]).abs() > 1)
-        share = torch.softmax(flat.masked_fill(far, float('-inf')), 1)
+        share = torch.softmax(flat.masked_fill(~self._near(flat.argmax(1), logits, 1), float('-inf')), 1)
         at = torch.arange(-REACH, REACH + 1, device=flat.device, dtype=flat.dtype)
         values = (self._rotations, self._scales, at, at)
-        turn, scale, dy, dx = (
-            share @ value.to(flat)[grid.flatten()] for value, grid in zip(values, grids, strict=True)
-        )
+        grids = torch.meshgrid(*(value.to(flat) for value in values), indexing='ij')
+        turn, scale, dy, dx = (share @ grid.flatten() for grid in grids)
         return similarity(turn, scale, dx * COARSEST, dy * COARSEST, affine)
+
+    def others(self, logits: Tensor, affine: Affine, count: int) -> list[Tensor]:
+        """Return P of the next best hypotheses, each far from the best one and from those before it."""
+        found = []
+        for _ in range(count):
+            near = self._near(logits.flatten(1).argmax(1), logits, APART)
+            logits = logits.masked_fill(near.view_as(logits), float('-inf'))
+            found.append(self.best(logits, affine))
+        return found
+
+    @staticmethod
+    def _near(index: Tensor, logits: Tensor, reach: int) -> Tensor:
+        """Say which hypotheses lie within so many steps of one, along every axis, B x N bool."""
+        axes = [torch.arange(size, device=logits.device) for size in logits.shape[1:]]
+        near = torch.ones_like(logits.flatten(1), dtype=torch.bool)
+        for grid in torch.meshgrid(*axes, indexing='ij'):
+            at = grid.flatten()
+            near = near & ((at[None] - at[index][:, None]).abs() <= reach)
+        return near
 
     def hypotheses(self, affine: Affine) -> Tensor:
         """Return P of every hypothesis, N x 2 x 3, in the order of the logits."""

@@ -1,9 +1,9 @@
 """
 `swift` outside torch: its network as ONNX, in three parts of fixed sizes, and as a network of such files.
 
-The parts are `describe` (both images to their descriptions), `search` (a start from the coarsest) and `steps`
-(from a start to affine and residual). A stream that is tracked never runs `search`. The files lie in a cache,
-by preset, weights and working size: `irvis export` writes them.
+The parts are `describe` (both images to their descriptions), `search` (how likely every hypothesis is) and
+`steps` (from a start to affine and residual). A stream that is tracked never runs `search`. The files lie in
+a cache, by preset, weights and working size: `irvis export` writes them.
 """
 
 import hashlib
@@ -61,6 +61,7 @@ class OnnxSwift:
 
     def __init__(self, network: Swift, preset: str, device: str):
         self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
+        self.search = network.search.cpu()
         self._preset, self._device = preset, device
         self._sessions: dict[tuple[str, tuple[int, int]], object] = {}
         any_size = folder(preset, (0, 0))
@@ -83,13 +84,15 @@ class OnnxSwift:
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
     ) -> Registered:
-        """See `Swift.compare`; logits, steps and measurements stay inside."""
+        """See `Swift.compare`; steps and measurements stay inside."""
         height, width = visible[-1].shape[-2:]
         shape = height * COARSEST, width * COARSEST
+        logits = None
         if start is None:
-            (start,) = self._run('search', shape, visible[-1], thermal[-1])
+            (logits,) = self._run('search', shape, visible[-1], thermal[-1])
+            start = self.search.best(logits, model_of(visible))
         affine, residual = self._run('steps', shape, *visible, *thermal, start)
-        return Registered(affine, residual, None, (), ())
+        return Registered(affine, residual, logits, (), ())
 
     def _run(self, part: str, shape: tuple[int, int], *inputs: Tensor) -> list[Tensor]:
         key = part, shape
@@ -130,7 +133,7 @@ class _Search(nn.Module):
         self.search = network.search
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        return self.search(visible, thermal, model_of([visible]))[1]
+        return self.search.logits(visible, thermal)
 
 
 class _Steps(nn.Module):
