@@ -54,7 +54,7 @@ class Classical:
             best = frame.follow(self._state)
         if frame.has_structure and self._search_wanted(best):
             self._since_search = 0
-            found = frame.search()
+            found = self._searched(frame, thermal, visible)
             sure = found.confidence >= TAKEN_UP
             if best is None or (sure and found.evidence > BETTER * best.evidence):
                 best, source = found, 'search'
@@ -68,6 +68,10 @@ class Classical:
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return multiscale.fuse(visible, thermal, trust)
+
+    def _searched(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
+        """Find an alignment from nothing."""
+        return frame.search()
 
     def _search_wanted(self, tracked: State | None) -> bool:
         if self._since_search <= self._pause:

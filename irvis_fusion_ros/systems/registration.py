@@ -8,7 +8,7 @@ smooth residual then follow at the finest level.
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -39,6 +39,8 @@ SURE = 0.52
 # Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
 FOLLOWED_AT_ONCE = 1.0
 LEAST_GAIN = 0.15
+# Share of the usual evidence down to which a frame is taken to show the same alignment.
+HOLDING = 0.75
 
 SIMILAR = FitConfig('similarity')
 AFFINE = FitConfig('affine', reach=(2.0, 1.2))
@@ -70,7 +72,8 @@ class State:
     An alignment as the fit knows it.
 
     backward: 3x3. residual: coefficients of the cosine basis, level pixels, before `backward`. evidence:
-    of this frame. usual: evidence smoothed over the stream. frames: how many the alignment has held.
+    of this frame. usual: evidence smoothed over the stream. frames: how many the alignment has held. belief:
+    how likely something else found it, [0, 1].
     """
 
     shapes: tuple
@@ -80,11 +83,12 @@ class State:
     trust: np.ndarray
     usual: float
     frames: int = 1
+    belief: float = 0.0
 
     @property
     def confidence(self) -> float:
         """How likely the alignment is right, [0, 1]."""
-        return self.evidence**2 / (self.evidence**2 + EVEN_EVIDENCE**2)
+        return max(self.belief, self.evidence**2 / (self.evidence**2 + EVEN_EVIDENCE**2))
 
 
 class Frame:
@@ -113,6 +117,14 @@ class Frame:
             best = max(best, self._best(found, THOROUGH), key=lambda state: state.evidence)
         return best
 
+    def refine(self, backward: np.ndarray) -> State:
+        """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
+        return self._refine(backward)
+
+    def unrefined(self, backward: np.ndarray, like: State) -> State:
+        """Return what a transform is as an alignment, without residual, with evidence and trust of `like`."""
+        return replace(like, backward=backward, residual=np.zeros_like(like.residual))
+
     def follow(self, state: State) -> State:
         """Return the alignment near `state`, smoothed over the stream."""
         field = self._field(state.backward, state.residual)
@@ -131,6 +143,8 @@ class Frame:
             state.trust + max(gain, 0.3) * (trust - state.trust),
             usual=state.usual + 0.1 * (evidence - state.usual),
             frames=state.frames + 1,
+            # who saw more then saw the same rig
+            belief=state.belief if evidence >= HOLDING * state.usual else 0.0,
         )
 
     def alignment(

@@ -60,13 +60,14 @@ def _swift(name: str) -> Callable[..., System]:
     def build(device: str, temporal: bool, backend: str) -> System:
         from irvis_fusion_ros.systems import multiscale
         from irvis_fusion_ros.systems.learned import Learned
+        from irvis_fusion_ros.systems.proposed import Proposed
 
         network = swift_network(name)
         if backend == 'onnx':
             from irvis_fusion_ros.systems.swift_export import OnnxSwift
 
-            return Learned(OnnxSwift(network, name, device), multiscale.fuse, 'cpu', temporal)
-        return Learned(network, multiscale.fuse, device, temporal)
+            network, device = OnnxSwift(network, name, device), 'cpu'
+        return Proposed(Learned(network, multiscale.fuse, device, temporal=False), temporal)
 
     return build
 
