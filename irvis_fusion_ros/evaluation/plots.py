@@ -28,8 +28,8 @@ def draw(plan, result: dict, folder: Path) -> Iterator[Path]:
 
     errors.png: for each protocol, the share of pairs whose endpoint error stays below a value. scatter.png:
     the error of each pair against what it was before. confidence.png: its error against how sure the method
-    was. pairs_PRESET_PROTOCOL.png: the best, the median and
-    the worst pair, with what the method saw and made of it.
+    was. pairs_PRESET_PROTOCOL.png: the best, the median and the worst pair, with what the method saw and made
+    of it.
     """
     yield _errors(plan, result['records'], folder / 'errors.png')
     yield _scatter(plan, result['records'], folder / 'scatter.png')

@@ -18,7 +18,15 @@ from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.layers import conv
-from irvis_fusion_ros.systems.matching import COARSEST, STRIDES, Match, Measured, Search, model_of
+from irvis_fusion_ros.systems.matching import (
+    COARSEST,
+    STRIDES,
+    Match,
+    Measured,
+    Registering,
+    Search,
+    model_of,
+)
 
 CHANNELS = (8, 16, 32, 64)
 # Channels of edges that each level carries beside what it learns, and those of its description.
@@ -250,7 +258,7 @@ class Gaf(nn.Module):
         return torch.cat([share, 0.5 * torch.exp(2.0 * torch.tanh(raw[:, 1:]))], 1)
 
 
-class BusReF(nn.Module):
+class BusReF(Registering):
     """The whole of it: `register`, `fuse`, and the parts they are made of."""
 
     # See systems.learned.Network. Measured on scenes learned from: aligned pairs agree by 0.16 or more, and
@@ -282,16 +290,6 @@ class BusReF(nn.Module):
             self.describe['thermal']([f[count:] for f in features], support[count:]),
         )
 
-    def register(self, visible: Tensor, thermal: Tensor, start: Tensor | None = None) -> Registered:
-        """
-        Register thermal to visible, B x 1 x H x W in [0, 1] each, any size.
-
-        start: B x 2 x 3 (see `Affine`), from the frame before, instead of the global search. The residual is
-        on the grid of the padded image.
-        """
-        visible, thermal = layers.padded(visible, COARSEST), layers.padded(thermal, COARSEST)
-        return self.compare(*self.descriptions(visible, thermal), start=start)
-
     def compare(
         self,
         visible: list[Tensor],
@@ -311,14 +309,6 @@ class BusReF(nn.Module):
             residual, sums, seen = self.deformable(visible, thermal, base)
             measured += seen
         return Registered(steps[-1], residual, logits, steps, sums, measured)
-
-    def field(self, found: Registered, shape: tuple[int, int]) -> Tensor:
-        """Return the deformation, B x H x W x 2 in pixels, of an image of `shape`: one composed field."""
-        height, width = found.residual.shape[1:3]
-        full = (height * COARSEST, width * COARSEST)
-        dense = layers.on_grid(found.residual, full)[:, : shape[0], : shape[1]]
-        points = tensors.pixel_grid(*shape, dense)
-        return Affine(full).displacement(found.affine, points) + dense
 
     def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Return the weights of `blend`, B x 3 x H x W, for registered images of any size."""

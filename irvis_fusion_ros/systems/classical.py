@@ -12,12 +12,10 @@ import numpy as np
 
 from irvis_fusion_ros.systems import multiscale
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
-from irvis_fusion_ros.systems.registration import Frame, State
+from irvis_fusion_ros.systems.registration import SUSPICIOUS, Frame, State
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
 TAKEN_UP, FOLLOWED = 0.5, 0.35
-# A tracked frame whose evidence falls below this share of the usual makes a search worth its time.
-SUSPICIOUS = 0.75
 # What a search finds must have this much more evidence than the tracked alignment to replace it.
 BETTER = 1.2
 # Frames between searches that found nothing better: doubling from the first to the last.

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.affine import Affine, similarity
 from irvis_fusion_ros.systems.layers import conv
@@ -206,6 +207,44 @@ class Search(nn.Module):
         return points + affine.displacement(similarity(turn, scale, zero, zero, affine), points)
 
 
+class Registering(nn.Module):
+    """A network that registers by descriptions; a subclass has `descriptions` and `compare`."""
+
+    def register(self, visible: Tensor, thermal: Tensor, start: Tensor | None = None):
+        """
+        Register thermal to visible, B x 1 x H x W in [0, 1] each, any size; returns what `compare` does.
+
+        start: B x 2 x 3 (see `Affine`), from the frame before, instead of the global search. The residual is
+        on the grid of the padded image.
+        """
+        visible, thermal = layers.padded(visible, COARSEST), layers.padded(thermal, COARSEST)
+        return self.compare(*self.descriptions(visible, thermal), start=start)
+
+    @staticmethod
+    def field(found, shape: tuple[int, int]) -> Tensor:
+        """Return the deformation, B x H x W x 2 in pixels, of an image of `shape`: one composed field."""
+        height, width = found.residual.shape[1:3]
+        full = (height * COARSEST, width * COARSEST)
+        dense = layers.on_grid(found.residual, full)[:, : shape[0], : shape[1]]
+        return Affine(full).displacement(found.affine, tensors.pixel_grid(*shape, dense)) + dense
+
+
+def correlated(
+    reference: Tensor, moving: Tensor, start: Tensor, stride: int, radius: int
+) -> tuple[Tensor, Tensor]:
+    """
+    Correlate descriptions of a stride after a start, B x h x w x 2 on the coarsest grid, pixels.
+
+    Returns the means over a coarsest cell: of `layers.local_correlation`, and of how much both show, B x 2.
+    """
+    field = start if stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
+    moving = layers.sample(moving, layers.centres(reference, stride) + field, stride)
+    volume = layers.local_correlation(reference, moving, radius)
+    seen = torch.cat([(reference**2).sum(1, keepdim=True), (moving**2).sum(1, keepdim=True)], 1)
+    pool = COARSEST // stride
+    return (F.avg_pool2d(volume, pool), F.avg_pool2d(seen, pool)) if pool > 1 else (volume, seen)
+
+
 class Match(nn.Module):
     """
     Says by how much each coarsest cell is still displaced, from the correlation of one level.
@@ -228,15 +267,8 @@ class Match(nn.Module):
 
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
         """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
-        reference, moving = visible[self.level], thermal[self.level]
-        field = start if self.stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
-        points = layers.centres(reference, self.stride) + field
-        moving = layers.sample(moving, points, self.stride)
-        volume = layers.local_correlation(reference, moving, self.radius)
-        seen = torch.cat([(reference**2).sum(1, keepdim=True), (moving**2).sum(1, keepdim=True)], 1)
-        pool = COARSEST // self.stride
-        if pool > 1:
-            volume, seen = F.avg_pool2d(volume, pool), F.avg_pool2d(seen, pool)
+        level = visible[self.level], thermal[self.level]
+        volume, seen = correlated(*level, start, self.stride, self.radius)
         x = self.enter(torch.cat([volume * 4, seen], 1))
         x = x + self.wide(x)
         x = x + self.dynamic(x)

@@ -20,7 +20,11 @@ CORRECTED, WIDE = 4.0, 640
 
 
 class Proposed(Classical):
-    """`classical` whose search a network does; see `systems.base.System`. temporal: as for Classical."""
+    """
+    `classical` whose search a network does; see `systems.base.System`.
+
+    network: without a state of its own (Learned with temporal False). temporal: as for Classical.
+    """
 
     devices = ('cuda', 'cpu')
 
@@ -34,7 +38,6 @@ class Proposed(Classical):
         return self._network.network
 
     def _searched(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
-        self._network.reset()
         proposed = self._network.register(thermal, visible)
         if proposed.source == 'identity':
             # the network does not believe what it sees: perhaps the maps do

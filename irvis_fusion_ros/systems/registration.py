@@ -39,8 +39,8 @@ SURE = 0.52
 # Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
 FOLLOWED_AT_ONCE = 1.0
 LEAST_GAIN = 0.15
-# Share of the usual evidence down to which a frame is taken to show the same alignment.
-HOLDING = 0.75
+# A tracked frame whose evidence falls below this share of the usual may show another alignment.
+SUSPICIOUS = 0.75
 
 SIMILAR = FitConfig('similarity')
 AFFINE = FitConfig('affine', reach=(2.0, 1.2))
@@ -119,7 +119,18 @@ class Frame:
 
     def refine(self, backward: np.ndarray) -> State:
         """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
-        return self._refine(backward)
+        level, basis = self._level, self._basis
+        found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
+        backward = _compose(level, backward, found.step)
+        found = fit(level, self._narrow, self._correlate(self._narrow, backward, None, 3), DENSE, basis)
+        backward = _compose(level, backward, found.step)
+        field = self._field(backward, found.residual)
+        surfaces = self._correlate(self._narrow, backward, field, 3)
+        found = fit(level, self._narrow, surfaces, DENSE_LAST, basis, found.residual)
+        backward = _compose(level, backward, found.step)
+        trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
+        evidence = _evidence(found)
+        return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
     def unrefined(self, backward: np.ndarray, like: State) -> State:
         """Return what a transform is as an alignment, without residual, with evidence and trust of `like`."""
@@ -144,7 +155,7 @@ class Frame:
             usual=state.usual + 0.1 * (evidence - state.usual),
             frames=state.frames + 1,
             # who saw more then saw the same rig
-            belief=state.belief if evidence >= HOLDING * state.usual else 0.0,
+            belief=state.belief if evidence >= SUSPICIOUS * state.usual else 0.0,
         )
 
     def alignment(
@@ -172,7 +183,7 @@ class Frame:
         chosen = _distinct(level, affine, SAME, effort.middle)
         middle = self._fitted(self._middle, 14, chosen, AFFINE_FINE, 5)
         chosen = _distinct(level, middle, SAME / 4, effort.finest)
-        return max((self._refine(backward) for backward in chosen), key=lambda state: state.evidence)
+        return max((self.refine(backward) for backward in chosen), key=lambda state: state.evidence)
 
     def _fitted(
         self, level: Level, spacing: int, proposals: list[np.ndarray], config: FitConfig, radius: int
@@ -194,20 +205,6 @@ class Frame:
     @functools.cached_property
     def _middle(self) -> Level:
         return Level(self._visible, self._pyramid, MIDDLE_PIXELS)
-
-    def _refine(self, backward: np.ndarray) -> State:
-        level, basis = self._level, self._basis
-        found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
-        backward = _compose(level, backward, found.step)
-        found = fit(level, self._narrow, self._correlate(self._narrow, backward, None, 3), DENSE, basis)
-        backward = _compose(level, backward, found.step)
-        field = self._field(backward, found.residual)
-        surfaces = self._correlate(self._narrow, backward, field, 3)
-        found = fit(level, self._narrow, surfaces, DENSE_LAST, basis, found.residual)
-        backward = _compose(level, backward, found.step)
-        trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
-        evidence = _evidence(found)
-        return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
     def _field(self, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Turn coefficients (before `backward`, level pixels) into a field (after it, visible pixels)."""

@@ -14,11 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers
-from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.layers import conv
-from irvis_fusion_ros.systems.matching import COARSEST, Search, model_of
+from irvis_fusion_ros.systems.matching import COARSEST, Registering, Search, correlated, model_of
 from irvis_fusion_ros.systems.smooth_fit import SmoothFit
 
 # Strides of the descriptions, finest first, and the channels of edges in each.
@@ -174,14 +172,7 @@ class Match(nn.Module):
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
         """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
         level = STRIDES.index(self.stride)
-        reference, moving = visible[level], thermal[level]
-        field = start if self.stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
-        moving = layers.sample(moving, layers.centres(reference, self.stride) + field, self.stride)
-        volume = layers.local_correlation(reference, moving, self.radius)
-        seen = torch.cat([(reference**2).sum(1, keepdim=True), (moving**2).sum(1, keepdim=True)], 1)
-        pool = COARSEST // self.stride
-        if pool > 1:
-            volume, seen = F.avg_pool2d(volume, pool), F.avg_pool2d(seen, pool)
+        volume, seen = correlated(visible[level], thermal[level], start, self.stride, self.radius)
         x = self.enter(torch.cat([volume * 4, seen], 1))
         out = self.head(x + self.wide(x))
         share = torch.softmax(GAIN * self.gain * layers.blur(volume, SHARED) + out[:, :-2], 1)
@@ -201,7 +192,7 @@ class Match(nn.Module):
         return self.stride * torch.stack([mx, my], -1), torch.stack([yy, xx, -xy], -1) * scale[..., None]
 
 
-class Swift(nn.Module):
+class Swift(Registering):
     """The whole of it: descriptions, search, and steps of measuring and fitting."""
 
     def __init__(self, config: SwiftConfig = SwiftConfig()):
@@ -216,16 +207,6 @@ class Swift(nn.Module):
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return descriptions of both images, each B x 1 x H x W in [0, 1] with sides in multiples of 8."""
         return self.encoder(visible, thermal)
-
-    def register(self, visible: Tensor, thermal: Tensor, start: Tensor | None = None) -> Registered:
-        """
-        Register thermal to visible, B x 1 x H x W in [0, 1] each, any size.
-
-        start: B x 2 x 3 (see `Affine`), from the frame before, instead of the global search. The residual is
-        on the grid of the padded image.
-        """
-        visible, thermal = layers.padded(visible, COARSEST), layers.padded(thermal, COARSEST)
-        return self.compare(*self.descriptions(visible, thermal), start=start)
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
@@ -250,13 +231,6 @@ class Swift(nn.Module):
             steps.append((p, residual))
             measured.append(seen)
         return Registered(p, residual, logits, tuple(steps), tuple(measured))
-
-    def field(self, found: Registered, shape: tuple[int, int]) -> Tensor:
-        """Return the deformation, B x H x W x 2 in pixels, of an image of `shape`: one composed field."""
-        height, width = found.residual.shape[1:3]
-        full = (height * COARSEST, width * COARSEST)
-        dense = layers.on_grid(found.residual, full)[:, : shape[0], : shape[1]]
-        return Affine(full).displacement(found.affine, tensors.pixel_grid(*shape, dense)) + dense
 
 
 def _description(channels: int, edges: int, out: int, kept: int) -> nn.Conv2d:

@@ -137,7 +137,7 @@ class FusionRegisterRecipe(Recipe):
         return {'psnr': _psnr(after, task), 'psnr_before': _psnr(task.before, task)}
 
     @torch.no_grad()
-    def _task(self, model: nn.Module, batch: Batch) -> 'Task':
+    def _task(self, model: nn.Module, batch: Batch) -> Task:
         visible, thermal, moved = (
             layers.padded(image, model.multiple) for image in (batch.visible, batch.thermal, batch.moved)
         )
@@ -155,7 +155,7 @@ class FusionRegisterRecipe(Recipe):
             self._backbones = [backbones.build(name, device) for name in self.config.backbones]
         count = len(self._backbones)
         out = torch.empty_like(visible)
-        with torch.autocast(visible.device.type, enabled=False):
+        with layers.exactly(visible.device):
             for k in range(min(count, len(visible))):
                 backbone = self._backbones[(k + first) % count]
                 out[k::count] = backbone(visible[k::count], thermal[k::count])

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.systems import layers
 
 # SSIM: Gaussian window of 11 pixels, sigma 1.5 (Wang et al., 2004)
 SSIM_WINDOW = 11
@@ -31,7 +32,7 @@ PYRAMID = (0.05, 0.25, 0.4, 0.25, 0.05)
 def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(loss)
     def exact(*arguments: Tensor | None, **options) -> Tensor:
-        with torch.autocast(arguments[0].device.type, enabled=False):
+        with layers.exactly(arguments[0].device):
             return loss(*(None if tensor is None else tensor.float() for tensor in arguments), **options)
 
     return exact

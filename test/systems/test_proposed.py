@@ -24,9 +24,6 @@ class Network:
         self.asked += 1
         return self.alignment
 
-    def reset(self):
-        pass
-
 
 def proposal(off=(0.0, 0.0), confidence=0.9):
     """The true alignment, shifted."""

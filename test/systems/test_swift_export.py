@@ -18,8 +18,8 @@ SHAPE = (128, 160)
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory):
     """A small network that is exported by the command line, with fewer steps of its solver."""
-    pytest.importorskip('onnxruntime')
-    pytest.importorskip('onnxscript')
+    for module in ('onnxruntime', 'onnxscript'):
+        pytest.importorskip(module, reason=f'{module} is not installed (extra `onnx`)')
     folder = tmp_path_factory.mktemp('models')
     torch.manual_seed(0)
     network = Swift(SwiftConfig(**CONFIG))
