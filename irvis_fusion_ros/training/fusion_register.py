@@ -51,6 +51,9 @@ class FusionRegisterConfig:
         minimum=0,
     )
     detail: float = option(10.0, 'Lambda 4 of eq. 12: gradients where M is decided.', minimum=0)
+    sharpness: float = option(
+        20.0, 'Weight of how much detail there is, wherever it lies; not in the paper.', minimum=0
+    )
     known: float = option(
         0.1, 'Weight, in the stage of the warped images, of the known field; not in the paper.', minimum=0
     )
@@ -125,6 +128,7 @@ class FusionRegisterRecipe(Recipe):
             'spatial': c.spatial * sum(losses.charbonnier(*pair) for pair in pairs),
             'frequency': c.frequency * losses.spectrum(best, target, shown),
             'detail': c.detail * losses.gradient(best, target, shown * decided(found)),
+            'sharpness': c.sharpness * losses.sharpness(best, target, shown),
             'smooth': c.smooth * losses.smoothness(found.effective),
         }
 

@@ -25,6 +25,8 @@ SSIM_WINDOW = 11
 ENDPOINT_SOFTNESS = 0.05
 # The same of brightness, as in the released code of FusionRegister
 SOFTNESS = 1e-3
+# Standard deviation in pixels of what counts as one place
+SHARPNESS_BLUR = 4.0
 # Gaussian pyramid (Burt and Adelson, 1983, a = 0.4)
 PYRAMID = (0.05, 0.25, 0.4, 0.25, 0.05)
 
@@ -65,6 +67,18 @@ def gradient(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     difference = spatial_gradient(a) - spatial_gradient(b)
     return _mean(difference.abs().sum(2), mask)
+
+
+@_in_float32
+def sharpness(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """
+    Return `mean |G S a - G S b|` over the mask, S the magnitude of the Sobel gradient, G a Gaussian blur.
+
+    How much detail a place has, wherever in it the detail lies: what is uncertain by a few pixels must not
+    be blurred for it, as losses of single pixels would have it.
+    """
+    of_a, of_b = (layers.blur(_steepness(image), SHARPNESS_BLUR) for image in (a, b))
+    return _mean((of_a - of_b).abs(), mask)
 
 
 @_in_float32
@@ -216,6 +230,11 @@ def finest(image: Tensor) -> Tensor:
     weight[..., ::2, ::2] = 1
     # three in four pixels are empty, and at the edges not quite: what is there counts
     return image - _blurred(expanded, kernel) / _blurred(weight, kernel)
+
+
+def _steepness(image: Tensor) -> Tensor:
+    # the root has no gradient at 0
+    return ((spatial_gradient(image) ** 2).sum(2) + 1e-8).sqrt()
 
 
 def _blurred(image: Tensor, kernel: Tensor) -> Tensor:
