@@ -70,22 +70,28 @@ class WindowMlp(nn.Module):
         """Keep the shape, best contiguous: windows cut planes apart."""
         batch, width, height, wide = x.shape
         count = len(self.windows)
-        # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
-        expanded = F.gelu(_linear(self.expand.weight, self.expand.bias, x.flatten(2)))
-        u, v = expanded.view(batch, -1, height, wide).chunk(2, 1)
-        parts = zip(u.chunk(count, 1), v.chunk(count, 1), self.gates, self.windows, strict=True)
-        gated = torch.cat([own * _gate(other, gate, side) for own, other, gate, side in parts], 1)
-        # What follows is linear but for the weights of the windows, which need no more than means: one matrix
-        # for each image does the projections, the weighted sum and the last layer.
-        means = layers.mean(gated).view(batch, count, width)
+        flat = x.flatten(2)
+        weights = self.expand.weight.view(2, count, width, width)
+        biases = self.expand.bias.view(2, count, width)
+        gated = []
+        for k, (gate, side) in enumerate(zip(self.gates, self.windows, strict=True)):
+            # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
+            u, v = (F.gelu(_linear(weights[i, k], biases[i, k], flat)).view_as(x) for i in (0, 1))
+            gated.append(u * _gate(v, gate, side))
+        # What follows is linear but for the weights of the windows, which need no more than means: a matrix
+        # for each window does its projection, its share of the weighted sum and the last layer.
+        means = torch.stack([layers.mean(part) for part in gated], 1)
         projected = torch.einsum('koi,bki->bo', self.project, means) + self.project_bias.sum(0)
         share = self.weigh(count * layers.mean(x) + projected).view(batch, count, width).softmax(1)
         last = self.out.weight
-        parts = torch.einsum('po,bko,koi->bpki', last, share, self.project).flatten(2)
+        matrices = torch.einsum('po,bko,koi->bkpi', last, share, self.project)
         offset = torch.einsum('po,bko,ko->bp', last, share, self.project_bias) + self.out.bias
-        matrix = torch.cat([parts, (last + torch.eye(width).to(last)).expand(batch, -1, -1)], 2)
-        both = torch.cat([gated, x], 1).flatten(2)
-        return torch.baddbmm(offset[..., None], matrix, both).view(batch, width, height, wide)
+        skip = (last + torch.eye(width).to(last)).expand(batch, -1, -1)
+        total = torch.baddbmm(offset[..., None], skip, flat)
+        for matrix, part in zip(matrices.unbind(1), gated, strict=True):
+            # to join the windows first takes longer
+            total = total.baddbmm_(matrix, part.flatten(2))
+        return total.view(batch, width, height, wide)
 
 
 class ChannelAttention(nn.Module):
