@@ -47,13 +47,13 @@ def _busref(device: str, temporal: bool) -> System:
 
 
 def swift_network(name: str) -> 'Swift':
-    """Return the network of `swift` or `swift_lite`; raises FileError where its weights are not right."""
+    """Return the network of `swift` or `swift_lite` to propose with; raises FileError for wrong weights."""
     from irvis_fusion_ros import weights
     from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
 
     if not is_ready(name):
         _refuse(name)
-    return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift')
+    return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift').proposing()
 
 
 def _swift(name: str) -> Callable[..., System]:

@@ -19,14 +19,12 @@ from irvis_fusion_ros import weights
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.systems import onnx_session
 from irvis_fusion_ros.systems.matching import COARSEST, model_of
-from irvis_fusion_ros.systems.swift import STRIDES, Registered, Swift
+from irvis_fusion_ros.systems.swift import Registered, Swift
 
 PARTS = ('describe', 'search', 'steps')
 # The first one whose GridSample is what torch has, and that TensorRT 8.6 and later read.
 OPSET = 18
 VARIABLE = 'IRVIS_CACHE'
-# Descriptions of each image.
-COUNT = len(STRIDES) + 1
 
 
 def folder(preset: str, shape: tuple[int, int]) -> Path:
@@ -79,7 +77,7 @@ class OnnxSwift:
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """See `Swift.descriptions`."""
         found = self._run('describe', tuple(visible.shape[-2:]), visible, thermal)
-        return found[:COUNT], found[COUNT:]
+        return _halves(found)
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
@@ -117,6 +115,12 @@ def _missing(file: Path, preset: str, what: str) -> str:
     )
 
 
+def _halves(descriptions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Part the descriptions of the visible image from those of the thermal one."""
+    count = len(descriptions) // 2
+    return descriptions[:count], descriptions[count:]
+
+
 class _Describe(nn.Module):
     def __init__(self, network: Swift):
         super().__init__()
@@ -142,8 +146,8 @@ class _Steps(nn.Module):
         self.network = network
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        visible, thermal, start = inputs[:COUNT], inputs[COUNT:-1], inputs[-1]
-        found = self.network.compare(list(visible), list(thermal), start)
+        *descriptions, start = inputs
+        found = self.network.compare(*_halves(descriptions), start)
         return found.affine, found.residual
 
 
