@@ -128,7 +128,8 @@ class Encoder(nn.Module):
         finest = len(STRIDES) - len(self.heads)
         images = torch.cat([visible, thermal])
         support = layers.content(images)
-        structure = layers.structure(images, support)
+        with layers.exactly(images.device):
+            structure = layers.structure(images, support)
         stems = zip(('visible', 'thermal'), F.pixel_unshuffle(structure, 2).chunk(2), strict=True)
         x = torch.cat([self.stem[name](part) for name, part in stems])
         features = []
