@@ -12,7 +12,7 @@ images in the same process. The JSON file:
                     (median over the frames)
     baseline        preset, backbone, device and the same two
     ratio           cold and tracked p50 over those of the baseline
-    network         parameters, and gmacs of a cold pair: registration and fusion; null without a network
+    network         parameters, and gmacs of a cold pair: registration and fusion; null where torch runs none
     memory          rss_before_mib, rss_peak_mib (of the process, before the baseline runs), gpu_peak_mib
                     (what torch allocated there; null on the CPU)
 """
@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
-    if predictor.network is None:
+    if predictor.network is None or predictor.backend != 'torch':
         return None
     from irvis_fusion_ros.systems import cost  # here, so that presets without a network start without torch
 
@@ -308,7 +308,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             _device(preset, options)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend)
+        registry.backend_of(options.preset, options.backend, _device(options.preset, options))
     except ValueError as error:
         parser.error(str(error))
     return options
