@@ -1,9 +1,17 @@
-"""Which device a preset runs on."""
+"""
+Which device a preset runs on, and how networks run on a GPU.
+
+What concerns CUDA was written without one at hand: its logic is tested on a CPU, its speed is not known.
+"""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
-# Names that errors of a GPU begin with, or carry.
-GPU_LIBRARIES = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT')
+# What errors of a GPU begin with, or carry; 'captur' those of recording a graph.
+GPU_ERRORS = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT', 'captur')
+# Sets of sizes whose graphs are kept, and runs before one is recorded.
+MOST_GRAPHS, WARM_UPS = 4, 3
 
 
 def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
@@ -37,7 +45,74 @@ def has_failed(device: str, error: RuntimeError) -> bool:
     if not device.startswith('cuda'):
         return False
     text = f'{type(error).__name__}: {error}'
-    return any(sign in text for sign in ('OutOfMemoryError', 'AcceleratorError', *GPU_LIBRARIES))
+    return any(sign in text for sign in ('OutOfMemoryError', 'AcceleratorError', *GPU_ERRORS))
+
+
+class Recorded:
+    """
+    A function of tensors, recorded on a GPU as a CUDA graph for each set of sizes: one launch, not hundreds.
+
+    function: takes tensors, or lists and tuples of them, and returns such; it may neither ask the host for a
+    value nor bring one from there. device: on others than CUDA the function is called as it is. The graphs of
+    the last MOST_GRAPHS sets of sizes are kept, each with the memory it needs. Raises what CUDA raises where
+    something cannot be recorded; `has_failed` knows it.
+    """
+
+    def __init__(self, function: Callable[..., Any], device: str):
+        self._function, self._device = function, device
+        self._graphs: dict[tuple, tuple[list, Callable[[], None], Any]] = {}
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Call the function."""
+        if not self._device.startswith('cuda'):
+            return self._function(*inputs)
+        from torch import Tensor
+        from torch.utils import _pytree as tree
+
+        given, form = tree.tree_flatten(inputs)
+        sizes = (str(form), *((each.shape, each.dtype) for each in given))
+        if sizes not in self._graphs:
+            while len(self._graphs) >= MOST_GRAPHS:
+                self._graphs.pop(next(iter(self._graphs)))  # unused for longest
+            own = [each.clone() for each in given]
+            self._graphs[sizes] = (
+                own,
+                *_record(self._function, tree.tree_unflatten(own, form), self._device),
+            )
+        own, replay, results = self._graphs[sizes] = self._graphs.pop(sizes)
+        for mine, new in zip(own, given, strict=True):
+            mine.copy_(new, non_blocking=True)
+        replay()
+        # the next call writes into the same memory
+        return tree.tree_map_only(Tensor, Tensor.clone, results)
+
+
+def placed(network: Any, device: str) -> Any:
+    """Return a network on a device, to be run only; on a GPU laid out as that multiplies fastest."""
+    import torch
+
+    network = network.to(device)
+    if device.startswith('cuda'):
+        network = network.to(memory_format=torch.channels_last)
+    return network.eval()
+
+
+def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[Callable[[], None], Any]:
+    """Return what runs the function again on the same tensors, and the results that it then writes."""
+    import torch
+
+    with torch.cuda.device(device):
+        # libraries that load late, and measure which algorithm is fastest, do so before
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                function(*inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            results = function(*inputs)
+    return graph.replay, results
 
 
 def _cuda_devices() -> int:

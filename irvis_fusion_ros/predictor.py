@@ -114,8 +114,8 @@ class Predictor:
         entry = registry.find(preset)
         self.preset = preset
         self.backbone = registry.backbone_of(preset, backbone)
-        self.backend = registry.backend_of(preset, backend)
         self.device = engine.resolve_device(device, entry.devices)
+        self.backend = registry.backend_of(preset, backend, self.device)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
@@ -199,6 +199,8 @@ class Predictor:
         reason = str(error).splitlines()[0][:200]
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
         self.device = 'cpu'
+        if self.backend == 'tensorrt':
+            self.backend = 'torch'
         self._build()
         self._fallen = (Note('gpu_failed', text),)
 

@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from irvis_fusion_ros import engine
 
@@ -61,3 +62,68 @@ def test_errors_of_a_gpu_are_known(text):
 
 def test_errors_of_a_network_are_its_own():
     assert not engine.has_failed('cuda:0', RuntimeError('mat1 and mat2 shapes cannot be multiplied'))
+
+
+class TestRecorded:
+    """The bookkeeping of graphs, with a recorder that needs no GPU: its replay calls the function again."""
+
+    @pytest.fixture
+    def recordings(self, monkeypatch):
+        made = []
+
+        def record(function, inputs, device):
+            made.append([inputs[0][0].shape, device])
+            results = function(*inputs)
+
+            def replay():
+                made[-1].append('replayed')
+                for own, new in zip(results[:-1], function(*inputs)[:-1], strict=True):
+                    own.copy_(new)
+
+            return replay, results
+
+        monkeypatch.setattr(engine, '_record', record)
+        return made
+
+    @staticmethod
+    def function(pair, factor):
+        return pair[0] * factor, pair[1] + factor, None
+
+    def call(self, recorded, size, value=2.0):
+        return recorded([torch.full((size,), value), torch.zeros(size)], torch.tensor(3.0))
+
+    def test_results_are_those_of_the_function_and_stay(self, recordings):
+        recorded = engine.Recorded(self.function, 'cuda:1')
+        first = self.call(recorded, 4)
+        second = self.call(recorded, 4, 5.0)
+        assert first[0].tolist() == [6.0] * 4 and second[0].tolist() == [15.0] * 4
+        assert first[1].tolist() == [3.0] * 4 and first[2] is None
+        assert recordings == [[(4,), 'cuda:1', 'replayed', 'replayed']]
+
+    def test_a_size_is_recorded_once_until_too_many_others_come(self, recordings):
+        recorded = engine.Recorded(self.function, 'cuda:0')
+        sizes = range(1, engine.MOST_GRAPHS + 1)
+        for size in (*sizes, 1):
+            self.call(recorded, size)
+        assert len(recordings) == engine.MOST_GRAPHS
+        self.call(recorded, 100)
+        self.call(recorded, 1)  # used last but one: kept
+        assert len(recordings) == engine.MOST_GRAPHS + 1
+        self.call(recorded, 2)
+        assert len(recordings) == engine.MOST_GRAPHS + 2
+
+    def test_on_a_cpu_the_function_is_called(self, recordings):
+        assert self.call(engine.Recorded(self.function, 'cpu'), 4)[0].tolist() == [6.0] * 4
+        assert recordings == []
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'CUDA error: operation not permitted when stream is capturing',
+        'Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned.',
+        'Offset increment outside graph capture encountered unexpectedly.',
+    ],
+)
+def test_what_cannot_be_recorded_is_a_failure_of_the_gpu(text):
+    assert engine.has_failed('cuda:0', RuntimeError(text))

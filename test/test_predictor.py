@@ -434,3 +434,21 @@ class TestFailingGpu:
         with pytest.raises(RuntimeError, match='mat1'):
             predictor(THERMAL, VISIBLE)
         assert predictor.device == 'cuda:0'
+
+    def test_tensorrt_gives_way_to_torch_with_it(self, monkeypatch):
+        built, error = [], self.error
+
+        class Lost(Fixed):
+            def register(self, thermal, visible):
+                raise error
+
+        def build(device, temporal, backend):
+            built.append((device, backend))
+            return (Lost if device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
+
+        monkeypatch.setattr(engine, '_cuda_devices', lambda: 1)
+        preset = registry.Preset(('cuda', 'cpu'), build, backends=('torch', 'tensorrt'))
+        monkeypatch.setitem(registry.PRESETS, 'failing', preset)
+        predictor = Predictor('failing', backend='tensorrt')
+        assert predictor(THERMAL, VISIBLE).notes[0].code == 'gpu_failed'
+        assert built == [('cuda:0', 'tensorrt'), ('cpu', 'torch')]

@@ -33,7 +33,10 @@ def sample(image: Tensor, points: Tensor, outside: str = 'border') -> Tensor:
 
     Beyond the edge it goes on with its edge values ('border') or with zeros ('zeros').
     """
-    return remap(image, points[..., 0], points[..., 1], padding_mode=outside, align_corners=True)
+    height, width = image.shape[-2:]
+    # normalised here: remap makes the constants for it on the host, which a CUDA graph cannot record
+    x, y = points[..., 0] * (2 / max(1, width - 1)) - 1, points[..., 1] * (2 / max(1, height - 1)) - 1
+    return remap(image, x, y, padding_mode=outside, align_corners=True, normalized_coordinates=True)
 
 
 def inside(points: Tensor, shape: tuple[int, ...]) -> Tensor:

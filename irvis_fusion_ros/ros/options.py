@@ -194,7 +194,8 @@ class NodeConfig:
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
     backend: str = option(
         'auto',
-        "What runs the networks of a preset: auto, torch, or onnx (swift, swift_lite, after 'irvis export').",
+        'What runs the networks of a preset: auto, torch, or, for swift and swift_lite, onnx or, on a GPU, '
+        "tensorrt; both after 'irvis export'.",
         choices=registry.BACKENDS,
         live=True,
     )
@@ -247,11 +248,11 @@ def conflict(config: NodeConfig) -> str | None:
     except ValueError as error:
         return f"'registration_first' is {config.registration_first!r}: {error}"
     try:
-        registry.backend_of(config.preset, config.backend)
-    except ValueError as error:
-        return f"'backend' is {config.backend!r}: {error}"
-    try:
-        engine.resolve_device(config.device, registry.find(config.preset).devices)
+        device = engine.resolve_device(config.device, registry.find(config.preset).devices)
     except ValueError as error:
         return f"'device' is {config.device!r}: {error}"
+    try:
+        registry.backend_of(config.preset, config.backend, device)
+    except ValueError as error:
+        return f"'backend' is {config.backend!r}: {error}"
     return None

@@ -24,19 +24,19 @@ class Affine:
 
     def basis(self, points: Tensor) -> Tensor:
         """Return (u, 1) at points."""
-        u = (points - points.new_tensor(self.centre)) / self.length
-        return torch.cat([u, torch.ones_like(u[..., :1])], -1)
+        x, y = ((points[..., axis] - self.centre[axis]) / self.length for axis in (0, 1))
+        return torch.stack([x, y, torch.ones_like(x)], -1)
 
     def matrix(self, p: Tensor) -> Tensor:
         """Return the backward 3x3 in pixels, `x -> x + d(x)`, B x 3 x 3."""
         linear = p[..., :2] / self.length
         shift = p[..., 2] - (linear @ p.new_tensor(self.centre))
-        top = torch.cat([torch.eye(2).to(p) + linear, shift[..., None]], -1)
+        top = torch.cat([unit(2, p) + linear, shift[..., None]], -1)
         return torch.cat([top, p.new_tensor((0, 0, 1.0)).expand(p.shape[0], 1, 3)], 1)
 
     def from_matrix(self, matrix: Tensor) -> Tensor:
         """Return P of a backward 3x3 (its affine part), B x 2 x 3."""
-        linear = matrix[:, :2, :2] - torch.eye(2).to(matrix)
+        linear = matrix[:, :2, :2] - unit(2, matrix)
         shift = matrix[:, :2, 2] + linear @ matrix.new_tensor(self.centre)
         return torch.cat([linear * self.length, shift[..., None]], -1)
 
@@ -49,7 +49,7 @@ class Affine:
         u = self.basis(points).flatten(1, 2)
         w = (weight / (weight.mean((1, 2), keepdim=True) + 1e-12)).flatten(1)[..., None] / u.shape[1]
         u = u.expand(w.shape[0], -1, -1)
-        normal = (u * w).transpose(1, 2) @ u + 1e-3 * torch.eye(3).to(u)
+        normal = (u * w).transpose(1, 2) @ u + 1e-3 * unit(3, u)
         right = (u * w).transpose(1, 2) @ field.flatten(1, 2)
         return solve(normal, right).transpose(1, 2)
 
@@ -59,7 +59,12 @@ def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affi
     cosine, sine = torch.exp(scale) * torch.cos(turn), torch.exp(scale) * torch.sin(turn)
     linear = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
     shift = linear @ torch.stack([dx, dy], -1)[..., None]
-    return torch.cat([(linear - torch.eye(2).to(linear)) * affine.length, shift], -1)
+    return torch.cat([(linear - unit(2, linear)) * affine.length, shift], -1)
+
+
+def unit(size: int, like: Tensor) -> Tensor:
+    """Return the unit matrix, made where `like` is: nothing is copied there."""
+    return torch.eye(size, dtype=like.dtype, device=like.device)
 
 
 def solve(normal: Tensor, right: Tensor) -> Tensor:

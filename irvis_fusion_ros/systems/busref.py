@@ -88,7 +88,8 @@ class Bus(nn.Module):
 
     def encode(self, image: Tensor, support: Tensor, levels: int = len(STRIDES)) -> list[Tensor]:
         """Return the features of the first levels, finest first, of brightness B x 1 x H x W in [0, 1]."""
-        structure = layers.structure(image, support)
+        with layers.exactly(image.device):
+            structure = layers.structure(image, support)
         x = torch.cat([image, structure], 1)
         edges = structure[:, 1:]
         features = []

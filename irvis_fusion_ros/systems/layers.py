@@ -23,7 +23,11 @@ STRONGEST = 2.5
 
 def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
     """Return brightness, H x W, as 1 x 1 x H x W float32 on a device."""
-    return torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None].to(device)
+    tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
+    if torch.device(device).type != 'cuda':
+        return tensor.to(device)
+    # from memory that stays where it is the copy need not be waited for
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def exactly(device: torch.device) -> AbstractContextManager:

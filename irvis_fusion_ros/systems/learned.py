@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros import engine
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.affine import Affine
@@ -110,7 +111,9 @@ class Learned:
     devices = ('cuda', 'cpu')
 
     def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
-        self.network = network.to(device).eval()
+        self.network = engine.placed(network, device)
+        self._describe = engine.Recorded(self._described, device)
+        self._compare = engine.Recorded(self._compared, device)
         self._fuse = fuse
         self._device = device
         self._temporal = temporal
@@ -131,7 +134,7 @@ class Learned:
 
         def pair(start: np.ndarray) -> tuple:
             drawn = layers.tensor_of(view.thermal(thermal, start), self._device)
-            return self.network.descriptions(seen, drawn)
+            return self._describe(seen, drawn)
 
         best, source = None, 'track'
         if self._state is not None:
@@ -174,24 +177,36 @@ class Learned:
 
     def _best_of(self, pair: tuple, shapes: tuple, start: np.ndarray) -> State:
         """Return what the search finds; where that is not sure, the best of its next hypotheses, too."""
-        found = self.network.compare(*pair)
-        best = self._checked(found, pair, shapes, start)
-        if best.evidence >= self.network.sure or found.search is None:
+        best, logits = self._checked(shapes, start, *pair)
+        if best.evidence >= self.network.sure or logits is None:
             return best
-        for near in self.network.search.others(found.search, matching.model_of(pair[0]), OTHERS):
+        for near in self.network.search.others(logits, matching.model_of(pair[0]), OTHERS):
             other = self._found(pair, shapes, start, near)
             if other.evidence > best.evidence:
                 best = other
         return best
 
     def _found(self, pair: tuple, shapes: tuple, start: np.ndarray, near: Tensor) -> State:
-        return self._checked(self.network.compare(*pair, start=near), pair, shapes, start)
+        return self._checked(shapes, start, *pair, near)[0]
 
-    def _checked(self, found: Registered, pair: tuple, shapes: tuple, start: np.ndarray) -> State:
-        agreement = matching.agreement(*pair, found.affine, found.residual)
-        evidence = float(agreement.correlation)
+    def _checked(self, shapes: tuple, start: np.ndarray, *inputs) -> tuple[State, Tensor | None]:
+        """Return what `compare` finds of its inputs, and the logits of its search."""
+        affine, residual, logits, correlation, trust = self._compare(*inputs)
+        agreement = Agreement(correlation, trust)
+        evidence = float(correlation)
         confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - self.network.even))))
-        return State(shapes, start, found.affine, found.residual, agreement, confidence, evidence)
+        return State(shapes, start, affine, residual, agreement, confidence, evidence), logits
+
+    def _described(self, visible: Tensor, thermal: Tensor) -> list[list[Tensor]]:
+        """Describe both images, on a GPU in half precision; what compares them needs all of it."""
+        with torch.autocast('cuda', torch.float16, enabled=visible.is_cuda):
+            described = self.network.descriptions(visible, thermal)
+        return [[each.float() for each in of_one] for of_one in described]
+
+    def _compared(self, visible: list[Tensor], thermal: list[Tensor], near: Tensor | None = None) -> tuple:
+        found = self.network.compare(visible, thermal, start=near)
+        agreed = matching.agreement(visible, thermal, found.affine, found.residual)
+        return found.affine, found.residual, found.search, agreed.correlation, agreed.trust
 
     def _follow(self, pair: tuple) -> State:
         """Return the alignment near that of the frame before, smoothed over the stream."""

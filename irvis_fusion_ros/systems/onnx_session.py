@@ -1,9 +1,11 @@
 """Opens ONNX files with onnxruntime (extra `onnx`)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from irvis_fusion_ros.imaging.files import FileError
 
@@ -35,3 +37,15 @@ def opened(file: Path, device: str) -> Any:
             f'{file}: expected an ONNX network that onnxruntime {onnxruntime.__version__} runs '
             f'({" ".join(str(error).split())[:300]})'
         ) from error
+
+
+def runner(file: Path, device: str) -> Callable[..., list[Tensor]]:
+    """Return a function that runs a file: tensors in, in its order, results on the CPU out; see `opened`."""
+    session = opened(file, device)
+    names = [each.name for each in session.get_inputs()]
+
+    def run(*inputs: Tensor) -> list[Tensor]:
+        arrays = {name: each.cpu().numpy() for name, each in zip(names, inputs, strict=True)}
+        return [torch.from_numpy(each) for each in session.run(None, arrays)]
+
+    return run

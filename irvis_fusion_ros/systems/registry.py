@@ -1,5 +1,6 @@
 """Preset names, the devices and backbones each can run on, and their factories."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from irvis_fusion_ros.systems.base import System
 
 if TYPE_CHECKING:
     from irvis_fusion_ros.systems.swift import Swift
+    from irvis_fusion_ros.systems.swift_export import ExportedSwift
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ def _busref(device: str, temporal: bool) -> System:
 
 
 def swift_network(name: str) -> 'Swift':
-    """Return the network of `swift` or `swift_lite`; raises FileError where its weights are not right."""
+    """Return the network of `swift` or `swift_lite` to propose with; raises FileError for wrong weights."""
     from irvis_fusion_ros import weights
     from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
 
     if not is_ready(name):
         _refuse(name)
-    return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift')
+    return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift').proposing()
 
 
 def _swift(name: str) -> Callable[..., System]:
@@ -63,13 +65,19 @@ def _swift(name: str) -> Callable[..., System]:
         from irvis_fusion_ros.systems.proposed import Proposed
 
         network = swift_network(name)
-        if backend == 'onnx':
-            from irvis_fusion_ros.systems.swift_export import OnnxSwift
-
-            network, device = OnnxSwift(network, name, device), 'cpu'
+        if backend != 'torch':
+            network, device = _exported(network, name, device, backend), 'cpu'
         return Proposed(Learned(network, multiscale.fuse, device, temporal=False), temporal)
 
     return build
+
+
+def _exported(network: 'Swift', name: str, device: str, backend: str) -> 'ExportedSwift':
+    from irvis_fusion_ros.systems import onnx_session, tensorrt_session
+    from irvis_fusion_ros.systems.swift_export import ExportedSwift
+
+    session = tensorrt_session if backend == 'tensorrt' else onnx_session
+    return ExportedSwift(network, name, functools.partial(session.runner, device=device))
 
 
 def _unregistered(device: str, temporal: bool, backbone: str) -> System:
@@ -90,22 +98,20 @@ def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
     return PostRegistered(network, backbones.build(backbone, device), device)
 
 
+# What can run networks; auto is what a preset prefers.
+BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
 PRESETS = {
     'classical': Preset(devices=('cpu',), build=_classical),
     'busref': Preset(devices=('cuda', 'cpu'), build=_busref, trained='busref'),
-    'swift': Preset(
-        devices=('cuda', 'cpu'), build=_swift('swift'), trained='swift', backends=('torch', 'onnx')
-    ),
+    'swift': Preset(devices=('cuda', 'cpu'), build=_swift('swift'), trained='swift', backends=BACKENDS[1:]),
     'swift_lite': Preset(
-        devices=('cpu', 'cuda'), build=_swift('swift_lite'), trained='swift', backends=('torch', 'onnx')
+        devices=('cpu', 'cuda'), build=_swift('swift_lite'), trained='swift', backends=BACKENDS[1:]
     ),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
     'fusion_register': Preset(
         devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
     ),
 }
-# What can run networks; auto is what a preset prefers.
-BACKENDS = ('auto', 'torch', 'onnx')
 # What may register the thermal image for a preset that does not do so itself.
 FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')
 
@@ -147,13 +153,19 @@ def first_of(preset: str, asked: str) -> str | None:
     return asked
 
 
-def backend_of(preset: str, asked: str) -> str:
-    """Return what runs the networks of a preset; raises ValueError, saying what is valid, for what cannot."""
+def backend_of(preset: str, asked: str, device: str) -> str:
+    """
+    Return what runs the networks of a preset on a device that engine.resolve_device returned.
+
+    Raises ValueError, saying what is valid, for what cannot.
+    """
     own = find(preset).backends
     if asked not in BACKENDS:
         raise ValueError(f"unknown backend '{asked}'; valid: {', '.join(BACKENDS)}")
     if asked != 'auto' and asked not in own:
         raise ValueError(f"preset '{preset}' does not run by {asked}; valid: {', '.join(('auto', *own))}")
+    if asked == 'tensorrt' and not device.startswith('cuda'):
+        raise ValueError(f"tensorrt needs a GPU, but the device is '{device}': ask for cuda, or for torch")
     return own[0] if asked == 'auto' else asked
 
 

@@ -103,7 +103,7 @@ def _affine(basis: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
     count = mean.shape[1] * mean.shape[2]
     u = basis.flatten(1, 2).expand(len(mean), -1, -1)
     xx, yy, xy = (part.flatten(1)[..., None] for part in precision.unbind(-1))
-    ridge = torch.eye(3).to(u) / (count * FREE**2)
+    ridge = affine.unit(3, u) / (count * FREE**2)
     xx, yy, xy = ((u * part).transpose(1, 2) @ u / count for part in (xx, yy, xy))
     right = u.transpose(1, 2) @ apply(precision, mean).flatten(1, 2) / count
     # the numbers of x in terms of those of y, and then those of y

@@ -27,6 +27,8 @@ SEARCHED, SEARCHED_EDGES = 24, 12
 # Stride and search radius, in its cells, of each step: of the affine alone, then of the whole field.
 AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3), (2, 3), (2, 2))
+# How many of the latter a proposal takes: structure maps measure the last pixels as well, in less time.
+PROPOSED = 1
 # Pixels that the residual may differ from an affine by before it is known.
 LOOSE = (4.0, 2.0)
 # Size of what the learned features add to the edges in a description at first.
@@ -121,25 +123,27 @@ class Encoder(nn.Module):
         """
         Return descriptions of both images, B x 1 x H x W in [0, 1], sides in multiples of COARSEST.
 
-        Of each of STRIDES, and last, of the coarsest, what the search compares.
+        Of each of STRIDES (but those without a head), and last, of the coarsest, what the search compares.
         """
+        finest = len(STRIDES) - len(self.heads)
         images = torch.cat([visible, thermal])
         support = layers.content(images)
-        structure = layers.structure(images, support)
+        with layers.exactly(images.device):
+            structure = layers.structure(images, support)
         stems = zip(('visible', 'thermal'), F.pixel_unshuffle(structure, 2).chunk(2), strict=True)
         x = torch.cat([self.stem[name](part) for name, part in stems])
         features = []
         for level, blocks in enumerate(self.blocks):
             x = blocks(self.down[level - 1](x) if level else x)
             features.append(x)
-        for level in reversed(range(len(self.context))):
+        for level in reversed(range(finest, len(self.context))):
             above = self.context[level](features[level + 1])
             above = F.interpolate(above, scale_factor=2, mode='bilinear', align_corners=False)
             features[level] = features[level] + above
         halved = F.avg_pool2d(structure[:, 1:], 2)
         folded = [halved, F.pixel_unshuffle(halved, 2)]
         folded.append(F.pixel_unshuffle(folded[1], 2))
-        parts = [*zip(self.heads, features, folded, STRIDES, strict=True)]
+        parts = [*zip(self.heads, features[finest:], folded[finest:], STRIDES[finest:], strict=True)]
         parts.append((self.searched, features[-1], folded[-1], STRIDES[-1]))
         described = [
             _normalised(head(torch.cat([feature, edges], 1)), F.avg_pool2d(support, stride))
@@ -171,7 +175,7 @@ class Match(nn.Module):
 
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
         """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
-        level = STRIDES.index(self.stride)
+        level = STRIDES.index(self.stride) - len(STRIDES) - 1  # from the end: the finest may be left out
         volume, seen = correlated(visible[level], thermal[level], start, self.stride, self.radius)
         x = self.enter(torch.cat([volume * 4, seen], 1))
         out = self.head(x + self.wide(x))
@@ -203,6 +207,13 @@ class Swift(Registering):
         self.affine = nn.ModuleList(Match(*step, config.match) for step in AFFINE_STEPS)
         self.dense = nn.ModuleList(Match(*step, config.match) for step in DENSE_STEPS)
         self.fit = SmoothFit()
+
+    def proposing(self) -> 'Swift':
+        """Leave out what is only needed beyond PROPOSED steps, for good; returns itself."""
+        self.dense = self.dense[:PROPOSED]
+        finest = min(match.stride for match in (*self.affine, *self.dense))
+        self.encoder.heads = self.encoder.heads[STRIDES.index(finest) - len(STRIDES) :]
+        return self
 
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return descriptions of both images, each B x 1 x H x W in [0, 1] with sides in multiples of 8."""

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,16 +18,13 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros import weights
 from irvis_fusion_ros.imaging.files import FileError
-from irvis_fusion_ros.systems import onnx_session
 from irvis_fusion_ros.systems.matching import COARSEST, model_of
-from irvis_fusion_ros.systems.swift import STRIDES, Registered, Swift
+from irvis_fusion_ros.systems.swift import Registered, Swift
 
 PARTS = ('describe', 'search', 'steps')
 # The first one whose GridSample is what torch has, and that TensorRT 8.6 and later read.
 OPSET = 18
 VARIABLE = 'IRVIS_CACHE'
-# Descriptions of each image.
-COUNT = len(STRIDES) + 1
 
 
 def folder(preset: str, shape: tuple[int, int]) -> Path:
@@ -51,35 +49,38 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
         shutil.copytree(made, into)
 
 
-class OnnxSwift:
+class ExportedSwift:
     """
     The exported network; see `systems.learned.Network`.
 
-    network: what was exported. preset: its name. device: see `onnx_session.opened`. Raises FileError if
-    nothing was exported, and for a size that was not when it is met.
+    network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
+    (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises
+    FileError as `runner` does, if nothing was exported, and for a size that was not when it is met.
     """
 
-    def __init__(self, network: Swift, preset: str, device: str):
+    def __init__(self, network: Swift, preset: str, runner: Callable[[Path], Callable[..., list[Tensor]]]):
         self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
         self.search = network.search.cpu()
-        self._preset, self._device = preset, device
-        self._sessions: dict[tuple[str, tuple[int, int]], object] = {}
+        self._preset = preset
         any_size = folder(preset, (0, 0))
-        if not any(any_size.parent.glob(any_size.name.replace('0x0', '*'))):
+        exported = sorted(any_size.parent.glob(any_size.name.replace('0x0', '*')))
+        if not exported:
             raise FileError(_missing(any_size.parent, preset, 'any size'))
+        files = [each / f'{part}.onnx' for each in exported for part in PARTS]
+        self._runners = {file: runner(file) for file in files}
 
-    def to(self, device: str) -> 'OnnxSwift':
+    def to(self, device: str) -> 'ExportedSwift':
         """Stay where it is: results are handed over on the CPU."""
         return self
 
-    def eval(self) -> 'OnnxSwift':
+    def eval(self) -> 'ExportedSwift':
         """It is never trained."""
         return self
 
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """See `Swift.descriptions`."""
         found = self._run('describe', tuple(visible.shape[-2:]), visible, thermal)
-        return found[:COUNT], found[COUNT:]
+        return _halves(found)
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
@@ -95,19 +96,10 @@ class OnnxSwift:
         return Registered(affine, residual, logits, (), ())
 
     def _run(self, part: str, shape: tuple[int, int], *inputs: Tensor) -> list[Tensor]:
-        key = part, shape
-        if key not in self._sessions:
-            self._sessions[key] = self._opened(part, shape)
-        session = self._sessions[key]
-        names = [each.name for each in session.get_inputs()]
-        arrays = {name: each.cpu().numpy() for name, each in zip(names, inputs, strict=True)}
-        return [torch.from_numpy(each) for each in session.run(None, arrays)]
-
-    def _opened(self, part: str, shape: tuple[int, int]) -> object:
         file = folder(self._preset, shape) / f'{part}.onnx'
-        if not file.exists():
+        if file not in self._runners:
             raise FileError(_missing(file, self._preset, f'images seen at {shape[1]}x{shape[0]}'))
-        return onnx_session.opened(file, self._device)
+        return self._runners[file](*inputs)
 
 
 def _missing(file: Path, preset: str, what: str) -> str:
@@ -115,6 +107,12 @@ def _missing(file: Path, preset: str, what: str) -> str:
         f"{file}: preset '{preset}' is not exported for {what}; run 'irvis export {preset} --size WxH' with "
         'the size of your visible images, or set backend to torch'
     )
+
+
+def _halves(descriptions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Part the descriptions of the visible image from those of the thermal one."""
+    count = len(descriptions) // 2
+    return descriptions[:count], descriptions[count:]
 
 
 class _Describe(nn.Module):
@@ -142,8 +140,8 @@ class _Steps(nn.Module):
         self.network = network
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        visible, thermal, start = inputs[:COUNT], inputs[COUNT:-1], inputs[-1]
-        found = self.network.compare(list(visible), list(thermal), start)
+        *descriptions, start = inputs
+        found = self.network.compare(*_halves(descriptions), start)
         return found.affine, found.residual
 
 

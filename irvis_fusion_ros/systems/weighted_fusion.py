@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros import engine
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.view import View
 
@@ -27,7 +28,8 @@ class WeightedFusion:
     """Fuses by the weights of a network; see `systems.base.System.fuse`."""
 
     def __init__(self, network: Network, device: str):
-        self._network = network.to(device).eval()
+        self._network = engine.placed(network, device)
+        self._weigh = engine.Recorded(network.fusion_weights, device)
         self._device = device
 
     @torch.inference_mode()
@@ -35,7 +37,7 @@ class WeightedFusion:
         """Fuse brightness; see `systems.base.System.fuse`."""
         view = View(visible.shape, self._network.pixels)
         small = (layers.tensor_of(view.visible(image), self._device) for image in (visible, thermal))
-        weights = self._network.fusion_weights(*small)[0].cpu().numpy()
+        weights = self._weigh(*small)[0].cpu().numpy()
         size = visible.shape[::-1]
         share, visible_gain, thermal_gain = (
             cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights

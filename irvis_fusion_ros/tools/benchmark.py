@@ -2,18 +2,19 @@
 `benchmark --preset P --size WxH --device D --json F`: how long the compute path takes, and what it needs.
 
 Two paths are timed, each after a warm-up of its own: `cold` (every pair on its own) and `tracked` (a video,
-where earlier frames help). The baseline, no registration and fusion by average, runs on the same images
-in the same process. The JSON file:
+where earlier frames help). The baseline, by default no registration and fusion by average, runs on the same
+images in the same process. The JSON file:
 
     preset, backbone, registration_first, backend, device, size, thermal_size, input, frames, outputs, machine
                     what was run, and where; backbone is null where there is none to choose
     cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, warm_up_ms (the first call), stages_ms
                     (median by stage), confidence (median) and, for the made-up input, endpoint_error_px
                     (median over the frames)
-    baseline        preset, fusion and the same two
+    baseline        preset, backbone, device and the same two
     ratio           cold and tracked p50 over those of the baseline
-    network         parameters, and gmacs of a cold pair: registration and fusion; null without a network
-    memory          rss_before_mib, rss_peak_mib (of the process), gpu_peak_mib (torch; null on the CPU)
+    network         parameters, and gmacs of a cold pair: registration and fusion; null where torch runs none
+    memory          rss_before_mib, rss_peak_mib (of the process, before the baseline runs), gpu_peak_mib
+                    (what torch allocated there; null on the CPU)
 """
 
 import argparse
@@ -35,7 +36,6 @@ from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.predictor import OUTPUTS, ImageError, Predictor
 from irvis_fusion_ros.systems import registry
 
-BASELINE = 'identity'
 # Made-up frames kept in memory; a longer run goes through them again, back and forth.
 KEPT = 2 * synthetic.SWEEP
 
@@ -95,11 +95,16 @@ def _run(options: argparse.Namespace) -> int:
     frames, error = _folder(options.folder) if options.folder else _made_up(options)
     before = _rss_peak_mib()
     try:
-        baseline = _both_paths(BASELINE, frames, options, error)
         found = _both_paths(options.preset, frames, options, error)
+        cold = Predictor(options.preset, options.device, temporal=False, **_choices(options))
+        memory = {
+            'rss_before_mib': before,
+            'rss_peak_mib': _rss_peak_mib(),
+            'gpu_peak_mib': _gpu_peak_mib(cold.device),
+        }
+        baseline = _both_paths(options.baseline, frames, options, error)
     except ImageError as problem:
         raise FileError(f'{options.folder or "--size"}: {problem}') from problem
-    cold = Predictor(options.preset, options.device, temporal=False, **_choices(options))
     thermal, visible = frames[0]
     result = {
         'preset': options.preset,
@@ -113,14 +118,15 @@ def _run(options: argparse.Namespace) -> int:
         'frames': options.frames,
         'outputs': sorted(options.outputs),
         **found,
-        'baseline': {'preset': BASELINE, 'fusion': 'average', **baseline},
+        'baseline': {
+            'preset': options.baseline,
+            'backbone': registry.backbone_of(options.baseline, ''),
+            'device': _device(options.baseline, options),
+            **baseline,
+        },
         'ratio': {path: found[path]['p50_ms'] / baseline[path]['p50_ms'] for path in found},
         'network': _network(cold, thermal, visible),
-        'memory': {
-            'rss_before_mib': before,
-            'rss_peak_mib': _rss_peak_mib(),
-            'gpu_peak_mib': _gpu_peak_mib(cold.device),
-        },
+        'memory': memory,
         'machine': _machine(),
     }
     print(_text(result))
@@ -130,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
-    if predictor.network is None:
+    if predictor.network is None or predictor.backend != 'torch':
         return None
     from irvis_fusion_ros.systems import cost  # here, so that presets without a network start without torch
 
@@ -139,8 +145,7 @@ def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> 
 
 
 def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error) -> dict:
-    # a baseline has no path to a GPU, whatever is asked of the preset
-    device = 'cpu' if preset in baselines.BASELINES else options.device
+    device = _device(preset, options)
     choices = _choices(options) if preset == options.preset else {}
     found = {}
     for path, temporal in (('cold', False), ('tracked', True)):
@@ -148,6 +153,12 @@ def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error)
         title = f'{preset} {path}'
         found[path] = measure(predictor, frames, options.frames, options.outputs, error, title)
     return found
+
+
+def _device(preset: str, options: argparse.Namespace) -> str:
+    """Where a preset runs; the baselines that do nothing have no path to a GPU, whatever is asked for."""
+    device = 'cpu' if preset in baselines.BASELINES else options.device
+    return engine.resolve_device(device, registry.find(preset).devices)
 
 
 def _choices(options: argparse.Namespace) -> dict[str, str]:
@@ -206,8 +217,8 @@ def _text(result: dict) -> str:
         lines.append(f'{path} stages, ms: {stages}')
     ratio, memory = result['ratio'], result['memory']
     lines.append(
-        f'times the baseline ({BASELINE}, fusion by average): cold {ratio["cold"]:.1f}, '
-        f'tracked {ratio["tracked"]:.1f}'
+        f'times the baseline ({result["baseline"]["preset"]}): cold {ratio["cold"]:.3g}, '
+        f'tracked {ratio["tracked"]:.3g}'
     )
     if network := result['network']:
         lines.append(
@@ -248,7 +259,7 @@ def _machine() -> dict:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='benchmark',
-        description='Time the compute path of a preset, cold and tracked, against no registration at all.',
+        description='Time the compute path of a preset, cold and tracked, and that of a baseline.',
         epilog='Without --folder the input is a made-up video of a rig with a known misalignment.',
     )
     parser.add_argument(
@@ -263,6 +274,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--device', default='auto', metavar='D', help='auto, cpu, cuda or cuda:N (default: auto)'
+    )
+    parser.add_argument(
+        '--baseline',
+        default='identity',
+        metavar='P',
+        help='preset it is compared with, in the same run (default: identity, which registers nothing)',
     )
     cli.add_fusion_choices(parser)
     cli.add_backend(parser)
@@ -287,10 +304,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options.outputs = frozenset(options.outputs)
     baselines.register()
     try:
-        engine.resolve_device(options.device, registry.find(options.preset).devices)
+        for preset in (options.preset, options.baseline):
+            _device(preset, options)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend)
+        registry.backend_of(options.preset, options.backend, _device(options.preset, options))
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -152,10 +152,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     try:
-        engine.resolve_device(options.device, registry.find(options.preset).devices)
+        device = engine.resolve_device(options.device, registry.find(options.preset).devices)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend)
+        registry.backend_of(options.preset, options.backend, device)
     except ValueError as error:
         parser.error(str(error))
     if options.thermal_dir.resolve() == options.visible_dir.resolve():

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils import _pytree as tree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.geometry import transform, warp
@@ -9,6 +11,7 @@ from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.systems import multiscale
 from irvis_fusion_ros.systems.busref import BusReF
 from irvis_fusion_ros.systems.learned import Learned
+from irvis_fusion_ros.systems.swift import Swift
 from irvis_fusion_ros.systems.view import View
 from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
@@ -107,3 +110,28 @@ def test_the_view_keeps_corner_pixels_on_corner_pixels():
     ramp = np.tile(np.linspace(0, 1, 150, dtype=np.float32), (90, 1))
     stretched = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
     assert np.abs(view.thermal(ramp, np.eye(3)) - view.visible(stretched))[:, 4:-4].max() < 2e-3
+
+
+class NothingOfTheHost(TorchDispatchMode):
+    """Refuses what a CUDA graph cannot record: values from the host, and values asked for by it."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func is not torch.ops.aten.lift_fresh.default, 'a tensor was made of numbers of the host'
+        tensors = [each for each in tree.tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
+        assert all(each.device.type == 'meta' for each in tensors), f'{func} takes a tensor of the host'
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('network', [BusReF, lambda: Swift().proposing()])
+@torch.inference_mode()
+def test_what_runs_on_a_gpu_can_be_recorded(network):
+    # without a GPU: tensors that have no values, so that none can be asked for
+    network = network().to('meta')
+    learned = Learned(network, multiscale.fuse, 'meta', temporal=False)
+    images = [torch.empty(1, 1, 96, 128, device='meta') for _ in range(2)]
+    with NothingOfTheHost():
+        pair = learned._describe(*images)
+        found = learned._compare(*pair)
+        learned._compare(*pair, found[0])
+        if isinstance(network, BusReF):
+            network.fusion_weights(*images)

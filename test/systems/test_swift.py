@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 from irvis_fusion_ros.systems import layers, matching
-from irvis_fusion_ros.systems.swift import STRIDES, Match, Swift, SwiftConfig
+from irvis_fusion_ros.systems.swift import PROPOSED, STRIDES, Match, Swift, SwiftConfig
 
 SMALL = SwiftConfig(width=8, described=12, match=16)
 SHAPE = (160, 208)
@@ -89,7 +91,10 @@ def test_an_edge_is_precise_across_and_vague_along_itself(stride):
     step = torch.zeros(1, 4, 64 // stride, 64 // stride)
     # one upright line, in the middle
     step[:, 0, :, 32 // stride] = 1
-    pyramid = [step if stride == other else torch.zeros(1, 4, 64 // other, 64 // other) for other in STRIDES]
+    strides = (*STRIDES, matching.COARSEST)
+    index = STRIDES.index(stride)
+    pyramid = [torch.zeros(1, 4, 64 // other, 64 // other) for other in strides]
+    pyramid[index] = step
     seen = match(pyramid, pyramid, torch.zeros(1, 8, 8, 2))
     xx, yy, _ = seen.precision[0, 3, 4]
     assert xx > 1.15 * yy
@@ -110,6 +115,17 @@ def test_every_part_learns(network):
         if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()
     ]
     assert still == []
+
+
+@torch.no_grad()
+def test_a_proposal_is_what_the_first_steps_find(network):
+    images = pair((11, -7))[:2]
+    whole = network.register(*images)
+    proposed = copy.deepcopy(network).proposing()
+    assert len(proposed.descriptions(*images)[0]) == len(STRIDES)
+    affine, residual = proposed.register(*images).steps[-1]
+    of_whole = whole.steps[len(network.affine) + PROPOSED - 1]
+    assert torch.equal(affine, of_whole[0]) and torch.equal(residual, of_whole[1])
 
 
 @torch.no_grad()

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from irvis_fusion_ros import weights
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry, smooth_fit, swift_export
+from irvis_fusion_ros.systems import onnx_session, registry, smooth_fit, swift_export
 from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
 from irvis_fusion_ros.systems.view import View
 from irvis_fusion_ros.tools import export
@@ -50,7 +52,8 @@ def test_it_finds_what_torch_finds(exported, start):
         for image in (visible if visible.ndim == 2 else visible[..., 1], thermal)
     ]
     network = registry.swift_network('swift_lite').eval()
-    other = swift_export.OnnxSwift(network, 'swift_lite', 'cpu')
+    runner = functools.partial(onnx_session.runner, device='cpu')
+    other = swift_export.ExportedSwift(network, 'swift_lite', runner)
     with torch.inference_mode():
         ours, theirs = network.descriptions(*images), other.descriptions(*images)
         for mine, its in zip((*ours[0], *ours[1]), (*theirs[0], *theirs[1]), strict=True):
@@ -91,5 +94,5 @@ def test_without_anything_exported_it_says_so_at_once(exported, monkeypatch, tmp
 def test_a_preset_without_exported_parts_says_what_it_runs_by():
     with pytest.raises(ValueError, match="preset 'classical' does not run by onnx; valid: auto, torch"):
         Predictor('classical', 'cpu', backend='onnx')
-    with pytest.raises(ValueError, match="unknown backend 'tvm'; valid: auto, torch, onnx"):
+    with pytest.raises(ValueError, match="unknown backend 'tvm'; valid: auto, torch, onnx, tensorrt"):
         Predictor('swift', 'cpu', backend='tvm')

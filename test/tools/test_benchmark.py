@@ -54,6 +54,20 @@ def test_a_backbone_is_counted_and_named(tmp_path, capsys):
     assert 'unregistered (max) on cpu' in capsys.readouterr().out
 
 
+def test_any_preset_may_be_the_baseline(tmp_path, capsys):
+    out = tmp_path / 'bench.json'
+    assert main([*SMALL, '--preset', 'identity', '--baseline', 'unregistered', '--json', str(out)]) == 0
+    result = json.loads(out.read_text())
+    baseline = result['baseline']
+    assert (baseline['preset'], baseline['backbone'], baseline['device']) == (
+        'unregistered',
+        'average',
+        'cpu',
+    )
+    assert result['ratio']['cold'] == result['cold']['p50_ms'] / baseline['cold']['p50_ms']
+    assert 'times the baseline (unregistered)' in capsys.readouterr().out
+
+
 def test_only_the_outputs_asked_for(tmp_path):
     out = tmp_path / 'bench.json'
     assert main([*SMALL, '--preset', 'identity', '--outputs', 'valid', '--json', str(out)]) == 0
@@ -66,6 +80,7 @@ def test_only_the_outputs_asked_for(tmp_path):
     ('arguments', 'message'),
     [
         (['--preset', 'magic'], "unknown preset 'magic'"),
+        (['--baseline', 'magic'], "unknown preset 'magic'"),
         (['--backbone', 'max'], "preset 'classical' has no backbone to choose"),
         (['--device', 'tpu'], "unknown device 'tpu'"),
         (['--size', '640'], "'640' is not WIDTHxHEIGHT"),
