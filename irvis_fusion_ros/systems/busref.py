@@ -41,8 +41,6 @@ DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
 SQUEEZED, WIDTH = 8, 12
 # Size of what the learned features add to the edges in a description at first.
 UNTRAINED = 0.1
-# Squared length of a description that is nothing.
-FAINT = 0.01
 # How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
 SPREAD = 1.2
 
@@ -147,11 +145,7 @@ class Describe(nn.Module):
         )
         for head, feature, stride in zip(heads, features, strides, strict=True):
             inside = support if stride == 1 else F.avg_pool2d(support, stride)
-            total = inside.sum((2, 3), keepdim=True) + 1e-6
-            d = head(feature)
-            d = (d - (d * inside).sum((2, 3), keepdim=True) / total) * inside
-            usual = (d * d).sum((1, 2, 3), keepdim=True) / total
-            described.append(d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT))
+            described.append(layers.description(head(feature), inside))
         return described
 
 

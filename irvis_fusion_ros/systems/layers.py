@@ -19,6 +19,8 @@ SLOPE = 0.1
 # Gradients below this, in brightness per pixel, are sensor noise.
 NOISE = 0.004
 STRONGEST = 2.5
+# Squared length of a description that is nothing.
+FAINT = 0.01
 
 
 def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
@@ -96,6 +98,19 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)
+
+
+def description(features: Tensor, support: Tensor) -> Tensor:
+    """
+    Make features, B x C x H x W, comparable by their products: their mean over the support is taken away.
+
+    A description is 0 without support (B x 1 x H x W), short where there is less to see than is usual in the
+    image, and never longer than 1: its length says how much it counts.
+    """
+    total = support.sum((2, 3), keepdim=True) + 1e-6
+    d = (features - (features * support).sum((2, 3), keepdim=True) / total) * support
+    usual = (d * d).sum((1, 2, 3), keepdim=True) / total
+    return d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT)
 
 
 def _surroundings(image: Tensor) -> Tensor:
