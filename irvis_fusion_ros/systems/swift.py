@@ -29,8 +29,6 @@ AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3), (2, 3), (2, 2))
 # Pixels that the residual may differ from an affine by before it is known.
 LOOSE = (4.0, 2.0)
-# Size of what the learned features add to the edges in a description at first.
-UNTRAINED = 0.1
 # Gain of the similarity before a softmax, for a learned factor of 1.
 GAIN = 8.0
 # Blur of correlation, in coarsest cells: neighbours have about the same shift.
@@ -111,9 +109,10 @@ class Encoder(nn.Module):
         )
         self.context = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.heads = nn.ModuleList(
-            _description(own, edges, out, edges) for own, edges, out in zip(widths, EDGES, outs, strict=True)
+            layers.description_head(own, edges, out, edges)
+            for own, edges, out in zip(widths, EDGES, outs, strict=True)
         )
-        self.searched = _description(widths[-1], EDGES[-1], SEARCHED, SEARCHED_EDGES)
+        self.searched = layers.description_head(widths[-1], EDGES[-1], SEARCHED, SEARCHED_EDGES)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """
@@ -229,14 +228,3 @@ class Swift(Registering):
             steps.append((p, residual))
             measured.append(seen)
         return Registered(p, residual, logits, tuple(steps), tuple(measured))
-
-
-def _description(channels: int, edges: int, out: int, kept: int) -> nn.Conv2d:
-    """A head whose first `kept` channels are the edges, at first, averaged where `kept` is fewer."""
-    head = nn.Conv2d(channels + edges, out, 1, bias=False)
-    kept = min(kept, out)
-    with torch.no_grad():
-        head.weight *= UNTRAINED
-        fold = edges // kept
-        head.weight[:kept, channels:, 0, 0] += torch.eye(kept).repeat_interleave(fold, 1) / fold**0.5
-    return head
