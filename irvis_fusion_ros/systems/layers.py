@@ -203,10 +203,10 @@ def largest(image: Tensor, radius: int) -> Tensor:
     return image
 
 
-def conv(into: int, out: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(into: int, out: int, size: int = 3, stride: int = 1, slope: float = SLOPE) -> nn.Sequential:
     """Convolution and leaky ReLU; an even size with stride 2 keeps cells centred (top of the file)."""
     pad = (size - stride) // 2 if stride > 1 else size // 2
-    return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(SLOPE, inplace=True))
+    return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(slope, inplace=True))
 
 
 class Residual(nn.Module):

@@ -46,6 +46,18 @@ def _busref(device: str, temporal: bool) -> System:
     return Learned(network, WeightedFusion(network, device), device, temporal)
 
 
+def _bsr(device: str, temporal: bool) -> System:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.backbones.base import Backbone
+    from irvis_fusion_ros.systems.bsr import MULTIPLE, Bsr, BsrConfig
+    from irvis_fusion_ros.systems.direct import Direct
+    from irvis_fusion_ros.systems.unregistered import Unregistered
+
+    network = weights.built(lambda config: Bsr(BsrConfig(**config['network'])), 'bsr', 'bsr')
+    fusion = Unregistered(Backbone('bsr', network.fusion, MULTIPLE).to(device), device)
+    return Direct(network, fusion.fuse, device, temporal)
+
+
 def swift_network(name: str) -> 'Swift':
     """Return the network of `swift` or `swift_lite`; raises FileError where its weights are not right."""
     from irvis_fusion_ros import weights
@@ -103,6 +115,7 @@ PRESETS = {
     'fusion_register': Preset(
         devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
     ),
+    'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr, trained='bsr'),
 }
 # What can run networks; auto is what a preset prefers.
 BACKENDS = ('auto', 'torch', 'onnx')

@@ -5,6 +5,12 @@ from collections.abc import Callable
 from irvis_fusion_ros.training.recipe import Recipe
 
 
+def _bsr() -> type[Recipe]:
+    from irvis_fusion_ros.training.bsr import BsrRecipe
+
+    return BsrRecipe
+
+
 def _busref() -> type[Recipe]:
     from irvis_fusion_ros.training.busref import BusReFRecipe
 
@@ -35,6 +41,7 @@ RECIPES: dict[str, Callable[[], type[Recipe]]] = {
     'fusion_register': _fusion_register,
     'cnn': _cnn,
     'swift': _swift,
+    'bsr': _bsr,
 }
 
 

@@ -21,8 +21,10 @@ from irvis_fusion_ros.geometry.random_warp import WarpRange, affine_about_centre
 # Training labels are exact to this many pixels.
 TOLERANCE = 0.01
 ITERATIONS = 60
+# Dilations of protocols dilate5 to dilate50, as shares of a picture 500 pixels wide.
+DILATE, DILATED = 'dilate', (0.0, 0.1)
 # What warps can be drawn of.
-NAMES = (*RANGES, *protocols.SHIFTS)
+NAMES = (*RANGES, *protocols.SHIFTS, DILATE)
 # Nodes of the elastic field per sigma of its smoothness: finer is not smoother.
 NODES = 3
 
@@ -122,6 +124,8 @@ def _matrix(name: str, scale: float, shape: tuple[int, int], rng: np.random.Gene
     if name in protocols.SHIFTS:
         shift = protocols.any_direction(rng) if name == 'shift' else rng.choice(protocols.BOTH_WAYS)
         return affine_about_centre(shape, 0, 1, 0, np.multiply(shift, scale))
+    if name == DILATE:
+        return affine_about_centre(shape, 0, 1 / (1 + rng.uniform(*DILATED)), 0, (0, 0))
     ranges = RANGES[name]
     rotation, shear = rng.uniform(-1, 1, 2) * (ranges.rotation, ranges.shear)
     shift = rng.uniform(-1, 1, 2) * ranges.shift * scale

@@ -52,7 +52,7 @@ def test_a_configuration_survives_yaml(tmp_path):
     ('text', 'message'),
     [
         ('batsch: 4', "unknown key 'batsch'; valid: accept, batch"),
-        ('mixture: {dilate5: 1}', "unknown key 'mixture.dilate5'; valid: elastic_heavy"),
+        ('mixture: {dilate5: 1}', "unknown key 'mixture.dilate5'; valid: dilate, elastic_heavy"),
         ('recipe: {epochs: 1}', "unknown key 'recipe.epochs'; valid: rate, steps"),
         ('batch: 0', "'batch' is 0: must be at least 1"),
         ('batch: 2.5', "'batch' is 2.5; it has to be of type int"),
