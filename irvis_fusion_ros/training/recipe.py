@@ -78,6 +78,10 @@ class Recipe:
         """Return the untrained network. The loop has seeded torch, moves the network and loads its state."""
         raise NotImplementedError
 
+    def runs(self, model: nn.Module) -> nn.Module:
+        """Return the part of the network whose weights are for use; the rest is only learned with."""
+        return model
+
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages in their order, each with a name of its own."""
         raise NotImplementedError
