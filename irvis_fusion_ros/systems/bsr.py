@@ -27,17 +27,17 @@ CHANNELS = (16, 32, 32, 32)
 STEPS = ((16, 2, 16), (8, 3, 8), (4, 3, 4), (2, 2, 4))
 FINEST = 4
 # Blur of correlation in cells of the field: what is around a cell moves with it.
-SHARED = {16: 2.0, 8: 3.0, 4: 3.0}
+SHARED = {16: 1.0, 8: 2.0, 4: 3.0}
 SLOPE = 0.2
 # Channels of the way up.
 HIDDEN = 24
 # Channels of edges at each stride, and those of a description.
 EDGES = (3, 12, 48, 48)
-DESCRIPTION = (8, 16, 24, 24)
+DESCRIPTION = (8, 16, 48, 48)
 # Deviation of the weights of a flow head at first (VoxelMorph).
 STILL = 1e-5
-# Gain of the similarity before a softmax, for a learned factor of 1.
-GAIN = 6.0
+# Gain of the similarity before a softmax, and how far it is learned to be another, in powers of e.
+GAIN, SHARPER = 8.0, 3.0
 # What the sides of images that are fused must be multiples of.
 MULTIPLE = 8
 
@@ -95,14 +95,15 @@ class UNet(nn.Module):
         support = layers.content(images)
         structure = layers.structure(images, support)
         x = F.pixel_unshuffle(torch.cat([images, structure], 1), 2)
-        edges = F.avg_pool2d(structure[:, 1:], 2)
+        halved = F.avg_pool2d(structure[:, 1:], 2)
+        quartered = F.avg_pool2d(halved, 2)
+        folded = (
+            halved,
+            *(F.pixel_unshuffle(edges, n) for edges, n in ((halved, 2), (halved, 4), (quartered, 4))),
+        )
         found = []
-        for level, stride in enumerate(STRIDES):
+        for level, (stride, edges) in enumerate(zip(STRIDES, folded, strict=True)):
             x = self.same[level](self.down[level](x))
-            if 0 < level < 3:
-                edges = F.pixel_unshuffle(edges, 2)
-            elif level == 3:
-                edges = F.avg_pool2d(edges, 2)
             described = self.heads[level](torch.cat([x, edges], 1))
             found.append((x, layers.description(described, F.avg_pool2d(support, stride))))
         half = len(first)
@@ -127,10 +128,9 @@ class Up(nn.Module):
         self.level, self.stride, self.radius = STRIDES.index(stride), stride, radius
         self.at, self.found = STRIDES.index(found), found
         count = (2 * radius + 1) ** 2
-        self.gain = nn.Parameter(torch.ones(()))
         self.enter = layers.conv(count + CHANNELS[self.at] + HIDDEN + 2, HIDDEN, slope=SLOPE)
         self.wide = layers.conv(HIDDEN, HIDDEN, slope=SLOPE)
-        self.head = nn.Conv2d(HIDDEN, count + 2, 3, padding=1)
+        self.head = nn.Conv2d(HIDDEN, count + 3, 3, padding=1)
         nn.init.normal_(self.head.weight, 0, STILL)
         nn.init.zeros_(self.head.bias)
 
@@ -154,8 +154,9 @@ class Up(nn.Module):
         x = self.enter(torch.cat([volume * 4, seen, hidden, field.movedim(-1, 1) / self.stride], 1))
         x = x + self.wide(x)
         out = self.head(x)
-        # the expected shift: none where nothing is to be seen
-        share = torch.softmax(GAIN * self.gain * volume + out[:, :-2], 1)
+        # the expected shift: none where nothing is to be seen; how far to believe in correlation is learned
+        gain = GAIN * torch.exp(SHARPER * torch.tanh(out[:, -3:-2] / SHARPER))
+        share = torch.softmax(gain * volume + out[:, :-3], 1)
         shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(self.radius, share)) + out[:, -2:]
         return field + self.stride * shift.movedim(1, -1), x
 

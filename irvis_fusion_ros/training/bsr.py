@@ -30,7 +30,7 @@ class BsrRecipeConfig:
     network: BsrConfig = group(BsrConfig)
     steps: int = option(40000, 'Steps of phase 1, registration and reconstruction.', minimum=1)
     fusion_steps: int = option(6000, 'Steps of phase 2, fusion.', minimum=1)
-    lr: float = option(5e-4, 'Peak learning rate of phase 1.', minimum=0)
+    lr: float = option(1e-3, 'Peak learning rate of phase 1.', minimum=0)
     fusion_lr: float = option(1e-3, 'Peak learning rate of phase 2.', minimum=0)
     patches: int = option(2, 'N of the proxy data generator: patches along a side.', minimum=1, maximum=8)
     band: int = option(8, 'Pixels beside the seams of patches that are not compared.', minimum=0)
@@ -40,7 +40,7 @@ class BsrRecipeConfig:
     proxies: float = option(
         1.0, 'Share of the steps that also learn from proxies; they cost as much again.', minimum=0, maximum=1
     )
-    smooth: float = option(1.5, 'Weight of smoothness (eq. 9).', minimum=0)
+    smooth: float = option(10.0, 'Weight of smoothness (eq. 9).', minimum=0)
     structure: float = option(3.0, 'Weight of the correlation of structure maps, ours.', minimum=0)
     reconstruction: float = option(0.5, 'Weight of reconstruction (eq. 11).', minimum=0)
     decomposition: float = option(0.2, 'Weight of decomposition (eq. 12).', minimum=0)
