@@ -58,6 +58,21 @@ def _bsr(device: str, temporal: bool) -> System:
     return Direct(network, fusion.fuse, device, temporal)
 
 
+def _umf_cmgr(device: str, temporal: bool) -> System:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.backbones.base import Backbone
+    from irvis_fusion_ros.systems.direct import Direct
+    from irvis_fusion_ros.systems.umf_cmgr import NetworkConfig, UmfCmgr
+    from irvis_fusion_ros.systems.unregistered import Unregistered
+
+    def network_of(config: dict) -> UmfCmgr:
+        return UmfCmgr(NetworkConfig(**config['network']))
+
+    network = weights.built(network_of, 'umf_cmgr', 'umf_cmgr')
+    fusion = Unregistered(Backbone('difn', network.difn).to(device), device)
+    return Direct(network, fusion.fuse, device, temporal)
+
+
 def swift_network(name: str) -> 'Swift':
     """Return the network of `swift` or `swift_lite`; raises FileError where its weights are not right."""
     from irvis_fusion_ros import weights
@@ -115,6 +130,7 @@ PRESETS = {
     'fusion_register': Preset(
         devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
     ),
+    'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr, trained='umf_cmgr'),
     'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr, trained='bsr'),
 }
 # What can run networks; auto is what a preset prefers.

@@ -300,10 +300,6 @@ class UmfCmgr(nn.Module):
         _, fields = self.register(visible, thermal)
         return layers.on_grid(fields[-1][1], visible.shape[-2:])[:, : shape[0], : shape[1]]
 
-    def fuse(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Fuse registered images, B x 1 x H x W in [0, 1], any size."""
-        return self.difn(visible, thermal).clamp(0, 1)
-
 
 def _normed(layer: nn.Conv2d, channels: int) -> nn.Sequential:
     return nn.Sequential(layer, nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(layers.SLOPE))
