@@ -86,7 +86,7 @@ def test_the_preset_is_made_of_weights_as_training_writes_them(network, tmp_path
     trust[:, :40] = 0
     fused = system.fuse(image, 1 - image, trust)
     assert fused.shape == image.shape and fused.dtype == np.float32
-    assert 0 <= fused.min() and fused.max() <= 1
+    assert fused.min() >= 0 and fused.max() <= 1
     assert np.array_equal(fused[:, :40], image[:, :40])
 
 
