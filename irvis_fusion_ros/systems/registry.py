@@ -62,14 +62,14 @@ def _umf_cmgr(device: str, temporal: bool) -> System:
     from irvis_fusion_ros import weights
     from irvis_fusion_ros.systems.backbones.base import Backbone
     from irvis_fusion_ros.systems.direct import Direct
-    from irvis_fusion_ros.systems.umf_cmgr import NetworkConfig, UmfCmgr
+    from irvis_fusion_ros.systems.umf_cmgr import FOLD, NetworkConfig, UmfCmgr
     from irvis_fusion_ros.systems.unregistered import Unregistered
 
     def network_of(config: dict) -> UmfCmgr:
         return UmfCmgr(NetworkConfig(**config['network']))
 
     network = weights.built(network_of, 'umf_cmgr', 'umf_cmgr')
-    fusion = Unregistered(Backbone('difn', network.difn).to(device), device)
+    fusion = Unregistered(Backbone('difn', network.difn, FOLD).to(device), device)
     return Direct(network, fusion.fuse, device, temporal)
 
 

@@ -123,11 +123,12 @@ class UmfCmgrRecipe(Recipe):
             return self._style(model, batch)
         if stage.name == 'registration':
             return self._registration(model.network, batch)
-        thermal = batch.thermal
+        visible, thermal = batch.visible, batch.thermal
         if stage.name == 'joint':
             with torch.no_grad():
-                thermal = tensors.warp(batch.moved, model.network.field(batch.visible, batch.moved))
-        return self._fusion(model.network.difn(batch.visible, thermal), batch.visible, thermal)
+                thermal = tensors.warp(batch.moved, model.network.field(visible, batch.moved))
+        visible, thermal = (layers.padded(image, COARSEST) for image in (visible, thermal))
+        return self._fusion(model.network.difn(visible, thermal), visible, thermal)
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
