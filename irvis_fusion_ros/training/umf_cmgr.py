@@ -6,8 +6,9 @@ is judged by a critic whose weights are held, a critic by a picture that is held
 what it is for and one optimiser makes both steps at once, where CycleGAN takes turns. There is no pool of
 earlier pictures: it would be state that a step depends on.
 
-Ours: perceptual features are those of our own bus (perceptual.py); `known` adds the known field to the
-registration loss, which in the paper is without a label, and teaches every level by itself.
+Ours: perceptual features are those of our own bus (perceptual.py); `paired` compares a made picture with the
+aligned one, which the paper does not; `known` adds the known field to the registration loss, which in the
+paper is without a label, and teaches every level by itself.
 """
 
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class UmfCmgrConfig:
     content: float = option(0.05, 'Lambda_p of eq. 10, of relative distances: 1 in the paper.', minimum=0)
     gram: float = option(0.05, 'Lambda_s of eq. 10, likewise: 100 in the paper.', minimum=0)
     cross: float = option(8.0, 'Lambda_c and lambda_e of eq. 12: cross regularisation.', minimum=0)
+    paired: float = option(
+        8.0, 'Weight of the same distance from the aligned picture; not in the paper, 0 there.', minimum=0
+    )
     adversarial: float = option(1.0, 'Weight of the adversarial loss; 0 leaves the critics out.', minimum=0)
     perceptual: float = option(1.0, 'Weight of the forward similarity of features (eq. 13).', minimum=0)
     reverse: float = option(0.2, 'Lambda_rev of eq. 13: the backward one.', minimum=0)
@@ -169,6 +173,8 @@ class UmfCmgrRecipe(Recipe):
             'gram': c.cycle * c.gram * sum(perceptual.style(*pair) for pair in pairs),
             'cross': c.cross * sum(_cross(made[name], again[name]) for name in names),
         }
+        if c.paired:
+            terms['paired'] = c.paired * sum(_cross(made[name], true[name]) for name in names)
         if c.adversarial:
             critics = model.critics
             terms['fool'] = c.adversarial * sum(fooled(critics[name], made[name]) for name in names)
@@ -239,9 +245,9 @@ def fooled(critic: nn.Module, made: Tensor) -> Tensor:
     return ((torch.func.functional_call(critic, held, made) - 1) ** 2).mean()
 
 
-def _cross(made: Tensor, again: Tensor) -> Tensor:
-    """L_con + L_edge (eq. 11): what is made of the other camera's picture is to be what came round."""
-    return F.l1_loss(made, again) + losses.charbonnier(losses.laplacian(made), losses.laplacian(again))
+def _cross(made: Tensor, wanted: Tensor) -> Tensor:
+    """L_con + L_edge (eq. 11), of what is made of the other camera's picture, and what came round or is true."""
+    return F.l1_loss(made, wanted) + losses.charbonnier(losses.laplacian(made), losses.laplacian(wanted))
 
 
 def _normed(into: int, out: int) -> nn.Sequential:

@@ -19,7 +19,7 @@ NETWORK = NetworkConfig(width=4, blocks=1, features=8, fused=4)
 CONFIG = UmfCmgrConfig(network=NETWORK, critic=4, style_batch=2, style_crop=48)
 STILL = augmentation.AugmentationConfig(tone=0, curve=0, inversion=0, pseudo=0, occluders=0, low_light=0)
 TERMS = {
-    'style': {'cycle', 'content', 'gram', 'cross', 'fool', 'critics'},
+    'style': {'cycle', 'content', 'gram', 'cross', 'paired', 'fool', 'critics'},
     'registration': {'smooth', 'known', 'forward', 'backward'},
     'fusion': {'ssim', 'salient', 'gradient'},
     'joint': {'ssim', 'salient', 'gradient'},
