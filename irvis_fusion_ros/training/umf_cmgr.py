@@ -246,7 +246,7 @@ def fooled(critic: nn.Module, made: Tensor) -> Tensor:
 
 
 def _cross(made: Tensor, wanted: Tensor) -> Tensor:
-    """L_con + L_edge (eq. 11), of what is made of the other camera's picture, and what came round or is true."""
+    """L_con + L_edge (eq. 11), of a picture made of the other camera's and what it should be."""
     return F.l1_loss(made, wanted) + losses.charbonnier(losses.laplacian(made), losses.laplacian(wanted))
 
 
