@@ -73,6 +73,14 @@ def load(name: str, system: str) -> Weights:
     return _parsed(path, data, system)
 
 
+def read(path: Path, system: str) -> Weights:
+    """Return the weights in a file without a card, for a system. Raises FileError as `load` does."""
+    try:
+        return _parsed(path, path.read_bytes(), system)
+    except OSError as error:
+        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
+
+
 def into(network: Network, name: str, system: str) -> Network:
     """Load the weights `name` into the network of a system; returns it. Raises FileError as `load` does."""
     return built(lambda config: network, name, system)

@@ -86,6 +86,15 @@ def natural(folder: Path) -> list[Pair]:
     return pairs
 
 
+def unaligned(folder: Path) -> list[Pair]:
+    """Return every pair as it was recorded: with the unaligned thermal image where there are two."""
+    pairs = []
+    for record, scene, part in _records(Path(folder)):
+        thermal = record.get('ir_raw', record['ir'])
+        pairs.append(Pair(record['name'], thermal, record['vi'], scene, part, record.get('sequence')))
+    return pairs
+
+
 def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     """Return the videos among pairs, by name, each with its frames in order. Raises FileError without any."""
     found: dict[str, list[Pair]] = {}
@@ -113,14 +122,15 @@ def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -
     return chosen
 
 
-def read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
-    Raises FileError for a file that cannot be read, and for an aligned pair of two sizes.
+    aligned: whether a pair without a calibration is. Raises FileError for a file that cannot be read, and for
+    an aligned pair of two sizes.
     """
     thermal, visible = color.gray(files.read(pair.thermal), 'bgr'), files.read(pair.visible)
-    if pair.calibration is None and thermal.shape != visible.shape[:2]:
+    if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
         raise FileError(
             f"pair '{pair.name}': thermal {_size(thermal)} and visible {_size(visible)}, but an aligned pair "
             'has one size; give a homography in pairs.json and use --protocol natural, or resize the images'

@@ -20,9 +20,12 @@ RANGES = {
     'elastic_heavy': WarpRange(rotation=10, shift=25, scale=(0.85, 1.2), shear=4, elastic=12),
     'large': WarpRange(rotation=8, shift=40, scale=(0.80, 1.25), shear=2),
 }
+SHIFTS = ('shift5', 'shift')
+# moved(x, y) = thermal(x +- 5, y): the shift that B-SR is scored on
+BOTH_WAYS = ((5, 0), (-5, 0))
 DILATIONS = (5, 10, 20, 30, 50)
 NATURAL = 'natural'
-NAMES = (*RANGES, 'shift5', 'shift', *(f'dilate{n}' for n in DILATIONS), NATURAL)
+NAMES = (*RANGES, *SHIFTS, *(f'dilate{n}' for n in DILATIONS), NATURAL)
 
 
 def check(protocol: str) -> None:
@@ -45,13 +48,16 @@ def warps(protocol: str, shape: tuple[int, int], name: str, seed: int = 0) -> li
     if protocol in RANGES:
         return [draw(RANGES[protocol], shape, rng)]
     if protocol == 'shift5':
-        # moved(x, y) = thermal(x +- 5, y): the shift that B-SR is scored on
-        return [KnownWarp(shape, affine_about_centre(shape, 0, 1, 0, (sign * 5, 0))) for sign in (1, -1)]
+        return [KnownWarp(shape, affine_about_centre(shape, 0, 1, 0, shift)) for shift in BOTH_WAYS]
     if protocol == 'shift':
-        angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, 10)
-        shift = (length * np.cos(angle), length * np.sin(angle))
-        return [KnownWarp(shape, affine_about_centre(shape, 0, 1, 0, shift))]
+        return [KnownWarp(shape, affine_about_centre(shape, 0, 1, 0, any_direction(rng)))]
     return [_dilation(int(protocol.removeprefix('dilate')), shape)]
+
+
+def any_direction(rng: np.random.Generator) -> tuple[float, float]:
+    """Draw the shift (dx, dy) of protocol `shift`, pixels."""
+    angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, 10)
+    return (length * np.cos(angle), length * np.sin(angle))
 
 
 def _dilation(pixels: int, shape: tuple[int, int]) -> KnownWarp:

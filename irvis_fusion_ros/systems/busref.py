@@ -39,10 +39,6 @@ AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
 # Channels of the fusion net: of each camera, and within.
 SQUEEZED, WIDTH = 8, 12
-# Size of what the learned features add to the edges in a description at first.
-UNTRAINED = 0.1
-# Squared length of a description that is nothing.
-FAINT = 0.01
 # How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
 SPREAD = 1.2
 
@@ -120,19 +116,11 @@ class Describe(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.heads = nn.ModuleList()
-        for channels, edges, out in zip(CHANNELS, EDGES, DESCRIPTION, strict=True):
-            head = nn.Conv2d(channels + edges, out, 1, bias=False)
-            with torch.no_grad():
-                head.weight *= UNTRAINED
-                head.weight[:edges, channels:, 0, 0] += torch.eye(edges)
-            self.heads.append(head)
-        self.searched = nn.Conv2d(CHANNELS[-1] + EDGES[-1], SEARCHED, 1, bias=False)
-        with torch.no_grad():
-            self.searched.weight *= UNTRAINED
-            # the mean of the four parts that a coarser cell was folded into
-            mean = torch.eye(SEARCHED_EDGES).repeat_interleave(EDGES[-1] // SEARCHED_EDGES, 1) / 2
-            self.searched.weight[:SEARCHED_EDGES, CHANNELS[-1] :, 0, 0] += mean
+        self.heads = nn.ModuleList(
+            layers.description_head(channels, edges, out, edges)
+            for channels, edges, out in zip(CHANNELS, EDGES, DESCRIPTION, strict=True)
+        )
+        self.searched = layers.description_head(CHANNELS[-1], EDGES[-1], SEARCHED, SEARCHED_EDGES)
 
     def forward(self, features: list[Tensor], support: Tensor) -> list[Tensor]:
         """
@@ -148,11 +136,7 @@ class Describe(nn.Module):
         )
         for head, feature, stride in zip(heads, features, strides, strict=True):
             inside = support if stride == 1 else F.avg_pool2d(support, stride)
-            total = inside.sum((2, 3), keepdim=True) + 1e-6
-            d = head(feature)
-            d = (d - (d * inside).sum((2, 3), keepdim=True) / total) * inside
-            usual = (d * d).sum((1, 2, 3), keepdim=True) / total
-            described.append(d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT))
+            described.append(layers.description(head(feature), inside))
         return described
 
 
@@ -207,9 +191,7 @@ class DeformableNet(nn.Module):
         for step, pull in zip(self.steps, self.pull, strict=True):
             seen = step(visible, thermal, base + total.detach())
             weight = (step.stride / seen.scale) ** 2
-            planes = torch.cat([(seen.shift * weight[..., None]).movedim(-1, 1), weight[:, None]], 1)
-            planes = layers.blur(planes, SPREAD)
-            proposal = planes[:, :2] / (planes[:, 2:] + torch.exp(pull))
+            proposal = layers.spread(seen.shift.movedim(-1, 1), weight[:, None], SPREAD, pull)
             total = total.detach() + proposal.movedim(1, -1)
             sums.append(total)
             proposals.append(proposal)

@@ -19,6 +19,10 @@ SLOPE = 0.1
 # Gradients below this, in brightness per pixel, are sensor noise.
 NOISE = 0.004
 STRONGEST = 2.5
+# Squared length of a description that is nothing.
+FAINT = 0.01
+# Size of what learned features add to the edges in a description at first.
+UNTRAINED = 0.1
 
 
 def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
@@ -70,6 +74,16 @@ def blur(image: Tensor, sigma: float) -> Tensor:
     return F.conv2d(image, kernel.transpose(-1, -2), groups=image.shape[1])
 
 
+def spread(shift: Tensor, weight: Tensor, sigma: float, pull: Tensor) -> Tensor:
+    """
+    Spread shifts, B x 2 x H x W, to their neighbours by a blur of `sigma` cells, weighed (B x 1 x H x W).
+
+    They are pulled to 0 as if there were a weight of exp(pull), a scalar, of no shift.
+    """
+    planes = blur(torch.cat([shift * weight, weight], 1), sigma)
+    return planes[:, :2] / (planes[:, 2:] + torch.exp(pull))
+
+
 def content(image: Tensor) -> Tensor:
     """
     Return where an image, B x 1 x H x W in [0, 1], has content: 1, or 0 with a margin of two pixels.
@@ -100,6 +114,35 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)
+
+
+def description(features: Tensor, support: Tensor) -> Tensor:
+    """
+    Make features, B x C x H x W, comparable by their products: their mean over the support is taken away.
+
+    A description is 0 without support (B x 1 x H x W), short where there is less to see than is usual in the
+    image, and never longer than 1: its length says how much it counts.
+    """
+    total = support.sum((2, 3), keepdim=True) + 1e-6
+    d = (features - (features * support).sum((2, 3), keepdim=True) / total) * support
+    usual = (d * d).sum((1, 2, 3), keepdim=True) / total
+    return d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT)
+
+
+def description_head(channels: int, edges: int, out: int, kept: int) -> nn.Conv2d:
+    """
+    Return the 1x1 convolution of learned features and edges, in that order, that a description is made of.
+
+    Its first `kept` channels are the edges, at first, averaged where `kept` is fewer: a pair can be matched
+    before anything is learned.
+    """
+    head = nn.Conv2d(channels + edges, out, 1, bias=False)
+    kept = min(kept, out)
+    with torch.no_grad():
+        head.weight *= UNTRAINED
+        fold = edges // kept
+        head.weight[:kept, channels:, 0, 0] += torch.eye(kept).repeat_interleave(fold, 1) / fold**0.5
+    return head
 
 
 def _surroundings(image: Tensor) -> Tensor:
@@ -164,10 +207,10 @@ def largest(image: Tensor, radius: int) -> Tensor:
     return image
 
 
-def conv(into: int, out: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+def conv(into: int, out: int, size: int = 3, stride: int = 1, slope: float = SLOPE) -> nn.Sequential:
     """Convolution and leaky ReLU; an even size with stride 2 keeps cells centred (top of the file)."""
     pad = (size - stride) // 2 if stride > 1 else size // 2
-    return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(SLOPE, inplace=True))
+    return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(slope, inplace=True))
 
 
 class Residual(nn.Module):

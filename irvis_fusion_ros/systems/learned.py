@@ -18,7 +18,7 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
-from irvis_fusion_ros.systems.matching import COARSEST, Agreement
+from irvis_fusion_ros.systems.matching import Agreement
 from irvis_fusion_ros.systems.view import View
 
 LEAST_CONFIDENCE = 0.5
@@ -82,8 +82,9 @@ class State:
     One alignment on the grid the network works on.
 
     start: 3x3, where the thermal image was laid before the network saw it (`starts`). affine: 1 x 2 x 3.
-    residual: 1 x h x w x 2. agreement: see matching.Agreement. confidence: how likely the alignment is right,
-    [0, 1]. usual: agreement smoothed over the stream. frames: how many the alignment has held.
+    residual: 1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement.
+    confidence: how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames:
+    how many the alignment has held.
     """
 
     shapes: tuple
@@ -146,10 +147,10 @@ class Learned:
         if best.confidence < LEAST_CONFIDENCE:
             if self._state is None:
                 return identity(best.confidence, (WEAK,))
-            held = _alignment(self._state, view, 'held')
+            held = alignment_of(self._state, view, 'held')
             return replace(held, confidence=best.confidence, notes=(WEAK,))
         self._state = best
-        return _alignment(best, view, source)
+        return alignment_of(best, view, source)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
@@ -171,7 +172,7 @@ class Learned:
         if best.start is tried[0]:
             return best
         # drawn where it was found, nothing is left of the change of size that had to be bridged
-        start = _alignment(best, view, 'search').transform
+        start = alignment_of(best, view, 'search').transform
         again = self._found(pair(start), shapes, start, torch.zeros_like(best.affine))
         return again if again.evidence > best.evidence else best
 
@@ -193,9 +194,7 @@ class Learned:
         """Return what `compare` finds of its inputs, and the logits of its search."""
         affine, residual, logits, correlation, trust = self._compare(*inputs)
         agreement = Agreement(correlation, trust)
-        evidence = float(correlation)
-        confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - self.network.even))))
-        return State(shapes, start, affine, residual, agreement, confidence, evidence), logits
+        return checked(shapes, start, affine, residual, agreement, self.network.even), logits
 
     def _described(self, visible: Tensor, thermal: Tensor) -> list[list[Tensor]]:
         """Describe both images, on a GPU in half precision; what compares them needs all of it."""
@@ -212,19 +211,33 @@ class Learned:
         """Return the alignment near that of the frame before, smoothed over the stream."""
         last = self._state
         found = self._found(pair, last.shapes, last.start, last.affine)
-        affine = matching.model_of(pair[0])
-        step = affine.displacement(found.affine - last.affine, layers.centres(pair[0][-1], COARSEST))
-        moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
-        scale = float(self._view(last.shapes[1]).scale.mean())
-        gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
-        smooth = gain * (found.evidence - last.usual) + last.usual
-        return replace(
-            found,
-            affine=last.affine + gain * (found.affine - last.affine),
-            residual=last.residual + gain * (found.residual - last.residual),
-            usual=smooth,
-            frames=last.frames + 1,
-        )
+        return smoothed(last, found, self._view(last.shapes[1]))
+
+
+def checked(
+    shapes: tuple, start: np.ndarray, affine: Tensor, residual: Tensor, agreement: Agreement, even: float
+) -> State:
+    """Return the state of an alignment that was just found; even: see Network."""
+    evidence = float(agreement.correlation)
+    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
+    return State(shapes, start, affine, residual, agreement, confidence, evidence)
+
+
+def smoothed(last: State, found: State, view: View) -> State:
+    """Return what was found in a frame, smoothed over its stream; a jump is followed at once."""
+    stride = view.shape[0] // found.residual.shape[1]
+    points = layers.centres(found.residual[..., 0], stride)
+    step = Affine(view.shape).displacement(found.affine - last.affine, points)
+    moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
+    scale = float(view.scale.mean())
+    gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
+    return replace(
+        found,
+        affine=last.affine + gain * (found.affine - last.affine),
+        residual=last.residual + gain * (found.residual - last.residual),
+        usual=last.usual + gain * (found.evidence - last.usual),
+        frames=last.frames + 1,
+    )
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
@@ -245,7 +258,7 @@ def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarra
     return found
 
 
-def _alignment(state: State, view: View, source: str) -> Alignment:
+def alignment_of(state: State, view: View, source: str) -> Alignment:
     """Turn a state into what the floors above know."""
     matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
     backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix

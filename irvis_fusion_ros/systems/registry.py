@@ -48,6 +48,33 @@ def _busref(device: str, temporal: bool) -> System:
     return Learned(network, WeightedFusion(network, device), device, temporal)
 
 
+def _bsr(device: str, temporal: bool) -> System:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.backbones.base import Backbone
+    from irvis_fusion_ros.systems.bsr import MULTIPLE, Bsr, BsrConfig
+    from irvis_fusion_ros.systems.direct import Direct
+    from irvis_fusion_ros.systems.unregistered import Unregistered
+
+    network = weights.built(lambda config: Bsr(BsrConfig(**config['network'])), 'bsr', 'bsr')
+    fusion = Unregistered(Backbone('bsr', network.fusion, MULTIPLE).to(device), device)
+    return Direct(network, fusion.fuse, device, temporal)
+
+
+def _umf_cmgr(device: str, temporal: bool) -> System:
+    from irvis_fusion_ros import weights
+    from irvis_fusion_ros.systems.backbones.base import Backbone
+    from irvis_fusion_ros.systems.direct import Direct
+    from irvis_fusion_ros.systems.umf_cmgr import FOLD, NetworkConfig, UmfCmgr
+    from irvis_fusion_ros.systems.unregistered import Unregistered
+
+    def network_of(config: dict) -> UmfCmgr:
+        return UmfCmgr(NetworkConfig(**config['network']))
+
+    network = weights.built(network_of, 'umf_cmgr', 'umf_cmgr')
+    fusion = Unregistered(Backbone('difn', network.difn, FOLD).to(device), device)
+    return Direct(network, fusion.fuse, device, temporal)
+
+
 def swift_network(name: str) -> 'Swift':
     """Return the network of `swift` or `swift_lite` to propose with; raises FileError for wrong weights."""
     from irvis_fusion_ros import weights
@@ -111,6 +138,8 @@ PRESETS = {
     'fusion_register': Preset(
         devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
     ),
+    'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr, trained='umf_cmgr'),
+    'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr, trained='bsr'),
 }
 # What may register the thermal image for a preset that does not do so itself.
 FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')

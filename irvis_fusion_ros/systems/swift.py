@@ -31,10 +31,6 @@ DENSE_STEPS = ((4, 3), (2, 3), (2, 2))
 PROPOSED = 1
 # Pixels that the residual may differ from an affine by before it is known.
 LOOSE = (4.0, 2.0)
-# Size of what the learned features add to the edges in a description at first.
-UNTRAINED = 0.1
-# Squared length of a description that is nothing.
-FAINT = 0.01
 # Gain of the similarity before a softmax, for a learned factor of 1.
 GAIN = 8.0
 # Blur of correlation, in coarsest cells: neighbours have about the same shift.
@@ -115,9 +111,10 @@ class Encoder(nn.Module):
         )
         self.context = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.heads = nn.ModuleList(
-            _description(own, edges, out, edges) for own, edges, out in zip(widths, EDGES, outs, strict=True)
+            layers.description_head(own, edges, out, edges)
+            for own, edges, out in zip(widths, EDGES, outs, strict=True)
         )
-        self.searched = _description(widths[-1], EDGES[-1], SEARCHED, SEARCHED_EDGES)
+        self.searched = layers.description_head(widths[-1], EDGES[-1], SEARCHED, SEARCHED_EDGES)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """
@@ -146,7 +143,7 @@ class Encoder(nn.Module):
         parts = [*zip(self.heads, features[finest:], folded[finest:], STRIDES[finest:], strict=True)]
         parts.append((self.searched, features[-1], folded[-1], STRIDES[-1]))
         described = [
-            _normalised(head(torch.cat([feature, edges], 1)), F.avg_pool2d(support, stride))
+            layers.description(head(torch.cat([feature, edges], 1)), F.avg_pool2d(support, stride))
             for head, feature, edges, stride in parts
         ]
         return [d.chunk(2)[0] for d in described], [d.chunk(2)[1] for d in described]
@@ -242,21 +239,3 @@ class Swift(Registering):
             steps.append((p, residual))
             measured.append(seen)
         return Registered(p, residual, logits, tuple(steps), tuple(measured))
-
-
-def _description(channels: int, edges: int, out: int, kept: int) -> nn.Conv2d:
-    """A head whose first `kept` channels are the edges, at first, averaged where `kept` is fewer."""
-    head = nn.Conv2d(channels + edges, out, 1, bias=False)
-    kept = min(kept, out)
-    with torch.no_grad():
-        head.weight *= UNTRAINED
-        fold = edges // kept
-        head.weight[:kept, channels:, 0, 0] += torch.eye(kept).repeat_interleave(fold, 1) / fold**0.5
-    return head
-
-
-def _normalised(d: Tensor, inside: Tensor) -> Tensor:
-    total = inside.sum((2, 3), keepdim=True) + 1e-6
-    d = (d - (d * inside).sum((2, 3), keepdim=True) / total) * inside
-    usual = (d * d).sum((1, 2, 3), keepdim=True) / total
-    return d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT)

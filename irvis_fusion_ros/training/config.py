@@ -34,6 +34,9 @@ class MixtureConfig:
     elastic_mid: float = option(0.25, 'Share of protocol elastic_mid.', minimum=0)
     elastic_heavy: float = option(0.15, 'Share of protocol elastic_heavy.', minimum=0)
     large: float = option(0.2, 'Share of protocol large.', minimum=0)
+    shift5: float = option(0.0, 'Share of protocol shift5, either way.', minimum=0)
+    shift: float = option(0.0, 'Share of protocol shift.', minimum=0)
+    dilate: float = option(0.0, 'Share of dilations up to that of protocol dilate50.', minimum=0)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Trainer:
 
     folder: where checkpoint.pt, curve.csv, curve.png and SYSTEM.safetensors are written; a checkpoint that is
     there is resumed from. data: a number that tells training sets apart. changed: resume although options or
-    data differ from those that the run was started with.
+    data differ from those that the run was started with. start: the state of the network to begin with.
     Raises FileError if the folder holds the run of another system, or of another configuration.
     """
 
@@ -54,6 +54,7 @@ class Trainer:
         device: str,
         data: int = 0,
         changed: bool = False,
+        start: dict[str, Tensor] | None = None,
     ):
         self._system = system
         self._recipe = recipe
@@ -73,6 +74,8 @@ class Trainer:
         self._optimiser: torch.optim.Optimizer | None = None
         self._seed_step(-1)
         self.model = recipe.build().to(self._device)
+        if start is not None:
+            self._begin_with(start)
         self.averaged = copy.deepcopy(self.model).requires_grad_(False).eval()
         if self._checkpoint.exists():
             self._resume(changed)
@@ -82,6 +85,14 @@ class Trainer:
     def parameters(self) -> int:
         """Return the number of parameters of the network."""
         return sum(parameter.numel() for parameter in self.model.parameters())
+
+    def _begin_with(self, state: dict[str, Tensor]) -> None:
+        try:
+            self.model.load_state_dict(state)
+        except RuntimeError as error:
+            raise FileError(
+                f'--start: weights of another network ({" ".join(str(error).split())[:200]})'
+            ) from error
 
     def run(self, stop: Callable[[], bool], progress: bool = True) -> bool:
         """
@@ -125,7 +136,8 @@ class Trainer:
         if time.monotonic() - self._drawn > DRAW_EVERY:
             self.draw()
         path = self._folder / f'{self._system}{weights.SUFFIX}'
-        weights.save(path, self._system, plain(self._recipe.config), self.averaged.state_dict())
+        learned = self._recipe.runs(self.averaged).state_dict()
+        weights.save(path, self._system, plain(self._recipe.config), learned)
         checkpoint.save(self._checkpoint, state)
 
     def draw(self) -> None:

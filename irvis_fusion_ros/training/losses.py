@@ -31,7 +31,9 @@ SHARPNESS_BLUR = 4.0
 PYRAMID = (0.05, 0.25, 0.4, 0.25, 0.05)
 
 
-def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compute a loss in float32, whatever the autocast around it."""
+
     @wraps(loss)
     def exact(*arguments: Tensor | None, **options) -> Tensor:
         with layers.exactly(arguments[0].device):
@@ -40,7 +42,7 @@ def _in_float32(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return exact
 
 
-@_in_float32
+@in_float32
 def masked_ncc(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return 1 - MNCC, [0, 2], mean over the batch: L_MNCC of BusReF plus one (eq. 10 and 11).
@@ -55,10 +57,10 @@ def masked_ncc(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     power_a, power_b = ((image * image).sum((1, 2, 3)) + 1e-7 for image in (a, b))
     correlation = (a * b).sum((1, 2, 3)) / (power_a * power_b).sqrt()
     seen = (mask.sum((1, 2, 3)) > 0).to(correlation)
-    return _mean(1 - correlation, seen)
+    return mean(1 - correlation, seen)
 
 
-@_in_float32
+@in_float32
 def gradient(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return `mean |Sx a - Sx b| + |Sy a - Sy b|` over the mask, S the Sobel filters over eight (unit gain).
@@ -66,10 +68,10 @@ def gradient(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     A full edge between black and white counts 1 / 2.
     """
     difference = spatial_gradient(a) - spatial_gradient(b)
-    return _mean(difference.abs().sum(2), mask)
+    return mean(difference.abs().sum(2), mask)
 
 
-@_in_float32
+@in_float32
 def sharpness(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return `mean |G S a - G S b|` over the mask, S the magnitude of the Sobel gradient, G a Gaussian blur.
@@ -78,10 +80,10 @@ def sharpness(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     be blurred for it, as losses of single pixels would have it.
     """
     of_a, of_b = (layers.blur(_steepness(image), SHARPNESS_BLUR) for image in (a, b))
-    return _mean((of_a - of_b).abs(), mask)
+    return mean((of_a - of_b).abs(), mask)
 
 
-@_in_float32
+@in_float32
 def masked_laplacian(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return `sqrt(mean((L a - L b)^2))` over the mask, mean over the batch, L the 4-neighbour Laplacian.
@@ -93,7 +95,7 @@ def masked_laplacian(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor
     return _root_mean_square(laplacian(a) - laplacian(b), mask)
 
 
-@_in_float32
+@in_float32
 def fusion_gradient(
     fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None = None, gamma: float = 0.7
 ) -> Tensor:
@@ -109,17 +111,17 @@ def fusion_gradient(
     return _root_mean_square(laplacian(fused) - target, mask)
 
 
-@_in_float32
+@in_float32
 def charbonnier(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return `mean sqrt((a - b)^2 + e^2) - e` over the mask, e = 0.001: L_g of FusionRegister (eq. 12).
 
     As its code has it; the paper says L2.
     """
-    return _mean(((a - b) ** 2 + SOFTNESS**2).sqrt() - SOFTNESS, mask)
+    return mean(((a - b) ** 2 + SOFTNESS**2).sqrt() - SOFTNESS, mask)
 
 
-@_in_float32
+@in_float32
 def edges(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return the Charbonnier distance of the finest levels of two Laplacian pyramids: L_e of FusionRegister.
@@ -130,7 +132,7 @@ def edges(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     return charbonnier(finest(a), finest(b), mask)
 
 
-@_in_float32
+@in_float32
 def spectrum(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return `mean |F(a m) - F(b m)|`, F the orthonormal Fourier transform, m the mask: L_f of FusionRegister.
@@ -148,19 +150,19 @@ def spectrum(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     return (modulus * twice).sum() / difference.numel()
 
 
-@_in_float32
+@in_float32
 def ssim(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return 1 - SSIM, mean over the mask (Wang et al., 2004, eq. 13), the image reflected at its edges."""
-    return _mean(1 - ssim_map(a, b, SSIM_WINDOW), mask)
+    return mean(1 - ssim_map(a, b, SSIM_WINDOW), mask)
 
 
-@_in_float32
+@in_float32
 def weighted_ssim(fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return L_wsim of BusReF (eq. 5): `1 - (SSIM(fused, visible) + SSIM(fused, thermal)) / 2`."""
     return (ssim(fused, visible, mask) + ssim(fused, thermal, mask)) / 2
 
 
-@_in_float32
+@in_float32
 def reconstruction(a: Tensor, b: Tensor, *, weight: float = 1.0) -> Tensor:
     """
     Return L_re of BusReF (eq. 4): `mean (a - b)^2 + weight (1 - SSIM)`.
@@ -170,7 +172,40 @@ def reconstruction(a: Tensor, b: Tensor, *, weight: float = 1.0) -> Tensor:
     return F.mse_loss(a, b) + weight * ssim(a, b)
 
 
-@_in_float32
+@in_float32
+def strongest(
+    fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """
+    Return the fusion losses of B-SR (eq. 13): brightness and gradient against the stronger of the sources.
+
+    `mean |F - max(T, V)|` and `mean ||S F| - max(|S T|, |S V|)|`, |S .| the sum of the magnitudes of both
+    Sobel filters over four, for unit gain (CDDFuse has the sum).
+    """
+    of_fused, of_visible, of_thermal = (
+        2 * spatial_gradient(image).abs().sum(2) for image in (fused, visible, thermal)
+    )
+    brightness = (fused - torch.maximum(visible, thermal)).abs()
+    return mean(brightness, mask), mean((of_fused - torch.maximum(of_visible, of_thermal)).abs(), mask)
+
+
+@in_float32
+def decomposition(
+    visible_base: Tensor, thermal_base: Tensor, visible_detail: Tensor, thermal_detail: Tensor
+) -> Tensor:
+    """
+    Return `cc(detail)^2 / (1.01 + cc(base))`, cc the correlation of features over the image, channels' mean.
+
+    Both cameras share base features and have details of their own: the loss of CDDFuse, which eq. 12 of B-SR
+    means (as printed it is upside down).
+    """
+    base, detail = (
+        _correlation(*pair) for pair in ((visible_base, thermal_base), (visible_detail, thermal_detail))
+    )
+    return (detail**2 / (1.01 + base)).mean()
+
+
+@in_float32
 def bending(field: Tensor) -> Tensor:
     """
     Return the mean bending energy of a deformation, 1 / pixel^2; 0 for every affine one.
@@ -184,13 +219,13 @@ def bending(field: Tensor) -> Tensor:
     return sum(weight * (part**2).sum(-1).mean() for weight, part in ((1, xx), (2, xy), (1, yy)))
 
 
-@_in_float32
+@in_float32
 def smoothness(field: Tensor) -> Tensor:
     """Return the mean squared difference of neighbouring displacements, `mean |d_x|^2 + |d_y|^2`."""
     return sum((part**2).sum(-1).mean() for part in _differences(field))
 
 
-@_in_float32
+@in_float32
 def cycle(there: Tensor, back: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return the mean distance in pixels from x of where x comes to by two deformations, one of each direction.
@@ -201,17 +236,24 @@ def cycle(there: Tensor, back: Tensor, mask: Tensor | None = None) -> Tensor:
     points = tensors.pixel_grid(height, width, there) + there
     landed = tensors.inside(points, (height, width)).to(there)
     error = there + tensors.sample(back.permute(0, 3, 1, 2), points).permute(0, 2, 3, 1)
-    return _mean(_length(error), landed if mask is None else landed * mask)
+    return mean(_length(error), landed if mask is None else landed * mask)
 
 
-@_in_float32
+@in_float32
 def known_field(field: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     Return the mean distance in pixels of a deformation from the known one, over the mask.
 
     Charbonnier, `sqrt(|d - truth|^2 + e^2) - e` with e = 0.05 px: the endpoint error, rounded at its tip.
     """
-    return _mean(_length(field - truth, ENDPOINT_SOFTNESS), mask)
+    return mean(_length(field - truth, ENDPOINT_SOFTNESS), mask)
+
+
+def _correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Of B x C x H x W features over the image, mean of the channels, B."""
+    a, b = (x - x.mean((2, 3), keepdim=True) for x in (a, b))
+    power = (a * a).sum((2, 3)) * (b * b).sum((2, 3))
+    return ((a * b).sum((2, 3)) / (power + 1e-12).sqrt()).mean(1)
 
 
 def laplacian(image: Tensor) -> Tensor:
@@ -259,7 +301,8 @@ def _root_mean_square(difference: Tensor, mask: Tensor | None) -> Tensor:
     return (((difference * mask) ** 2).sum((1, 2, 3)) / count + 1e-12).sqrt().mean()
 
 
-def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
+def mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the mean over a mask; 0 where it is empty."""
     if mask is None:
         return values.mean()
     return (values * mask).sum() / mask.sum().clamp(min=1)

@@ -33,9 +33,10 @@ FORMAT = 'irvis_fusion_ros training pack 1'
 @dataclass(frozen=True)
 class Item:
     """
-    One aligned pair: thermal and visible luminance, both H x W uint8.
+    One pair: thermal and visible luminance, both H x W uint8.
 
-    name: SET/PAIR. scene: pairs of one scene show the same things. part: 'train' or 'val'.
+    name: SET/PAIR. scene: pairs of one scene show the same things. part: 'train' or 'val'. aligned: whether
+    the thermal image lies on the visible one; else it is stretched over it.
     """
 
     name: str
@@ -43,24 +44,29 @@ class Item:
     part: str
     thermal: np.ndarray
     visible: np.ndarray
+    aligned: bool = True
 
 
 def collect(
-    folders: Sequence[Path], accepted: frozenset[str] = frozenset(), frames: int = FRAMES
+    folders: Sequence[Path],
+    accepted: frozenset[str] = frozenset(),
+    frames: int = FRAMES,
+    aligned: bool = True,
 ) -> tuple[list[Item], list[str]]:
     """
     Return the items of data sets, and a line for each set, pair or video that is left out.
 
     folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
-    refuses them. frames: how many of each video. Raises FileError for data that cannot be used.
+    refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. Raises
+    FileError for data that cannot be used.
     """
-    sets, remarks = sources.expand([Path(folder) for folder in folders], accepted)
+    sets, remarks = sources.expand([Path(folder) for folder in folders], accepted, aligned)
     items: list[Item] = []
     for folder in sets:
-        pairs, left_out = sources.usable(folder, accepted)
+        pairs, left_out = sources.usable(folder, accepted, aligned)
         remarks += left_out
         for pair in _thinned(pairs, frames):
-            items += _items(folder, pair, frames)
+            items += _items(folder, pair, frames, aligned)
     if not items:
         raise FileError(f'{", ".join(map(str, folders))}: nothing there may be learned from')
     return items, remarks
@@ -70,7 +76,8 @@ def save(path: Path, items: Sequence[Item]) -> int:
     """Write a pack; returns its size in bytes. Raises FileError if it cannot be written."""
     images, ends, listing = [], [0], []
     for item in items:
-        listing.append({'name': item.name, 'scene': item.scene, 'part': item.part})
+        entry = {'name': item.name, 'scene': item.scene, 'part': item.part, 'aligned': item.aligned}
+        listing.append(entry)
         for image in (item.thermal, item.visible):
             images.append(cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].ravel())
             ends.append(ends[-1] + images[-1].size)
@@ -95,7 +102,9 @@ def load(path: Path) -> list[Item]:
                 cv2.imdecode(images[ends[at] : ends[at + 1]], cv2.IMREAD_GRAYSCALE)
                 for at in (2 * index, 2 * index + 1)
             ]
-            items.append(Item(entry['name'], entry['scene'], entry['part'], *pair))
+            items.append(
+                Item(entry['name'], entry['scene'], entry['part'], *pair, entry.get('aligned', True))
+            )
     except OSError as error:
         raise FileError(f'{path}: the pack cannot be read ({error.strerror or error})') from error
     except (EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, cv2.error) as error:
@@ -111,26 +120,35 @@ def _thinned(pairs: Sequence[Pair], frames: int) -> list[Pair]:
     return [pair for clip in clips.values() for pair in datasets.select(clip, limit=frames)]
 
 
-def _items(folder: Path, pair: Pair, frames: int) -> Iterator[Item]:
-    offset = sources.correction(folder, pair)
-    for name, thermal, visible in _images(pair, frames):
+def stretched(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return a thermal image stretched over the visible one."""
+    shrinks = thermal.size > visible.size
+    size = visible.shape[1::-1]
+    return cv2.resize(thermal, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Item]:
+    offset = sources.correction(folder, pair) if aligned else None
+    for name, thermal, visible in _images(pair, frames, aligned):
         tone = ThermalTone()
         tone.update(thermal)
         gray = color.to_byte(tone.apply(thermal))
         luma = color.to_byte(color.luminance(visible, 'bgr'))
         if offset is not None:
             gray, luma = _corrected(gray, luma, offset)
+        if gray.shape != luma.shape:
+            gray = stretched(gray, luma)
         # scenes of different sets may bear one name
-        yield Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, gray, luma)
+        yield Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, gray, luma, aligned)
 
 
-def _images(pair: Pair, frames: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _images(pair: Pair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     if pair.thermal.suffix.lower() not in VIDEO_SUFFIXES:
-        yield pair.name, *datasets.read(pair)
+        yield pair.name, *datasets.read(pair, aligned)
         return
     thermals, visibles = (_frames(path, frames) for path in (pair.thermal, pair.visible))
     for (index, thermal), (other, visible) in zip(thermals, visibles, strict=True):
-        if index != other or thermal.shape != visible.shape:
+        if index != other or (aligned and thermal.shape != visible.shape):
             raise FileError(f'{pair.thermal} and {pair.visible} differ in length or in size')
         yield f'{pair.name}_{index:04d}', color.gray(thermal, 'bgr'), visible
 

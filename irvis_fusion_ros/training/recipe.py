@@ -63,9 +63,13 @@ class Recipe:
 
     A subclass names its options in `Config`, a frozen dataclass made of config.option fields that the key
     `recipe` of the configuration file fills, and implements build, stages and losses.
+
+    aligned: whether it learns from known warps of aligned pairs. A recipe that says no is given pairs as they
+    were recorded, too: its losses look neither at `truth` nor at `thermal`.
     """
 
     Config: type
+    aligned = True
 
     def __init__(self, config: Any):
         self.config = config
@@ -73,6 +77,10 @@ class Recipe:
     def build(self) -> nn.Module:
         """Return the untrained network. The loop has seeded torch, moves the network and loads its state."""
         raise NotImplementedError
+
+    def runs(self, model: nn.Module) -> nn.Module:
+        """Return the part of the network whose weights are for use; the rest is only learned with."""
+        return model
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages in their order, each with a name of its own."""

@@ -5,6 +5,12 @@ from collections.abc import Callable
 from irvis_fusion_ros.training.recipe import Recipe
 
 
+def _bsr() -> type[Recipe]:
+    from irvis_fusion_ros.training.bsr import BsrRecipe
+
+    return BsrRecipe
+
+
 def _busref() -> type[Recipe]:
     from irvis_fusion_ros.training.busref import BusReFRecipe
 
@@ -29,12 +35,20 @@ def _swift() -> type[Recipe]:
     return SwiftRecipe
 
 
+def _umf_cmgr() -> type[Recipe]:
+    from irvis_fusion_ros.training.umf_cmgr import UmfCmgrRecipe
+
+    return UmfCmgrRecipe
+
+
 # Each entry imports its recipe when it is asked for: networks are not loaded to print a list of names.
 RECIPES: dict[str, Callable[[], type[Recipe]]] = {
     'busref': _busref,
     'fusion_register': _fusion_register,
     'cnn': _cnn,
     'swift': _swift,
+    'umf_cmgr': _umf_cmgr,
+    'bsr': _bsr,
 }
 
 

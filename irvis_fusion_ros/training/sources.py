@@ -16,24 +16,26 @@ from irvis_fusion_ros.imaging.files import FileError
 @dataclass(frozen=True)
 class Known:
     """
-    refused: why nothing of the set is learned from, or None.
+    refused: why nothing of the set is learned from, or None. misaligned: why its pairs do not pass for
+    aligned ones, or None.
 
     left_out: pairs or videos by name, with the reason. corrected: pairs or videos by name, with the constant
     deformation (dx, dy) in pixels that aligns their thermal images.
     """
 
     refused: str | None = None
+    misaligned: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     corrected: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 KNOWN = {
     'llvip': Known('its terms allow non-commercial use only'),
-    'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use, and it is misaligned as recorded'),
-    'uav_twmm': Known('it is misaligned as recorded'),
-    'msrs': Known('it is aligned to 2 to 5 px only: false labels'),
-    'tno': Known('it is aligned to 4 to 8 px only: false labels'),
-    'vifb': Known('some of it is aligned to 6 px only: false labels'),
+    'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use', 'it is misaligned as recorded'),
+    'uav_twmm': Known(misaligned='it is misaligned as recorded'),
+    'msrs': Known(misaligned='it is aligned to 2 to 5 px only: false labels'),
+    'tno': Known(misaligned='it is aligned to 4 to 8 px only: false labels'),
+    'vifb': Known(misaligned='some of it is aligned to 6 px only: false labels'),
     'roadscene': Known(
         left_out=dict.fromkeys(
             ('FLIR_video_03237', 'FLIR_07620', 'FLIR_05872'), 'aligned to several pixels only'
@@ -45,19 +47,22 @@ KNOWN = {
 }
 
 
-def expand(folders: list[Path], accepted: frozenset[str] = frozenset()) -> tuple[list[Path], list[str]]:
+def expand(
+    folders: list[Path], accepted: frozenset[str] = frozenset(), aligned: bool = True
+) -> tuple[list[Path], list[str]]:
     """
     Return the data sets that may be learned from, and a line for each that is left out.
 
     A folder that is no data set but holds some stands for those of them that may be used. A set that is named
     itself and must not be used raises FileError with the reason, unless its name is among `accepted`.
+    aligned: whether the pairs have to be.
     """
     sets, remarks = [], []
     for folder in folders:
         if not folder.is_dir():
             raise FileError(f'{folder}: no such folder')
         if _is_set(folder):
-            reason = _refusal(folder, accepted)
+            reason = _refusal(folder, accepted, aligned)
             if reason:
                 raise FileError(
                     f'{folder}: not used for training: {reason}; if that is no hindrance for you, say '
@@ -69,7 +74,7 @@ def expand(folders: list[Path], accepted: frozenset[str] = frozenset()) -> tuple
         if not inside:
             raise FileError(f'{folder}: neither a data set (sub-folders ir and vi) nor a folder of some')
         for path in inside:
-            reason = _refusal(path, accepted)
+            reason = _refusal(path, accepted, aligned)
             if reason:
                 remarks.append(f'{path.name}: left out: {reason}')
             else:
@@ -77,8 +82,16 @@ def expand(folders: list[Path], accepted: frozenset[str] = frozenset()) -> tuple
     return sets, remarks
 
 
-def usable(folder: Path, accepted: frozenset[str] = frozenset()) -> tuple[list[Pair], list[str]]:
-    """Return the aligned pairs of a set less those known to be bad, and a line for each that is left out."""
+def usable(
+    folder: Path, accepted: frozenset[str] = frozenset(), aligned: bool = True
+) -> tuple[list[Pair], list[str]]:
+    """
+    Return the pairs of a set less those known to be bad, and a line for each that is left out.
+
+    aligned: the aligned ones; else every pair as it was recorded.
+    """
+    if not aligned:
+        return datasets.unaligned(folder), []
     left_out = {} if folder.name in accepted else KNOWN.get(folder.name, Known()).left_out
     pairs, remarks = [], []
     for pair in datasets.aligned(folder):
@@ -103,14 +116,16 @@ def _is_set(folder: Path) -> bool:
     )
 
 
-def _refusal(folder: Path, accepted: frozenset[str]) -> str | None:
+def _refusal(folder: Path, accepted: frozenset[str], aligned: bool) -> str | None:
     known = KNOWN.get(folder.name)
     if folder.name in accepted:
         return None
-    if known is not None and known.refused:
-        return known.refused
+    if known is not None:
+        reasons = [reason for reason in (known.refused, aligned and known.misaligned) if reason]
+        if reasons:
+            return ', and '.join(reasons)
     try:
-        datasets.aligned(folder)
+        datasets.aligned(folder) if aligned else datasets.recorded(folder)
     except FileError as error:
         return str(error)
     return None

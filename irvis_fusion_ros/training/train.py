@@ -4,12 +4,14 @@
 In the folder --out: checkpoint.pt (all that the next step needs), curve.csv and curve.png, and the averaged
 weights SYSTEM.safetensors. Ctrl-C and SIGTERM finish the step, save and stop; so does --minutes.
 
-`train --pack OUT.npz --data FOLDER...` puts training sets into one file instead.
+`train --pack OUT.npz --data FOLDER...` puts training sets into one file instead. `train SYSTEM --bag BAG`
+lets a system that needs no aligned pairs go on learning from a recording of the user's own rig.
 """
 
 import argparse
 import dataclasses
 import fcntl
+import hashlib
 import math
 import signal
 import sys
@@ -17,14 +19,15 @@ import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from irvis_fusion_ros import cli, engine
+from irvis_fusion_ros import atomic, cli, engine, share, weights
 from irvis_fusion_ros.imaging.files import FileError
-from irvis_fusion_ros.training import config, pack, recipes
+from irvis_fusion_ros.training import config, pack, recipes, recording
 from irvis_fusion_ros.training.data import PairSource
 from irvis_fusion_ros.training.loop import Trainer
 from irvis_fusion_ros.training.pack import Item
+from irvis_fusion_ros.training.recipe import Recipe
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,9 +67,16 @@ def _train(options: argparse.Namespace) -> int:
     run, own = config.load(options.config, recipe_class)
     if options.data:
         run = dataclasses.replace(run, data=tuple(options.data))
-    items = _items(run.data, frozenset(run.accept) | frozenset(options.accept))
+    if options.bag:
+        items = _recorded(options, recipe_class)
+    else:
+        accepted = frozenset(run.accept) | frozenset(options.accept)
+        items = _items(run.data, accepted, recipe_class.aligned)
+    start = _start(options)
+    if start is not None and hasattr(own, 'network'):
+        own = _resized(own, start)
     device = engine.resolve_device(options.device, ('cuda', 'cpu'))
-    folder = options.out or Path('runs') / options.config.stem
+    folder = options.out or Path('runs') / (options.bag or options.config).stem
     folder.mkdir(parents=True, exist_ok=True)
     train, val = _sources(items, run, device)
     with _locked(folder):
@@ -79,6 +89,7 @@ def _train(options: argparse.Namespace) -> int:
             device,
             data=_fingerprint(items),
             changed=options.changed,
+            start=None if start is None else start.state,
         )
         watched = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
         print(
@@ -91,9 +102,49 @@ def _train(options: argparse.Namespace) -> int:
             trainer.draw()
     if done:
         print(f'done: {folder / options.system}.safetensors')
+        if options.bag:
+            _hand_over(folder, options)
     else:
         print(f'stopped and saved at step {trainer.step} of {trainer.steps}; the same command goes on')
     return 128 + stop.signal if stop.signal is not None and not done else 0
+
+
+def _recorded(options: argparse.Namespace, recipe: type[Recipe]) -> list[Item]:
+    if recipe.aligned:
+        raise FileError(
+            f'{options.system} learns from aligned pairs, and those of a recording are not; valid: '
+            + ', '.join(name for name in recipes.RECIPES if not recipes.find(name).aligned)
+        )
+    return recording.collect(options.bag, options.topics, options.pairs)
+
+
+def _start(options: argparse.Namespace) -> weights.Weights | None:
+    """What to begin with: what is named, or for a recording what the package comes with."""
+    if options.start is not None:
+        return weights.read(options.start, options.system)
+    return weights.load(options.system, options.system) if options.bag else None
+
+
+def _resized(own: Any, start: weights.Weights) -> Any:
+    """The options of a system, those of its network as they are in the weights that it begins with."""
+    try:
+        network = config.filled(type(own.network), start.config.get('network', {}))
+    except ValueError as error:
+        raise FileError(f'--start: weights of another version of this network ({error})') from error
+    return dataclasses.replace(own, network=network)
+
+
+def _hand_over(folder: Path, options: argparse.Namespace) -> None:
+    """Write the card without which weights are not loaded, and say how they are used."""
+    path = folder / f'{options.system}{weights.SUFFIX}'
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    card = f'# {options.system}, adapted\n\n- **sha256** {digest}\n- **Data** the recording {options.bag}\n'
+    atomic.write(path.with_suffix('.md'), card.encode())
+    models = f'{weights.VARIABLE}={folder.resolve()}'
+    print(
+        f'use it: {models} irvis fusion_node --ros-args -p preset:={options.system}\n'
+        f'    or: {models} irvis fuse_images THERMAL_DIR VISIBLE_DIR OUT --preset {options.system}'
+    )
 
 
 def _locked(folder: Path) -> TextIO:
@@ -108,7 +159,8 @@ def _locked(folder: Path) -> TextIO:
 
 
 def _pack(options: argparse.Namespace) -> int:
-    items, remarks = pack.collect([Path(path) for path in options.data], options.accept, options.frames)
+    folders = [Path(path) for path in options.data]
+    items, remarks = pack.collect(folders, options.accept, options.frames, not options.unaligned)
     for remark in remarks:
         print(remark)
     size = pack.save(options.pack, items)
@@ -121,21 +173,29 @@ def _sources(
     items: Sequence[Item], run: config.TrainConfig, device: str
 ) -> tuple[PairSource, PairSource | None]:
     train = PairSource(items, 'train', run.seed, device, run.joint, run.sensors)
-    if not any(item.part == 'val' for item in items):
+    # the error is known where pairs are aligned
+    watched = [item for item in items if item.part == 'val' and item.aligned]
+    if not watched:
         return train, None
-    return train, PairSource(items, 'val', run.seed, device, run.joint, run.sensors)
+    return train, PairSource(watched, 'val', run.seed, device, run.joint, run.sensors)
 
 
-def _items(data: Sequence[str], accepted: frozenset[str]) -> list[Item]:
+def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list[Item]:
     paths = [Path(entry) for entry in data]
     if not paths:
         raise FileError("no training data: give --data, or 'data' in the configuration")
     items = [item for path in paths if path.is_file() for item in pack.load(path)]
     folders = [path for path in paths if not path.is_file()]
     if folders:
-        found, remarks = pack.collect(folders, accepted)
+        found, remarks = pack.collect(folders, accepted, aligned=aligned)
         print(*remarks, sep='\n', end='\n' if remarks else '')
         items += found
+    unaligned = sum(not item.aligned for item in items)
+    if aligned and unaligned:
+        raise FileError(
+            f'{", ".join(data)}: {unaligned} of {len(items)} pairs are as recorded, and this system learns '
+            'from aligned ones; make the pack without --unaligned'
+        )
     return items
 
 
@@ -170,6 +230,21 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='NAME',
         help='learn from this data set although its terms or its alignment speak against it',
     )
+    parser.add_argument(
+        '--bag', type=Path, metavar='BAG', help='learn from this recording (rosbag2), without any reference'
+    )
+    parser.add_argument(
+        '--topics',
+        nargs=2,
+        metavar=('THERMAL', 'VISIBLE'),
+        help='its topics, unless they are those of the node',
+    )
+    parser.add_argument(
+        '--pairs', type=cli.positive, default=recording.PAIRS, help='pairs that are used of it, evenly spread'
+    )
+    parser.add_argument(
+        '--start', type=Path, metavar='FILE', help='weights to begin with (for --bag those of the package)'
+    )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default auto)')
     parser.add_argument(
         '--minutes', type=_minutes, default=math.inf, metavar='M', help='save and stop after so long'
@@ -181,12 +256,19 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--frames', type=cli.positive, default=pack.FRAMES, help='frames of each video in a pack'
     )
+    parser.add_argument(
+        '--unaligned', action='store_true', help='pack pairs as they were recorded, aligned or not'
+    )
     options = parser.parse_args(argv)
     options.accept = frozenset(options.accept)
     if options.pack:
         if options.system or options.config or not options.data:
             parser.error('--pack goes with --data alone')
         return options
+    if options.bag and options.data:
+        parser.error('--bag goes without --data')
+    if options.bag and options.system and options.config is None:
+        options.config = share.folder() / 'config' / f'adapt_{options.system}.yaml'
     if options.system is None or options.config is None:
         parser.error('give SYSTEM and --config, or --pack')
     try:

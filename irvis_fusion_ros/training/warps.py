@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from irvis_fusion_ros.evaluation import protocols
 from irvis_fusion_ros.evaluation.protocols import RANGES
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.geometry.random_warp import WarpRange, affine_about_centre
@@ -20,15 +21,19 @@ from irvis_fusion_ros.geometry.random_warp import WarpRange, affine_about_centre
 # Training labels are exact to this many pixels.
 TOLERANCE = 0.01
 ITERATIONS = 60
+# Dilations of protocols dilate5 to dilate50, as shares of a picture 500 pixels wide.
+DILATE, DILATED = 'dilate', (0.0, 0.1)
+# What warps can be drawn of.
+NAMES = (*RANGES, *protocols.SHIFTS, DILATE)
 # Nodes of the elastic field per sigma of its smoothness: finer is not smoother.
 NODES = 3
 
 
 def check_mixture(mixture: Mapping[str, float]) -> None:
-    """Raise ValueError if a share is negative, all are 0, or a name is no protocol with a range."""
+    """Raise ValueError if a share is negative, all are 0, or a name is no protocol to draw from."""
     for name, share in mixture.items():
-        if name not in RANGES:
-            raise ValueError(f"'{name}' is no protocol to draw warps from; valid: {', '.join(RANGES)}")
+        if name not in NAMES:
+            raise ValueError(f"'{name}' is no protocol to draw warps from; valid: {', '.join(NAMES)}")
         if not share >= 0:
             raise ValueError(f"the share of '{name}' is {share}; it must be 0 or more")
     if not sum(mixture.values()) > 0:
@@ -99,8 +104,8 @@ def draw(
     names: the protocol of each. scales: what its pixels are multiplied by, for images smaller than those that
     the protocols are stated for. shape: height and width. noise: a generator of the device to work on.
     """
-    ranges = [RANGES[name] for name in names]
-    matrices = [_matrix(each, scale, shape, rng) for each, scale in zip(ranges, scales, strict=True)]
+    ranges = [RANGES.get(name, WarpRange()) for name in names]
+    matrices = [_matrix(name, scale, shape, rng) for name, scale in zip(names, scales, strict=True)]
     matrix = torch.from_numpy(np.stack(matrices)).float().to(noise.device)
     elastic = matrix.new_zeros((len(ranges), 2, *shape))
     for field, each, scale in zip(elastic, ranges, scales, strict=True):
@@ -115,7 +120,13 @@ def pick(mixture: Mapping[str, float], count: int, rng: np.random.Generator) -> 
     return [str(name) for name in rng.choice(list(mixture), count, p=shares / shares.sum())]
 
 
-def _matrix(ranges: WarpRange, scale: float, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _matrix(name: str, scale: float, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    if name in protocols.SHIFTS:
+        shift = protocols.any_direction(rng) if name == 'shift' else rng.choice(protocols.BOTH_WAYS)
+        return affine_about_centre(shape, 0, 1, 0, np.multiply(shift, scale))
+    if name == DILATE:
+        return affine_about_centre(shape, 0, 1 / (1 + rng.uniform(*DILATED)), 0, (0, 0))
+    ranges = RANGES[name]
     rotation, shear = rng.uniform(-1, 1, 2) * (ranges.rotation, ranges.shear)
     shift = rng.uniform(-1, 1, 2) * ranges.shift * scale
     return affine_about_centre(shape, rotation, rng.uniform(*ranges.scale), shear, shift)

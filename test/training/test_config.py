@@ -5,7 +5,6 @@ import pytest
 import yaml
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.evaluation.protocols import RANGES
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.training import config, recipes, warps
 from irvis_fusion_ros.training.config import MixtureConfig, TrainConfig
@@ -53,7 +52,7 @@ def test_a_configuration_survives_yaml(tmp_path):
     ('text', 'message'),
     [
         ('batsch: 4', "unknown key 'batsch'; valid: accept, batch"),
-        ('mixture: {shift5: 1}', "unknown key 'mixture.shift5'; valid: elastic_heavy"),
+        ('mixture: {dilate5: 1}', "unknown key 'mixture.dilate5'; valid: dilate, elastic_heavy"),
         ('recipe: {epochs: 1}', "unknown key 'recipe.epochs'; valid: rate, steps"),
         ('batch: 0', "'batch' is 0: must be at least 1"),
         ('batch: 2.5', "'batch' is 2.5; it has to be of type int"),
@@ -84,8 +83,8 @@ def test_no_such_file(tmp_path):
         config.load(tmp_path / 'run.yaml', Some)
 
 
-def test_every_protocol_with_a_range_has_a_share():
-    assert [entry.name for entry in fields(MixtureConfig)] == list(RANGES)
+def test_every_protocol_that_is_drawn_from_has_a_share():
+    assert [entry.name for entry in fields(MixtureConfig)] == list(warps.NAMES)
     warps.check_mixture(config.plain(MixtureConfig()))
 
 

@@ -138,3 +138,26 @@ def test_another_archive_is_no_pack(tmp_path):
     np.savez(tmp_path / 'pack.npz', a=np.zeros(3))
     with pytest.raises(FileError, match=r'not a training pack.*train --pack'):
         pack.load(tmp_path / 'pack.npz')
+
+
+def test_pairs_as_recorded_are_packed_where_that_is_asked_for(tmp_path):
+    folder = tmp_path / 'uav_twmm'
+    for name, shape in (('ir', (40, 50)), ('vi', (60, 80))):
+        (folder / name).mkdir(parents=True)
+        cv2.imwrite(str(folder / name / 'a.png'), np.random.default_rng(0).integers(0, 255, shape, np.uint8))
+    with pytest.raises(FileError, match='misaligned as recorded'):
+        pack.collect([folder])
+    items, _ = pack.collect([folder], aligned=False)
+    assert [(item.thermal.shape, item.visible.shape, item.aligned) for item in items] == [
+        ((60, 80), (60, 80), False)
+    ]
+    pack.save(tmp_path / 'p.npz', items)
+    assert not pack.load(tmp_path / 'p.npz')[0].aligned
+
+
+def test_terms_hold_for_pairs_as_recorded_too(tmp_path):
+    folder = tmp_path / 'metu_vistir'
+    for name in ('ir', 'vi'):
+        (folder / name).mkdir(parents=True)
+    with pytest.raises(FileError, match='forbid commercial use'):
+        pack.collect([folder], aligned=False)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny import Tiny
 
+from irvis_fusion_ros import weights
 from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.training import checkpoint, pack, recipes
 from irvis_fusion_ros.training.train import Interruption, main
@@ -126,3 +127,24 @@ def test_a_refused_data_set_is_packed_only_if_it_is_accepted(data, tmp_path, cap
     assert 'non-commercial use only' in capsys.readouterr().err
     assert main(['--pack', 'p.npz', '--data', str(tmp_path / 'llvip'), '--accept', 'llvip']) == 0
     assert len(pack.load(Path('p.npz'))) == 4
+
+
+def test_a_system_that_needs_aligned_pairs_refuses_others(data, capsys):
+    assert main(['--pack', 'p.npz', '--data', str(data), '--unaligned']) == 0
+    assert train('--data', 'p.npz') == 1
+    assert '4 of 4 pairs are as recorded' in capsys.readouterr().err
+
+
+def test_a_run_begins_with_the_weights_that_are_named(data, tmp_path, capsys):
+    assert train('--data', data, '--out', 'first') == 0
+    (tmp_path / 'still.yaml').write_text(CONFIG.replace('second: 6', 'second: 6, lr: 0'))
+    start = ('--start', 'first/tiny.safetensors')
+    assert (
+        main(
+            ['tiny', '--config', 'still.yaml', '--device', 'cpu', '--data', str(data), '--out', 'on', *start]
+        )
+        == 0
+    )
+    first, on = (weights.read(Path(folder) / 'tiny.safetensors', 'tiny').state for folder in ('first', 'on'))
+    assert all(torch.allclose(first[name], on[name]) for name in first)
+    assert main(['busref', '--config', 'still.yaml', '--data', str(data), *start]) == 1

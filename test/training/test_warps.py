@@ -50,6 +50,16 @@ def test_draws_keep_to_the_ranges():
     assert float(batch.elastic.abs().max()) == 0
 
 
+def test_shifts_are_those_of_the_evaluation():
+    matrix = drawn(['shift5'] * 40, scale=0.5).matrix
+    assert set(matrix[:, 0, 2].tolist()) == {-2.5, 2.5}
+    assert not matrix[:, 1, 2].any()
+    matrix = drawn(['shift'] * 200, scale=0.5).matrix
+    length = matrix[:, :2, 2].norm(dim=1)
+    assert 4.9 < float(length.max()) <= 5 and float(length.min()) < 0.5
+    assert (matrix[:, :2, :2] == torch.eye(2)).all()
+
+
 def test_the_elastic_part_has_its_peak_and_is_smooth():
     batch = drawn(['elastic_mid'] * 8)
     length = batch.elastic.norm(dim=1)
@@ -80,7 +90,7 @@ def test_protocols_are_picked_by_their_shares():
 @pytest.mark.parametrize(
     ('mixture', 'message'),
     [
-        ({'shift5': 1}, "'shift5' is no protocol to draw warps from; valid: zero"),
+        ({'dilate5': 1}, "'dilate5' is no protocol to draw warps from; valid: zero"),
         ({'fr': -1}, "the share of 'fr' is -1"),
         ({'fr': 0}, 'needs a share above 0'),
     ],
