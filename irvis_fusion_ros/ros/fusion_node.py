@@ -157,15 +157,13 @@ def _keep_memory() -> None:
 
 def _keep_to_few_threads() -> None:
     """
-    Let the linear algebra of NumPy work in the thread that asks for it, and networks on half of the cores.
+    Let the linear algebra of NumPy work in the thread that asks for it.
 
-    On a robot whose cores are busy threads that share small work wait for each other: beside busy processes
-    NumPy was ten times slower, and swift_lite three times with two threads on two cores. Takes effect before
-    NumPy and torch are imported; what the environment says wins.
+    Its matrices are small here, and on a robot whose cores are busy its threads wait for each other: ten
+    times slower was measured beside two busy processes. Takes effect before NumPy is imported.
     """
     for variable in ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ.setdefault(variable, '1')
-    os.environ.setdefault('OMP_NUM_THREADS', str(max(1, (os.cpu_count() or 1) // 2)))
 
 
 if __name__ == '__main__':
