@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from irvis_fusion_ros import engine
 from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.learned import (
@@ -60,7 +61,7 @@ class Direct:
     devices = ('cuda', 'cpu')
 
     def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
-        self.network = network.to(device).eval()
+        self.network = engine.placed(network, device)
         self._fuse = fuse
         self._device = device
         self._temporal = temporal
