@@ -326,7 +326,8 @@ def sample(image: Tensor, field: Tensor) -> Tensor:
     return F.grid_sample(image, torch.addcmul(grid, field, scale), padding_mode='border', align_corners=True)
 
 
-@lru_cache(maxsize=8)
+# graphs that a GPU has recorded go on using them: room for three scales of all that are kept, and more
+@lru_cache(maxsize=32)
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where pixels lie for `grid_sample`, 1 x H x W x 2 from -1 to 1, and what a pixel measures there."""
     # whoever asks first may be in inference mode; training needs ordinary tensors

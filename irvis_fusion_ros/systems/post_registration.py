@@ -2,7 +2,9 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from irvis_fusion_ros import engine
 from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.backbones.base import Backbone
 from irvis_fusion_ros.systems.base import Alignment, identity
@@ -25,6 +27,7 @@ class PostRegistered:
             kind = (kind or torch.bfloat16) if half else None
         self.network = network.to(device, kind, memory_format=torch.channels_last).eval()
         self.backbone = backbone
+        self._correct = engine.Recorded(self._corrected, device)
         self._device = device
 
     def reset(self) -> None:
@@ -46,10 +49,14 @@ class PostRegistered:
         height, width = visible.shape
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = (layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair))
-        found = self.network(*images)
-        fused = found.fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
-        effective = found.effective[0, :height, :width].cpu().numpy()
+        fused, effective = self._correct(*images)
+        fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
+        effective = effective[0, :height, :width].cpu().numpy()
         return visible + (fused - visible) * trust, effective
+
+    def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.network(*images)
+        return found.fused, found.effective
 
 
 def half_of(device: str) -> torch.dtype | None:

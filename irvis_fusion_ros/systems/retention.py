@@ -86,7 +86,7 @@ class WindowMlp(nn.Module):
         last = self.out.weight
         matrices = torch.einsum('po,bko,koi->bkpi', last, share, self.project)
         offset = torch.einsum('po,bko,ko->bp', last, share, self.project_bias) + self.out.bias
-        skip = (last + torch.eye(width).to(last)).expand(batch, -1, -1)
+        skip = (last + torch.eye(width, dtype=last.dtype, device=last.device)).expand(batch, -1, -1)
         total = torch.baddbmm(offset[..., None], skip, flat)
         for matrix, part in zip(matrices.unbind(1), gated, strict=True):
             # to join the windows first takes longer

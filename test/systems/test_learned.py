@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils import _pytree as tree
-from torch.utils._python_dispatch import TorchDispatchMode
+from recording import NothingOfTheHost
 
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.geometry import transform, warp
@@ -110,16 +109,6 @@ def test_the_view_keeps_corner_pixels_on_corner_pixels():
     ramp = np.tile(np.linspace(0, 1, 150, dtype=np.float32), (90, 1))
     stretched = np.tile(np.linspace(0, 1, 300, dtype=np.float32), (200, 1))
     assert np.abs(view.thermal(ramp, np.eye(3)) - view.visible(stretched))[:, 4:-4].max() < 2e-3
-
-
-class NothingOfTheHost(TorchDispatchMode):
-    """Refuses what a CUDA graph cannot record: values from the host, and values asked for by it."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        assert func is not torch.ops.aten.lift_fresh.default, 'a tensor was made of numbers of the host'
-        tensors = [each for each in tree.tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
-        assert all(each.device.type == 'meta' for each in tensors), f'{func} takes a tensor of the host'
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize('network', [BusReF, lambda: Swift().proposing()])

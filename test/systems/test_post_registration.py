@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from recording import NothingOfTheHost
 
 from irvis_fusion_ros import weights
 from irvis_fusion_ros.evaluation import synthetic
@@ -186,3 +187,13 @@ def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, o
     assert summary['registration_first'] == first
     assert (out / 'deformation' / 'a.npy').exists()
     assert (out / 'deformation_fused').exists() == (of == 'thermal')
+
+
+@torch.inference_mode()
+def test_what_runs_on_a_gpu_can_be_recorded():
+    network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()
+    images = [torch.empty(1, 1, 96, 128, device='meta') for _ in range(3)]
+    # grids are made in the runs before a graph is recorded
+    network(*images)
+    with NothingOfTheHost():
+        network(*images)
