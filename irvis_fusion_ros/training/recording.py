@@ -25,16 +25,20 @@ TOPICS = {
 RGB, ALPHA = ('rgb8', 'rgba8', 'rgb16'), {'bgra8': cv2.COLOR_BGRA2BGR, 'rgba8': cv2.COLOR_RGBA2RGB}
 
 
-def collect(path: Path, topics: tuple[str, str] | None = None, count: int = PAIRS) -> list[Item]:
+def collect(
+    path: Path, topics: tuple[str, str] | None = None, count: int = PAIRS, thermal_offset: float = 0.0
+) -> list[Item]:
     """
     Return pairs of a recording, the thermal images stretched over the visible ones.
 
-    topics: of thermal and visible images; those of the node unless given. count: pairs at most. Raises
-    FileError, with what is in the bag, for one that cannot be used.
+    topics: of thermal and visible images; those of the node unless given. count: pairs at most.
+    thermal_offset: seconds that are added to thermal stamps, as the node's parameter. Raises FileError, with
+    what is in the bag, for one that cannot be used.
     """
     try:
         with BagReader(path) as bag:
-            return _items(bag, [_topic(bag, stream, topics) for stream in TOPICS], count)
+            names = [_topic(bag, stream, topics) for stream in TOPICS]
+            return _items(bag, names, count, round(thermal_offset * 1e9))
     except BagError as error:
         raise FileError(str(error)) from error
 
@@ -70,16 +74,18 @@ def _topic(bag: BagReader, stream: str, given: tuple[str, str] | None) -> str:
     )
 
 
-def _items(bag: BagReader, topics: list[str], count: int) -> list[Item]:
+def _items(bag: BagReader, topics: list[str], count: int, offset: int) -> list[Item]:
     stamps = {name: [] for name in topics}
     for record in bag.records(topics):
         stamps[record.topic].append(to_nanoseconds(bag.decode(record).header.stamp))
-    pairs = nearest(*(np.unique(stamps[name]) for name in topics), round(TOLERANCE * 1e9))
+    thermal, visible = (np.unique(stamps[name]) for name in topics)
+    pairs = nearest(thermal + offset, visible, round(TOLERANCE * 1e9))
+    pairs = [(stamp - offset, other) for stamp, other in pairs]
     if not pairs:
         found = ' and '.join(f'{len(stamps[name])} images of {name}' for name in topics)
         raise BagError(
             f"bag '{bag.path}': no thermal and visible image within {TOLERANCE} s of each other ({found}); "
-            'do both cameras use one clock?'
+            'do both cameras use one clock? If not, give --thermal-offset'
         )
     chosen = [pairs[at] for at in np.unique(np.linspace(0, len(pairs) - 1, count).round().astype(int))]
     wanted = {(name, stamp) for pair in chosen for name, stamp in zip(topics, pair, strict=True)}

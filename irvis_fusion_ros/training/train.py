@@ -115,7 +115,7 @@ def _recorded(options: argparse.Namespace, recipe: type[Recipe]) -> list[Item]:
             f'{options.system} learns from aligned pairs, and those of a recording are not; valid: '
             + ', '.join(name for name in recipes.RECIPES if not recipes.find(name).aligned)
         )
-    return recording.collect(options.bag, options.topics, options.pairs)
+    return recording.collect(options.bag, options.topics, options.pairs, options.thermal_offset)
 
 
 def _start(options: argparse.Namespace) -> weights.Weights | None:
@@ -241,6 +241,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pairs', type=cli.positive, default=recording.PAIRS, help='pairs that are used of it, evenly spread'
+    )
+    parser.add_argument(
+        '--thermal-offset',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help="seconds to add to its thermal stamps, as the node's sync.thermal_offset",
     )
     parser.add_argument(
         '--start', type=Path, metavar='FILE', help='weights to begin with (for --bag those of the package)'

@@ -52,6 +52,13 @@ def _stretched(thermal):
     return cv2.resize(thermal[:48, :64], (80, 60))
 
 
+def test_clocks_that_differ_are_told_of(tmp_path):
+    late = bag(tmp_path / 'flight', late=0.05)
+    with pytest.raises(FileError, match='--thermal-offset'):
+        recording.collect(late)
+    assert len(recording.collect(late, thermal_offset=-0.05)) == 6
+
+
 def test_colours_are_read_in_their_order(tmp_path):
     one, other = (
         recording.collect(bag(tmp_path / encoding, visible_encoding=encoding))
