@@ -90,7 +90,7 @@ class WindowMlp(nn.Module):
         total = torch.baddbmm(offset[..., None], skip, flat)
         for matrix, part in zip(matrices.unbind(1), gated, strict=True):
             # to join the windows first takes longer
-            total = total.baddbmm_(matrix, part.flatten(2))
+            total = torch.baddbmm(total, matrix, part.flatten(2))
         return total.view(batch, width, height, wide)
 
 

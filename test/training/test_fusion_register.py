@@ -75,7 +75,7 @@ def test_every_loss_is_finite_and_reaches_its_stage(recipe, network, source):
     for stage in recipe.stages():
         network.zero_grad()
         terms = recipe.losses(network, batch, stage)
-        assert set(terms) - {'known'} == {'edge', 'spatial', 'frequency', 'detail', 'smooth'}
+        assert set(terms) - {'known'} == {'edge', 'spatial', 'frequency', 'detail', 'sharpness', 'smooth'}
         assert ('known' in terms) == (stage.name == 'warp')
         assert all(term.ndim == 0 and term.isfinite() and term > 0 for term in terms.values()), terms
         sum(terms.values()).backward()

@@ -7,6 +7,7 @@ from skimage.metrics import structural_similarity
 
 from irvis_fusion_ros.evaluation import similarity
 from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.training import losses
 
 
@@ -53,6 +54,15 @@ def test_gradient_of_an_edge():
     mask = torch.zeros_like(flat)
     mask[..., 4] = 1
     assert float(losses.gradient(edge, flat, mask)) == pytest.approx(0.5)
+
+
+def test_sharpness_is_lost_by_a_blur_and_not_by_a_shift():
+    texture = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    shifted, blurred = texture.roll(1, -1), layers.blur(texture, 1.0)
+    assert float(losses.sharpness(texture, texture)) == 0
+    assert float(losses.sharpness(texture, shifted)) < float(losses.sharpness(texture, blurred)) / 10
+    # single pixels would rather have the blur
+    assert float(losses.gradient(texture, shifted)) > float(losses.gradient(texture, blurred))
 
 
 def test_laplacian_of_a_point():
@@ -171,6 +181,7 @@ def test_known_field_is_the_endpoint_error():
     [
         losses.masked_ncc,
         losses.gradient,
+        losses.sharpness,
         losses.masked_laplacian,
         losses.charbonnier,
         losses.edges,
