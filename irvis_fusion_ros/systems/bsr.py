@@ -22,22 +22,23 @@ from irvis_fusion_ros.systems import layers
 # Strides of the U-Net, and its channels.
 STRIDES = (2, 4, 8, 16)
 CHANNELS = (16, 32, 32, 32)
-# Steps of the way up: the stride whose cells are compared, how far it looks, in these cells, and the stride
-# of the field that it finds.
-STEPS = ((16, 2, 16), (8, 3, 8), (4, 3, 4), (2, 2, 4))
+# Steps of the way up: the stride whose cells are compared and how far, in these cells; the stride of the
+# field that it finds, the blur of correlation in cells of that, and the gain of correlation before a softmax,
+# at first.
+STEPS = ((4, 5, 8, 6.0, 20.0), (4, 3, 8, 2.0, 12.0), (4, 3, 4, 3.0, 10.0), (2, 2, 4, 2.0, 10.0))
 FINEST = 4
-# Blur of correlation in cells of the field: what is around a cell moves with it.
-SHARED = {16: 1.0, 8: 2.0, 4: 3.0}
 SLOPE = 0.2
 # Channels of the way up.
 HIDDEN = 24
-# Channels of edges at each stride, and those of a description.
-EDGES = (3, 12, 48, 48)
-DESCRIPTION = (8, 16, 48, 48)
+# Channels of edges at the strides that are compared, the finest, and those of their descriptions.
+EDGES = (3, 12)
+DESCRIPTION = (8, 16)
 # Deviation of the weights of a flow head at first (VoxelMorph).
 STILL = 1e-5
-# Gain of the similarity before a softmax, and how far it is learned to be another, in powers of e.
-GAIN, SHARPER = 8.0, 3.0
+# How far the gain is learned to be another, in powers of e.
+SHARPER = 3.0
+# Energy of a description, its square, that is as good as none.
+NOTHING = 0.05
 # What the sides of images that are fused must be multiples of.
 MULTIPLE = 8
 
@@ -52,11 +53,25 @@ class BsrConfig:
     width: int = option(12, 'Channels of the detail and of the base features.', minimum=4, maximum=64)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the way down says of an image: features of every stride, and descriptions of those compared."""
+
+    features: dict[int, Tensor]
+    descriptions: dict[int, Tensor]
+
+    def and_of(self, other: 'Seen') -> 'Seen':
+        """Return one batch of both."""
+        ours, theirs = (self.features, self.descriptions), (other.features, other.descriptions)
+        joined = ({s: torch.cat([a[s], b[s]]) for s in a} for a, b in zip(ours, theirs, strict=True))
+        return Seen(*joined)
+
+
 class UNet(nn.Module):
     """
     Registers `moving` to `reference`, B x 1 x H x W each, sides in multiples of the last stride.
 
-    The way down describes each image; the way up looks, at each stride, for what the field so far has left.
+    The way down describes each image; the way up looks, at each step, for what the field so far has left.
     """
 
     def __init__(self):
@@ -69,8 +84,9 @@ class UNet(nn.Module):
         self.same = nn.ModuleList(layers.conv(own, own, slope=SLOPE) for own in CHANNELS)
         self.heads = nn.ModuleList(
             layers.description_head(own, edges, out, edges)
-            for own, edges, out in zip(CHANNELS, EDGES, DESCRIPTION, strict=True)
+            for own, edges, out in zip(CHANNELS, EDGES, DESCRIPTION, strict=False)
         )
+        self.context = layers.conv(2 * CHANNELS[-1], HIDDEN, slope=SLOPE)
         self.up = nn.ModuleList(Up(*step) for step in STEPS)
 
     def forward(self, reference: Tensor, moving: Tensor) -> Tensor:
@@ -80,40 +96,34 @@ class UNet(nn.Module):
     def both(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, Tensor]:
         """Return phi_p, which lays the thermal image on the visible one, and phi_n, the other way."""
         seen, drawn = self.describe(visible, thermal)
-        there, back = [], []
-        for (a, b), (c, d) in zip(seen, drawn, strict=True):
-            there.append((torch.cat([a, c]), torch.cat([b, d])))
-            back.append((torch.cat([c, a]), torch.cat([d, b])))
-        positive, negative = self.compare(there, back).chunk(2)
+        positive, negative = self.compare(seen.and_of(drawn), drawn.and_of(seen)).chunk(2)
         return positive, negative
 
-    def describe(
-        self, first: Tensor, second: Tensor
-    ) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
-        """Return features and descriptions of both images at every stride, finest first."""
+    def describe(self, first: Tensor, second: Tensor) -> tuple[Seen, Seen]:
+        """Return what is to be seen in either image."""
         images = torch.cat([first, second])
         support = layers.content(images)
         structure = layers.structure(images, support)
+        edges = F.avg_pool2d(structure[:, 1:], 2)
         x = F.pixel_unshuffle(torch.cat([images, structure], 1), 2)
-        halved = F.avg_pool2d(structure[:, 1:], 2)
-        quartered = F.avg_pool2d(halved, 2)
-        folded = (
-            halved,
-            *(F.pixel_unshuffle(edges, n) for edges, n in ((halved, 2), (halved, 4), (quartered, 4))),
-        )
-        found = []
-        for level, (stride, edges) in enumerate(zip(STRIDES, folded, strict=True)):
-            x = self.same[level](self.down[level](x))
-            described = self.heads[level](torch.cat([x, edges], 1))
-            found.append((x, layers.description(described, F.avg_pool2d(support, stride))))
+        features, descriptions = {}, {}
+        for level, stride in enumerate(STRIDES):
+            x = features[stride] = self.same[level](self.down[level](x))
+            if level < len(self.heads):
+                described = self.heads[level](torch.cat([x, edges], 1))
+                descriptions[stride] = layers.description(described, F.avg_pool2d(support, stride))
+                edges = F.pixel_unshuffle(edges, 2)
         half = len(first)
-        return [(x[:half], d[:half]) for x, d in found], [(x[half:], d[half:]) for x, d in found]
+        return (
+            Seen(*({s: maps[:half] for s, maps in each.items()} for each in (features, descriptions))),
+            Seen(*({s: maps[half:] for s, maps in each.items()} for each in (features, descriptions))),
+        )
 
-    def compare(self, reference: list[tuple[Tensor, Tensor]], moving: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def compare(self, reference: Seen, moving: Seen) -> Tensor:
         """Register by what `describe` returns."""
-        batch, _, height, width = reference[-1][0].shape
-        field = reference[-1][0].new_zeros(batch, height, width, 2)
-        hidden = reference[-1][0].new_zeros(batch, HIDDEN, height, width)
+        deepest = [image.features[STRIDES[-1]] for image in (reference, moving)]
+        batch, _, height, width = deepest[0].shape
+        field, hidden = deepest[0].new_zeros(batch, height, width, 2), self.context(torch.cat(deepest, 1))
         for up in self.up:
             field, hidden = up(reference, moving, field, hidden)
         height, width = field.shape[1:3]
@@ -123,51 +133,60 @@ class UNet(nn.Module):
 class Up(nn.Module):
     """One step of the way up: what is left after the field so far, from correlation and features."""
 
-    def __init__(self, stride: int, radius: int, found: int):
+    def __init__(self, stride: int, radius: int, found: int, blur: float, gain: float):
         super().__init__()
-        self.level, self.stride, self.radius = STRIDES.index(stride), stride, radius
-        self.at, self.found = STRIDES.index(found), found
+        self.stride, self.radius, self.found = stride, radius, found
+        self.blur, self.gain = blur, gain
         count = (2 * radius + 1) ** 2
-        self.enter = layers.conv(count + CHANNELS[self.at] + HIDDEN + 2, HIDDEN, slope=SLOPE)
+        features = CHANNELS[STRIDES.index(found)]
+        self.enter = layers.conv(count + features + HIDDEN + 2, HIDDEN, slope=SLOPE)
         self.wide = layers.conv(HIDDEN, HIDDEN, slope=SLOPE)
         self.head = nn.Conv2d(HIDDEN, count + 3, 3, padding=1)
         nn.init.normal_(self.head.weight, 0, STILL)
         nn.init.zeros_(self.head.bias)
 
-    def forward(
-        self,
-        reference: list[tuple[Tensor, Tensor]],
-        moving: list[tuple[Tensor, Tensor]],
-        field: Tensor,
-        hidden: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, reference: Seen, moving: Seen, field: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """
         Return the field, pixels, and hidden features, both of the stride `found`.
 
-        reference, moving: what `UNet.describe` returns. field, hidden: of the step before.
+        field, hidden: of the step before.
         """
-        seen = reference[self.at][0]
+        seen = reference.features[self.found]
         shape = seen.shape[-2:]
         field = layers.on_grid(field, shape)
-        volume = self._volume(reference[self.level][1], moving[self.level][1], field)
+        described = (image.descriptions[self.stride] for image in (reference, moving))
+        volume = self._volume(*described, field)
         hidden = F.interpolate(hidden, size=shape, mode='bilinear', align_corners=False)
-        x = self.enter(torch.cat([volume * 4, seen, hidden, field.movedim(-1, 1) / self.stride], 1))
+        x = self.enter(torch.cat([volume, seen, hidden, field.movedim(-1, 1) / self.stride], 1))
         x = x + self.wide(x)
         out = self.head(x)
         # the expected shift: none where nothing is to be seen; how far to believe in correlation is learned
-        gain = GAIN * torch.exp(SHARPER * torch.tanh(out[:, -3:-2] / SHARPER))
+        gain = self.gain * torch.exp(SHARPER * torch.tanh(out[:, -3:-2] / SHARPER))
         share = torch.softmax(gain * volume + out[:, :-3], 1)
         shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(self.radius, share)) + out[:, -2:]
         return field + self.stride * shift.movedim(1, -1), x
 
     def _volume(self, reference: Tensor, moving: Tensor, field: Tensor) -> Tensor:
-        """Correlation of descriptions around each cell of the field."""
+        """Correlation of descriptions around each cell of the field, normalised over what both show."""
         fine = layers.on_grid(field, reference.shape[-2:])
         moving = layers.sample(moving, layers.centres(reference, self.stride) + fine, self.stride)
-        volume = layers.local_correlation(reference, moving, self.radius)
+        volume = self._around(layers.local_correlation(reference, moving, self.radius))
+        with torch.no_grad():
+            # without it a shift towards stronger edges, or away from the border, is always the better one
+            energies = [(each**2).sum(1, keepdim=True) for each in (reference, moving)]
+            there = [(energy > 0).to(energy) for energy in energies]
+            one, other = (
+                self._around(layers.local_correlation(*pair, self.radius))
+                for pair in ((energies[0], there[1]), (there[0], energies[1]))
+            )
+            norm = (one.clamp(min=0) * other.clamp(min=0) + NOTHING**2).sqrt()
+        return volume / norm
+
+    def _around(self, volume: Tensor) -> Tensor:
+        """Mean of what is around each cell of the field: it moves with it."""
         if self.found > self.stride:
             volume = F.avg_pool2d(volume, self.found // self.stride)
-        return layers.blur(volume, SHARED[self.found])
+        return layers.blur(volume, self.blur)
 
 
 class AutoEncoder(nn.Module):

@@ -47,6 +47,8 @@ class BsrRecipeConfig:
     both: bool = option(True, 'Register both ways; for the ablation of table 4.')
 
 
+# Sides of the cells that structure is compared on, pixels: an edge draws from as far as its cell reaches.
+SCALES = (2, 4, 8)
 # w1 and w2 of eq. 8
 ABSOLUTE, SQUARED = 5.0, 1.0
 
@@ -151,16 +153,21 @@ class Branch:
         return {name: value for name, value in found.items() if getattr(config, name)}
 
     def _structure(self) -> Tensor:
-        """1 less the correlation of the structure maps of V and the aligned T, on cells of 2 x 2 pixels."""
+        """1 less the correlation of structure maps of V and the aligned T, mean of the SCALES."""
         with layers.exactly(self.field.device):
-            described = []
-            for image, support in ((self.fixed, self.supports[0]), (self.aligned, self.shown)):
-                maps = F.avg_pool2d(layers.structure(image.float(), support.float())[:, 1:], 2)
-                described.append(layers.description(maps, F.avg_pool2d(support, 2)))
-            both = F.avg_pool2d(self.supports[0] * self.shown, 2)
-            fixed, aligned = (each * both for each in described)
-            power = (fixed**2).sum((1, 2, 3)) * (aligned**2).sum((1, 2, 3))
-            return (1 - (fixed * aligned).sum((1, 2, 3)) / (power + 1e-6).sqrt()).mean()
+            pairs = ((self.fixed, self.supports[0]), (self.aligned, self.shown))
+            maps = [layers.structure(image.float(), support.float())[:, 1:] for image, support in pairs]
+            total = 0.0
+            for cell in SCALES:
+                fixed, aligned = (
+                    layers.description(F.avg_pool2d(each, cell), F.avg_pool2d(support, cell))
+                    for each, (_, support) in zip(maps, pairs, strict=True)
+                )
+                both = F.avg_pool2d(self.supports[0] * self.shown, cell)
+                fixed, aligned = fixed * both, aligned * both
+                power = (fixed**2).sum((1, 2, 3)) * (aligned**2).sum((1, 2, 3))
+                total = total + (1 - (fixed * aligned).sum((1, 2, 3)) / (power + 1e-6).sqrt()).mean()
+            return total / len(SCALES)
 
 
 def _consistency(branch: Branch, other: Branch, proxy: Proxy, band: int) -> Tensor:
