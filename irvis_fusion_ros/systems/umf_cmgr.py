@@ -8,8 +8,7 @@ Ours, or other than the paper has it:
 - Small enough to learn on a CPU: its generator alone has 11 million parameters, all of this a third of one.
 - The match cost of the paper is one channel without a search range, which sees about a pixel of each level.
   With `reach` a level compares every shift of a few cells instead, and there is a level below, at 1/8; what
-  was measured is spread to its neighbours by how sure it is. Without `reach` it is as in the paper. The
-  levels are gone through twice (`rounds`).
+  was measured is spread to its neighbours by how sure it is. Without `reach` it is as in the paper.
 - Images are compared by structure maps (layers.structure) and what is learned from them, not by brightness.
 - Fields are pixels of the finest grid at every level: doubling them where they are upsampled is built in.
 - The fused image is what the two-map mixing makes of the images, plus what DIFN draws.
@@ -64,9 +63,6 @@ class NetworkConfig:
     pseudo: bool = option(True, 'Register to the pseudo-infrared image of CPSTN, not to the visible one.')
     refined: bool = option(True, 'Refine the coarse field of each level.')
     reach: bool = option(True, 'Compare every shift of a few cells, also at 1/8; not in the paper.')
-    rounds: int = option(
-        2, 'How often the levels are gone through, each time from the field found; 1 in the paper.', minimum=1
-    )
 
 
 class Generator(nn.Module):
@@ -79,13 +75,15 @@ class Generator(nn.Module):
 
     def __init__(self, width: int, blocks: int):
         super().__init__()
-        self.enter = _normed(_conv(1, width, 7), width)
+        self.enter = _normed(nn.Conv2d(1, width, 7, padding=3), width)
         self.down = nn.ModuleList(
-            _normed(_conv(wide, 2 * wide, 4, 2), 2 * wide) for wide in (width, 2 * width)
+            _normed(nn.Conv2d(wide, 2 * wide, 4, 2, 1), 2 * wide) for wide in (width, 2 * width)
         )
         self.blocks = nn.Sequential(*(NormedResidual(4 * width) for _ in range(blocks)))
-        self.up = nn.ModuleList(_normed(_conv(2 * wide, wide, 3), wide) for wide in (2 * width, width))
-        self.out = _conv(width, 1, 7)
+        self.up = nn.ModuleList(
+            _normed(nn.Conv2d(2 * wide, wide, 3, padding=1), wide) for wide in (2 * width, width)
+        )
+        self.out = nn.Conv2d(width, 1, 7, padding=3)
 
     def forward(self, image: Tensor) -> Tensor:
         """Keep the shape."""
@@ -102,8 +100,8 @@ class NormedResidual(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.first = _normed(_conv(channels, channels, 3), channels)
-        self.second = _conv(channels, channels, 3)
+        self.first = _normed(nn.Conv2d(channels, channels, 3, padding=1), channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
         self.norm = nn.InstanceNorm2d(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -203,7 +201,6 @@ class Mrrn(nn.Module):
 
     def __init__(self, config: NetworkConfig):
         super().__init__()
-        self.rounds = config.rounds
         levels = LEVELS if config.reach else PAPER_LEVELS
         self.features = Features(config.features, tuple(stride for stride, _ in levels))
         self.levels = nn.ModuleList(
@@ -214,8 +211,6 @@ class Mrrn(nn.Module):
         """
         Return the coarse and the refined field of every level, coarsest first, B x h x w x 2 in pixels.
 
-        Those of the later rounds follow.
-
         support: layers.content of reference and thermal image, concatenated.
         """
         found = self.features(torch.cat([reference, thermal]), support)
@@ -225,7 +220,7 @@ class Mrrn(nn.Module):
         }
         height, width = reference.shape[-2:]
         fields, field = [], reference.new_zeros(len(reference), 2, 2, 2)
-        for level in (*self.levels,) * self.rounds:
+        for level in self.levels:
             # a level learns from its own start, not through the ones before it
             start = layers.on_grid(field.detach(), (height // level.stride, width // level.stride))
             coarse, field = level(*pairs[level.stride], start)
@@ -312,11 +307,6 @@ class UmfCmgr(nn.Module):
         visible, thermal = layers.padded(visible, COARSEST), layers.padded(thermal, COARSEST)
         _, fields = self.register(visible, thermal)
         return layers.on_grid(fields[-1][1], visible.shape[-2:])[:, : shape[0], : shape[1]]
-
-
-def _conv(into: int, out: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution that sees no edge where the image ends: one drawn there would be matched."""
-    return nn.Conv2d(into, out, size, stride, (size - 1) // 2, padding_mode='replicate')
 
 
 def _normed(layer: nn.Conv2d, channels: int) -> nn.Sequential:

@@ -53,7 +53,7 @@ class UmfCmgrConfig:
     reverse: float = option(0.2, 'Lambda_rev of eq. 13: the backward one.', minimum=0)
     smooth: float = option(10.0, 'Lambda_sm of eq. 15: smoothness of the field.', minimum=0)
     known: float = option(1.0, 'Weight of the known field; not in the paper, 0 there.', minimum=0)
-    early: float = option(0.7, 'Factor on the known field of each level before the last.', minimum=0)
+    early: float = option(0.5, 'Factor on the known field of each level before the last.', minimum=0)
     ssim: float = option(1.0, 'Lambda_ssim of eq. 19.', minimum=0)
     salient: float = option(
         20.0,

@@ -42,7 +42,7 @@ def test_before_it_has_learned_it_matches_edges(shape, invert):
         # before it has learned it is not sure of what it sees in two spectra
         torch.nn.init.constant_(level.gain, 3.0)
     assert error(net, *pair((0, 0), shape, invert)) < 0.2
-    assert error(net, *pair((6, -4), shape, invert)) < 0.75 * np.hypot(6, 4)
+    assert error(net, *pair((6, -4), shape, invert)) < 0.6 * np.hypot(6, 4)
 
 
 @torch.no_grad()
@@ -100,9 +100,9 @@ def test_pseudo_infrared_stays_in_its_place():
     generator = Generator(4, 1).eval()
     image = torch.rand(1, 1, 64, 96)
     moved = generator(image.roll((8, 16), (2, 3)))
-    # but for what is rolled over the borders instance normalisation sees the same picture
-    apart = (moved - generator(image).roll((8, 16), (2, 3)))[..., 32:48, 32:72]
-    assert float(apart.abs().mean()) < 0.15 * float(moved.std())
+    # instance normalisation sees the same picture; only near the borders does it differ
+    apart = (moved - generator(image).roll((8, 16), (2, 3)))[..., 32:40, 40:72]
+    assert float(apart.abs().max()) < 0.1 * float(moved.std())
 
 
 @pytest.mark.parametrize('shape', [(64, 80), (38, 50)])
