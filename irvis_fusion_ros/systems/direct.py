@@ -3,6 +3,9 @@ Runs a network that gives one dense field at once, without a search, as a `Syste
 
 Such a network says nothing of how sure it is: the structure maps of both images say how well they agree under
 its field, and a field under which they do not agree better than without it is not used.
+
+A network that finds a part of large motion, and its own noise on top, is asked again and again what the
+affine part of its answers so far has left; what remains of the last answer is made a smooth residual.
 """
 
 from dataclasses import replace
@@ -14,10 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from irvis_fusion_ros import engine
+from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers, matching
+from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.learned import (
     LEAST_CONFIDENCE,
+    SUSPICIOUS,
     Fusion,
     State,
     alignment_of,
@@ -25,12 +31,16 @@ from irvis_fusion_ros.systems.learned import (
     smoothed,
 )
 from irvis_fusion_ros.systems.matching import CHECKED, COARSEST
+from irvis_fusion_ros.systems.smooth_fit import SmoothFit
 from irvis_fusion_ros.systems.view import View
 
 # Agreement of structure maps at which an alignment is as likely wrong as right. Measured on scenes that are
 # learned from: aligned pairs agree by 0.125 or more, unrelated ones by less than 0.075; 20 pixels apart most
 # agree by less than 0.1.
 EVEN = 0.12
+# Expected error of a field in a coarsest cell, pixels, for the affine and for the residual: neighbouring
+# cells err alike, so that the many that speak for a residual count for less than they seem to.
+AFFINE_ERROR, RESIDUAL_ERROR = 2.0, 20.0
 
 
 class Network(Protocol):
@@ -55,13 +65,17 @@ class Direct:
     """
     A `network` as a system; see `systems.base.System`.
 
-    fuse: fuses registered images as `System.fuse` does. temporal: keep the state of a stream.
+    fuse: fuses registered images as `System.fuse` does. temporal: keep the state of a stream. rounds: how
+    often the network is asked about a pair, once in a stream that is tracked; 0: once, and its field is taken
+    as it is.
     """
 
     devices = ('cuda', 'cpu')
 
-    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
+    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool, rounds: int = 0):
         self.network = engine.placed(network, device)
+        self._rounds = rounds
+        self._fit = engine.placed(SmoothFit(), device)
         self._fuse = fuse
         self._device = device
         self._temporal = temporal
@@ -81,10 +95,17 @@ class Direct:
         seen = layers.tensor_of(view.visible(visible), self._device)
         drawn = layers.tensor_of(view.thermal(thermal, np.eye(3)), self._device)
         maps = [_maps(image) for image in (seen, drawn)]
-        field = self.network.field(seen, drawn)
-        found = _checked(maps, shapes, field)
-        # what would be used without it: nothing, or the field of the frame before
-        without = _checked(maps, shapes, torch.zeros_like(field) if last is None else last.residual)
+        nowhere = drawn.new_zeros(1, 2, 3)
+        found, source = None, 'track'
+        if last is not None:
+            found = _checked(maps, shapes, *self._found(seen, drawn, last.affine, 1))
+        if found is None or found.evidence < SUSPICIOUS * last.usual:
+            again = _checked(maps, shapes, *self._found(seen, drawn, nowhere, self._rounds))
+            if found is None or again.evidence > found.evidence:
+                found, source = again, 'search'
+        # what would be used without it: nothing, or the alignment of the frame before
+        still = (nowhere, torch.zeros_like(found.residual))
+        without = _checked(maps, shapes, *(still if last is None else (last.affine, last.residual)))
         if found.evidence < without.evidence:
             found = without
         if found.confidence < LEAST_CONFIDENCE:
@@ -93,17 +114,36 @@ class Direct:
             held = alignment_of(last, view, 'held')
             return replace(held, confidence=found.confidence, notes=(WEAK,))
         self._state = found if last is None else smoothed(last, found, view)
-        return alignment_of(self._state, view, 'search' if last is None else 'track')
+        return alignment_of(self._state, view, source)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return self._fuse(visible, thermal, trust)
 
+    def _found(self, seen: Tensor, drawn: Tensor, start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+        """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""
+        if not self._rounds:
+            return torch.zeros_like(start), self.network.field(seen, drawn)
+        model = Affine(seen.shape[-2:])
+        grid = tensors.pixel_grid(*seen.shape[-2:], seen)
+        for _ in range(rounds):
+            laid = tensors.warp(drawn, model.displacement(start, grid), 'zeros')
+            left = F.avg_pool2d(self.network.field(seen, laid).movedim(-1, 1), COARSEST).movedim(1, -1)
+            points = layers.centres(left[..., 0], COARSEST)
+            step = self._fit.affine(left, _precision(left, AFFINE_ERROR), points, model, AFFINE_ERROR)
+            start = model.after(start, step)
+        left = left - model.displacement(step, points)
+        return start, self._fit.residual(left, _precision(left, RESIDUAL_ERROR))
 
-def _checked(maps: list[list[Tensor]], shapes: tuple, field: Tensor) -> State:
-    still = field.new_zeros(1, 2, 3)
-    agreement = matching.agreement(*maps, still, field)
-    return checked(shapes, np.eye(3), still, field, agreement, EVEN)
+
+def _precision(field: Tensor, error: float) -> Tensor:
+    """The same expected error in every cell and direction; see smooth_fit."""
+    return field.new_tensor((1.0, 1.0, 0.0)).expand(*field.shape[:-1], 3) / error**2
+
+
+def _checked(maps: list[list[Tensor]], shapes: tuple, affine: Tensor, residual: Tensor) -> State:
+    agreement = matching.agreement(*maps, affine, residual)
+    return checked(shapes, np.eye(3), affine, residual, agreement, EVEN)
 
 
 def _maps(image: Tensor) -> list[Tensor]:

@@ -84,3 +84,42 @@ def test_a_stream_is_smoothed_a_jump_is_followed_and_doubt_holds_the_last_alignm
     assert np.abs(jumped.deformation(SHAPE) - (8, -10)).max() < 0.1
     running.reset()
     assert running.register(elsewhere, visible).source == 'search'
+
+
+class Timid(Constant):
+    """Finds half of the shift that is left, by the place of what it sees, and noise."""
+
+    def field(self, visible, thermal):
+        self.asked = getattr(self, 'asked', 0) + 1
+        shift = _centroid(thermal) - _centroid(visible)
+        noise = torch.randn(1, *visible.shape[-2:], 2, generator=torch.Generator().manual_seed(self.asked))
+        return 0.5 * shift + noise
+
+
+def _centroid(image):
+    """Where the one bright thing is, (x, y)."""
+    height, width = image.shape[-2:]
+    weight = torch.relu(image - 0.8)[0, 0]
+    grid = torch.stack(torch.meshgrid(torch.arange(width), torch.arange(height), indexing='xy'), -1)
+    return (grid * weight[..., None]).sum((0, 1)) / weight.sum()
+
+
+def test_what_is_left_is_asked_for_again_and_noise_is_smoothed():
+    image = synthetic.textured(SHAPE, 0).astype(np.float32) / 255 * 0.7
+    image[100:120, 150:170] = 1
+    moved = np.roll(image, (-10, 14), (0, 1))
+    errors = {}
+    for rounds in (0, 1, 4):
+        network = Timid()
+        running = Direct(network, multiscale.fuse, 'cpu', temporal=True, rounds=rounds)
+        found = running.register(moved, image)
+        assert network.asked == max(1, rounds)
+        errors[rounds] = np.abs(found.deformation(SHAPE) - (14, -10)).mean()
+        assert found.cold
+    # half of it is no better than none of it for texture as fine as this
+    assert errors[4] < 2 < 5 < min(errors[0], errors[1])
+    # what is known of a stream is where the next frame begins
+    tracked = running.register(moved, image)
+    assert network.asked == 5
+    assert (tracked.source, tracked.cold) == ('track', False)
+    assert np.abs(tracked.deformation(SHAPE) - (14, -10)).mean() < errors[4]
