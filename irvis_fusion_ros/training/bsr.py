@@ -35,6 +35,9 @@ class BsrRecipeConfig:
     patches: int = option(2, 'N of the proxy data generator: patches along a side.', minimum=1, maximum=8)
     band: int = option(8, 'Pixels beside the seams of patches that are not compared.', minimum=0)
     nda: float = option(0.2, 'Weight of neighbourhood dynamic alignment (eq. 5).', minimum=0)
+    sobel: float = option(
+        0.0, 'Weight of the distance of Sobel edges, for Exp. I of table 4, which has no nda.', minimum=0
+    )
     epr: float = option(0.05, 'Weight of edge pixel retention (eq. 7).', minimum=0)
     ss: float = option(0.2, 'Weight of self-supervision by proxies (eq. 8); 0 leaves proxies out.', minimum=0)
     proxies: float = option(
@@ -143,6 +146,7 @@ class Branch:
         (visible_base, thermal_base), (visible_detail, thermal_detail) = (x.chunk(2) for x in self.features)
         found = {
             'nda': config.nda * neighbourhood.dynamic_alignment(*edges),
+            'sobel': config.sobel * losses.mean((edges[2] - edges[0]).abs(), None),
             'epr': config.epr * neighbourhood.edge_retention(*edges),
             'structure': config.structure * self._structure(),
             'smooth': config.smooth * losses.smoothness(self.field),

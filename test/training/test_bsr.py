@@ -75,6 +75,15 @@ def test_parts_can_be_left_out(source, left_out, gone):
     assert all(term.isfinite() for term in terms.values())
 
 
+def test_sobel_edges_can_take_the_place_of_neighbourhoods(source):
+    recipe = BsrRecipe(BsrRecipeConfig(nda=0.0, sobel=1.0, proxies=0.0))
+    network, batch = built(recipe), source.batch(0, 2, CROP, {'zero': 1})
+    terms = recipe.losses(network, batch, recipe.stages()[0])
+    assert 'nda' not in terms
+    same = recipe.losses(network, replace(batch, moved=batch.visible), recipe.stages()[0])
+    assert same['sobel'] < 0.2 * terms['sobel']
+
+
 def test_a_shift_of_one_direction_is_learned_without_being_told(source):
     recipe = BsrRecipe(BsrRecipeConfig(proxies=0.0))
     network, stage = built(recipe), recipe.stages()[0]
