@@ -8,7 +8,6 @@ A network that finds a part of large motion, and its own noise on top, is asked 
 affine part of its answers so far has left; what remains of the last answer is made a smooth residual.
 """
 
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -20,18 +19,9 @@ from irvis_fusion_ros import engine
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.affine import Affine
-from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
-from irvis_fusion_ros.systems.learned import (
-    LEAST_CONFIDENCE,
-    SUSPICIOUS,
-    Fusion,
-    State,
-    alignment_of,
-    checked,
-    smoothed,
-)
 from irvis_fusion_ros.systems.matching import CHECKED, COARSEST
 from irvis_fusion_ros.systems.smooth_fit import SmoothFit
+from irvis_fusion_ros.systems.tracked import SUSPICIOUS, Draw, Fusion, State, Tracked, checked, smoothed
 from irvis_fusion_ros.systems.view import View
 
 # Agreement of structure maps at which an alignment is as likely wrong as right. Measured on scenes that are
@@ -61,39 +51,21 @@ class Network(Protocol):
         """
 
 
-class Direct:
+class Direct(Tracked):
     """
-    A `network` as a system; see `systems.base.System`.
+    A `Network` as a system; see Tracked.
 
-    fuse: fuses registered images as `System.fuse` does. temporal: keep the state of a stream. rounds: how
-    often the network is asked about a pair, once in a stream that is tracked; 0: once, and its field is taken
-    as it is.
+    rounds: how often the network is asked about a pair, once in a stream that is tracked; 0: once, and its
+    field is taken as it is.
     """
-
-    devices = ('cuda', 'cpu')
 
     def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool, rounds: int = 0):
-        self.network = engine.placed(network, device)
+        super().__init__(network, fuse, device, temporal)
         self._rounds = rounds
         self._fit = engine.placed(SmoothFit(), device)
-        self._fuse = fuse
-        self._device = device
-        self._temporal = temporal
-        self.reset()
 
-    def reset(self) -> None:
-        """Forget the stream."""
-        self._state: State | None = None
-
-    @torch.inference_mode()
-    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Align thermal to visible; see `systems.base.System.register`."""
-        shapes = (thermal.shape, visible.shape)
-        if not self._temporal or (self._state is not None and self._state.shapes != shapes):
-            self.reset()
-        last, view = self._state, View(visible.shape, self.network.pixels)
-        seen = layers.tensor_of(view.visible(visible), self._device)
-        drawn = layers.tensor_of(view.thermal(thermal, np.eye(3)), self._device)
+    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+        last, drawn = self._state, draw(np.eye(3))
         maps = [_maps(image) for image in (seen, drawn)]
         nowhere = drawn.new_zeros(1, 2, 3)
         found, source = None, 'track'
@@ -108,17 +80,7 @@ class Direct:
         without = _checked(maps, shapes, *(still if last is None else (last.affine, last.residual)))
         if found.evidence < without.evidence:
             found = without
-        if found.confidence < LEAST_CONFIDENCE:
-            if last is None:
-                return identity(found.confidence, (WEAK,))
-            held = alignment_of(last, view, 'held')
-            return replace(held, confidence=found.confidence, notes=(WEAK,))
-        self._state = found if last is None else smoothed(last, found, view)
-        return alignment_of(self._state, view, source)
-
-    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        """Fuse brightness; see `systems.base.System.fuse`."""
-        return self._fuse(visible, thermal, trust)
+        return (found if last is None else smoothed(last, found, view)), source
 
     def _found(self, seen: Tensor, drawn: Tensor, start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
         """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""

@@ -1,12 +1,10 @@
 """
-Runs a network that registers and fuses as a `System`: sizes, evidence, and the state of a stream.
+Runs a network that searches and measures as a `System`.
 
-The network works at a reduced resolution, whatever the size of the images; what it finds is scaled up, and
-the full-size image is sampled once, by the predictor.
+The network searches where a thermal image may lie, and compares both images near a start.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,32 +12,26 @@ import torch
 from torch import Tensor
 
 from irvis_fusion_ros import engine
-from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.systems import layers, matching
-from irvis_fusion_ros.systems.affine import Affine
-from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
+from irvis_fusion_ros.systems import matching
 from irvis_fusion_ros.systems.matching import Agreement
+from irvis_fusion_ros.systems.tracked import (
+    SUSPICIOUS,
+    Draw,
+    Fusion,
+    State,
+    Tracked,
+    alignment_of,
+    checked,
+    smoothed,
+)
 from irvis_fusion_ros.systems.view import View
 
-LEAST_CONFIDENCE = 0.5
-# How fast confidence rises with agreement, where it is even.
-STEEPNESS = 50.0
 # Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
 # reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
 # Hypotheses of the search, beside the likeliest, that are followed where that is not sure.
 OTHERS = 3
-# A tracked frame whose agreement falls below this share of the usual is searched anew.
-SUSPICIOUS = 0.75
-# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 2.0
-LEAST_GAIN = 0.15
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
-
-
-Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class Registered(Protocol):
@@ -76,88 +68,26 @@ class Network(Protocol):
         """Return what was found, near a start or by a search."""
 
 
-@dataclass(frozen=True)
-class State:
-    """
-    One alignment on the grid the network works on.
-
-    start: 3x3, where the thermal image was laid before the network saw it (`starts`). affine: 1 x 2 x 3.
-    residual: 1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement.
-    confidence: how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames:
-    how many the alignment has held.
-    """
-
-    shapes: tuple
-    start: np.ndarray
-    affine: Tensor
-    residual: Tensor
-    agreement: Agreement
-    confidence: float
-    usual: float
-    frames: int = 1
-
-    @property
-    def evidence(self) -> float:
-        """The agreement of the frame."""
-        return float(self.agreement.correlation)
-
-
-class Learned:
-    """
-    A `network` as a system; see `systems.base.System`.
-
-    fuse: fuses registered images as `System.fuse` does. temporal: keep the state of a stream.
-    """
-
-    devices = ('cuda', 'cpu')
+class Learned(Tracked):
+    """A `Network` as a system; see Tracked."""
 
     def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
-        self.network = engine.placed(network, device)
+        super().__init__(network, fuse, device, temporal)
         self._describe = engine.Recorded(self._described, device)
         self._compare = engine.Recorded(self._compared, device)
-        self._fuse = fuse
-        self._device = device
-        self._temporal = temporal
-        self.reset()
 
-    def reset(self) -> None:
-        """Forget the stream."""
-        self._state: State | None = None
-
-    @torch.inference_mode()
-    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Align thermal to visible; see `systems.base.System.register`."""
-        shapes = (thermal.shape, visible.shape)
-        if not self._temporal or (self._state is not None and self._state.shapes != shapes):
-            self.reset()
-        view = self._view(visible.shape)
-        seen = layers.tensor_of(view.visible(visible), self._device)
-
+    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
         def pair(start: np.ndarray) -> tuple:
-            drawn = layers.tensor_of(view.thermal(thermal, start), self._device)
-            return self._describe(seen, drawn)
+            return self._describe(seen, draw(start))
 
         best, source = None, 'track'
         if self._state is not None:
-            best = self._follow(pair(self._state.start))
+            best = self._follow(pair(self._state.start), view)
         if best is None or best.evidence < SUSPICIOUS * self._state.usual:
             found = self._searched(pair, view, shapes)
             if best is None or found.evidence > best.evidence:
                 best, source = found, 'search'
-        if best.confidence < LEAST_CONFIDENCE:
-            if self._state is None:
-                return identity(best.confidence, (WEAK,))
-            held = alignment_of(self._state, view, 'held')
-            return replace(held, confidence=best.confidence, notes=(WEAK,))
-        self._state = best
-        return alignment_of(best, view, source)
-
-    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        """Fuse brightness; see `systems.base.System.fuse`."""
-        return self._fuse(visible, thermal, trust)
-
-    def _view(self, shape: tuple[int, int]) -> View:
-        return View(shape, self.network.pixels)
+        return best, source
 
     def _searched(self, pair: Callable[[np.ndarray], tuple], view: View, shapes: tuple) -> State:
         # what a rig sees does not change in a stream
@@ -207,37 +137,11 @@ class Learned:
         agreed = matching.agreement(visible, thermal, found.affine, found.residual)
         return found.affine, found.residual, found.search, agreed.correlation, agreed.trust
 
-    def _follow(self, pair: tuple) -> State:
+    def _follow(self, pair: tuple, view: View) -> State:
         """Return the alignment near that of the frame before, smoothed over the stream."""
         last = self._state
         found = self._found(pair, last.shapes, last.start, last.affine)
-        return smoothed(last, found, self._view(last.shapes[1]))
-
-
-def checked(
-    shapes: tuple, start: np.ndarray, affine: Tensor, residual: Tensor, agreement: Agreement, even: float
-) -> State:
-    """Return the state of an alignment that was just found; even: see Network."""
-    evidence = float(agreement.correlation)
-    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
-    return State(shapes, start, affine, residual, agreement, confidence, evidence)
-
-
-def smoothed(last: State, found: State, view: View) -> State:
-    """Return what was found in a frame, smoothed over its stream; a jump is followed at once."""
-    stride = view.shape[0] // found.residual.shape[1]
-    points = layers.centres(found.residual[..., 0], stride)
-    step = Affine(view.shape).displacement(found.affine - last.affine, points)
-    moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
-    scale = float(view.scale.mean())
-    gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
-    return replace(
-        found,
-        affine=last.affine + gain * (found.affine - last.affine),
-        residual=last.residual + gain * (found.residual - last.residual),
-        usual=last.usual + gain * (found.evidence - last.usual),
-        frames=last.frames + 1,
-    )
+        return smoothed(last, found, view)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
@@ -256,18 +160,3 @@ def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarra
         x, y = (visible[1] - 1) / 2, (visible[0] - 1) / 2
         found.append(np.array([[along, 0, x - along * x], [0, down, y - down * y], [0, 0, 1.0]]))
     return found
-
-
-def alignment_of(state: State, view: View, source: str) -> Alignment:
-    """Turn a state into what the floors above know."""
-    matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
-    backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix
-    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
-    return Alignment(
-        transform.normalised(backward),
-        state.confidence,
-        source,
-        residual=state.residual[0].cpu().numpy() / view.scale @ state.start[:2, :2].T.astype(np.float32),
-        trust=trust,
-        cold=source == 'search',
-    )
