@@ -52,10 +52,21 @@ class Pair:
     calibration: np.ndarray | None = field(default=None, compare=False)
 
 
-def recorded(folder: Path) -> list[Pair]:
-    """Return every pair of a data set, aligned or not, of whatever sizes."""
+def recorded(folder: Path, raw: bool = False) -> list[Pair]:
+    """
+    Return every pair of a data set, aligned or not, of whatever sizes.
+
+    raw: with the thermal image that was not aligned, where there are two.
+    """
     return [
-        Pair(record['name'], record['ir'], record['vi'], scene, part, record.get('sequence'))
+        Pair(
+            record['name'],
+            record.get('ir_raw', record['ir']) if raw else record['ir'],
+            record['vi'],
+            scene,
+            part,
+            record.get('sequence'),
+        )
         for record, scene, part in _records(Path(folder))
     ]
 
@@ -83,15 +94,6 @@ def natural(folder: Path) -> list[Pair]:
             f'{folder}: protocol natural needs pairs with a known homography: a pairs.json with '
             'H_ir_to_vi, or ir_raw and H_raw_to_vi'
         )
-    return pairs
-
-
-def unaligned(folder: Path) -> list[Pair]:
-    """Return every pair as it was recorded: with the unaligned thermal image where there are two."""
-    pairs = []
-    for record, scene, part in _records(Path(folder)):
-        thermal = record.get('ir_raw', record['ir'])
-        pairs.append(Pair(record['name'], thermal, record['vi'], scene, part, record.get('sequence')))
     return pairs
 
 

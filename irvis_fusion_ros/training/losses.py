@@ -79,7 +79,7 @@ def sharpness(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
     How much detail a place has, wherever in it the detail lies: what is uncertain by a few pixels must not
     be blurred for it, as losses of single pixels would have it.
     """
-    of_a, of_b = (layers.blur(_steepness(image), SHARPNESS_BLUR) for image in (a, b))
+    of_a, of_b = (layers.blur(steepness(image), SHARPNESS_BLUR) for image in (a, b))
     return mean((of_a - of_b).abs(), mask)
 
 
@@ -256,6 +256,12 @@ def _correlation(a: Tensor, b: Tensor) -> Tensor:
     return ((a * b).sum((2, 3)) / (power + 1e-12).sqrt()).mean(1)
 
 
+def steepness(image: Tensor) -> Tensor:
+    """Return the magnitude of the Sobel gradient over eight (unit gain) of B x 1 x H x W."""
+    # the root has no gradient at 0
+    return ((spatial_gradient(image) ** 2).sum(2) + 1e-10).sqrt() - 1e-5
+
+
 def laplacian(image: Tensor) -> Tensor:
     """Return the 4-neighbour Laplacian of B x 1 x H x W, the image continued by its edge values."""
     kernel = image.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -272,11 +278,6 @@ def finest(image: Tensor) -> Tensor:
     weight[..., ::2, ::2] = 1
     # three in four pixels are empty, and at the edges not quite: what is there counts
     return image - _blurred(expanded, kernel) / _blurred(weight, kernel)
-
-
-def _steepness(image: Tensor) -> Tensor:
-    # the root has no gradient at 0
-    return ((spatial_gradient(image) ** 2).sum(2) + 1e-8).sqrt()
 
 
 def _blurred(image: Tensor, kernel: Tensor) -> Tensor:

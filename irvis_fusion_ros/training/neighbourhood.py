@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from irvis_fusion_ros.systems import layers
-from irvis_fusion_ros.training.losses import in_float32, mean
+from irvis_fusion_ros.training.losses import in_float32, mean, steepness
 
 # The window, in cells, and the squared length at which nearness has fallen to 1 / e.
 RADIUS, NEAR = 5, 8.0
@@ -33,10 +33,7 @@ def edge_strength(image: Tensor, support: Tensor | None = None) -> Tensor:
     support: B x 1 x H x W, 1 where the image shows something; elsewhere there are no edges. The paper takes
     the magnitude itself, above 1e-4: that is noise of any camera.
     """
-    kernel = image.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
-    around = F.pad(image, (1, 1, 1, 1), mode='replicate')
-    gradient = F.conv2d(around, torch.stack([kernel, kernel.T])[:, None])
-    magnitude = ((gradient**2).sum(1, keepdim=True) + 1e-10).sqrt() - 1e-5
+    magnitude = steepness(image)
     if support is not None:
         magnitude = magnitude * support
     magnitude = F.avg_pool2d(magnitude, 2)

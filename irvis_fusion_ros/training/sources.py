@@ -91,7 +91,7 @@ def usable(
     aligned: the aligned ones; else every pair as it was recorded.
     """
     if not aligned:
-        return datasets.unaligned(folder), []
+        return datasets.recorded(folder, raw=True), []
     left_out = {} if folder.name in accepted else KNOWN.get(folder.name, Known()).left_out
     pairs, remarks = [], []
     for pair in datasets.aligned(folder):

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from made import item
+from reached import unreached
 
 from irvis_fusion_ros.systems.swift import SwiftConfig
 from irvis_fusion_ros.training.data import PairSource
@@ -38,12 +39,7 @@ def test_every_loss_is_finite_and_reaches_every_parameter(recipe, network, sourc
     assert set(terms) == {'search', 'match', 'field'}
     assert all(term.ndim == 0 and term.isfinite() for term in terms.values())
     sum(terms.values()).backward()
-    still = [
-        name
-        for name, p in network.named_parameters()
-        if p.grad is None or not p.grad.isfinite().all() or not p.grad.any()
-    ]
-    assert still == []
+    assert unreached(network) == []
 
 
 def test_it_learns(recipe, network, source):
