@@ -53,6 +53,16 @@ class Alignment:
             dense += cv2.resize(self.residual, shape[1::-1], interpolation=cv2.INTER_LINEAR)
         return dense
 
+    def deformation_at(self, points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return the deformation at K x 2 points, visible pixels, of an image of `shape`, K x 2."""
+        found = transform.apply(self.transform, points) - points
+        if self.residual is not None:
+            cells = np.array(self.residual.shape[1::-1]) / shape[1::-1]
+            at = ((points + 0.5) * cells - 0.5).astype(np.float32)[:, None]
+            sampled = cv2.remap(self.residual, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            found = found + sampled[:, 0]
+        return found
+
     def trust_map(self, shape: tuple[int, int]) -> np.ndarray | None:
         """Return trust on the visible grid, H x W float32 [0, 1], or None where it is one everywhere."""
         if self.trust is None:

@@ -3,14 +3,13 @@ Registration that a network proposes and structure maps make exact.
 
 A network sees what two spectra have in common where hand-made maps do not; they in turn measure to a fraction
 of a pixel where it has noise, and follow a rig in a third of the time. So the network searches, the maps of
-`classical` refine what it finds and track it.
+`classical` refine what it finds and track it. Where they see little, the network's field stands.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from irvis_fusion_ros.systems.base import Alignment
 from irvis_fusion_ros.systems.classical import Classical
 from irvis_fusion_ros.systems.learned import Learned
 from irvis_fusion_ros.systems.registration import Frame, State
@@ -42,14 +41,7 @@ class Proposed(Classical):
         if proposed.source == 'identity':
             # the network does not believe what it sees: perhaps the maps do
             return frame.search()
-        refined = frame.refine(proposed.transform)
-        if _apart(frame.alignment(refined, 'search'), proposed, visible.shape) > CORRECTED:
+        refined = frame.refine(proposed.transform, proposed)
+        if frame.apart(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
             refined = frame.unrefined(proposed.transform, refined)
         return replace(refined, belief=proposed.confidence)
-
-
-def _apart(one: Alignment, other: Alignment, shape: tuple[int, int]) -> float:
-    """Mean distance of two deformations, as if the image were WIDE pixels wide."""
-    # a few hundred points tell as much as all
-    difference = (one.deformation(shape) - other.deformation(shape))[8::16, 8::16]
-    return float(np.linalg.norm(difference, axis=-1).mean()) * WIDE / shape[1]

@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.systems import proposed as module
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.proposed import Proposed
 from irvis_fusion_ros.systems.registration import Frame
@@ -52,8 +54,8 @@ def test_what_is_proposed_is_made_exact(off):
 def test_maps_that_lead_far_away_are_not_followed(monkeypatch):
     refine = Frame.refine
 
-    def astray(self, backward):
-        state = refine(self, backward)
+    def astray(self, backward, proposal):
+        state = refine(self, backward, proposal)
         state.backward[:2, 2] += 9
         return state
 
@@ -82,6 +84,28 @@ def test_a_stream_is_tracked_without_the_network():
     assert network.asked == 2
 
 
-def test_distances_are_those_of_an_image_of_usual_width():
-    near, far = proposal(), proposal((3.0, 4.0))
-    assert module._apart(near, far, (240, 320)) == pytest.approx(10, rel=0.05)
+def test_a_proposal_stands_where_there_is_nothing_to_see():
+    thermal, visible = frame()
+    # the right third of the picture is empty
+    thermal[:, 213:], visible[:, 213:] = thermal.mean(), visible.mean()
+    bent = np.zeros((24, 32, 2), np.float32)
+    bent[:, 24:, 0] = 3.0
+    network = Network(replace(proposal(), residual=bent))
+    found = Proposed(network, temporal=False).register(thermal, visible)
+    wanted = network.alignment.deformation((240, 320))
+    plain = Proposed(Network(proposal()), temporal=False).register(thermal, visible)
+    away = [
+        np.linalg.norm(each.deformation((240, 320)) - wanted, axis=-1)[40:200, 270:310].mean()
+        for each in (found, plain)
+    ]
+    assert away[0] < 1.5 < 2.0 < away[1]
+    assert error(found) < 1.5
+
+
+def test_distance_from_a_proposal_is_in_visible_pixels():
+    pool = ThreadPoolExecutor(1)
+    seen = Frame(*frame(), pool)
+    state = seen.refine(proposal().transform)
+    near, far = seen.apart(state, proposal()), seen.apart(state, proposal((3.0, 4.0)))
+    assert near < 0.6
+    assert far == pytest.approx(5, abs=0.6)
