@@ -4,8 +4,9 @@ Runs a network that gives one dense field at once, without a search, as a `Syste
 Such a network says nothing of how sure it is: the structure maps of both images say how well they agree under
 its field, and a field under which they do not agree better than without it is not used.
 
-A network that finds a part of large motion, and its own noise on top, is asked again and again what the
-affine part of its answers so far has left; what remains of the last answer is made a smooth residual.
+Such a network finds a part of large motion, and its own noise on top: it is asked again what the affine
+part of its answers so far has left, until that is little; what remains of the last answer is made a smooth
+residual.
 """
 
 from typing import Protocol
@@ -31,6 +32,9 @@ EVEN = 0.12
 # Expected error of a field in a coarsest cell, pixels, for the affine and for the residual: neighbouring
 # cells err alike, so that the many that speak for a residual count for less than they seem to.
 AFFINE_ERROR, RESIDUAL_ERROR = 2.0, 20.0
+# How often a network is asked about a pair at most, and the mean affine motion in an answer, pixels it sees,
+# after which it is not asked again: what it would answer is noise.
+ROUNDS, SETTLED = 4, 1.0
 
 
 class Network(Protocol):
@@ -52,16 +56,10 @@ class Network(Protocol):
 
 
 class Direct(Tracked):
-    """
-    A `Network` as a system; see Tracked.
+    """A `Network` as a system; see Tracked. It is asked ROUNDS times, once about a pair that is tracked."""
 
-    rounds: how often the network is asked about a pair, once in a stream that is tracked; 0: once, and its
-    field is taken as it is.
-    """
-
-    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool, rounds: int = 0):
+    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
         super().__init__(network, fuse, device, temporal)
-        self._rounds = rounds
         self._fit = engine.placed(SmoothFit(), device)
 
     def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
@@ -72,7 +70,7 @@ class Direct(Tracked):
         if last is not None:
             found = _checked(maps, shapes, *self._found(seen, drawn, last.affine, 1))
         if found is None or found.evidence < SUSPICIOUS * last.usual:
-            again = _checked(maps, shapes, *self._found(seen, drawn, nowhere, self._rounds))
+            again = _checked(maps, shapes, *self._found(seen, drawn, nowhere, ROUNDS))
             if found is None or again.evidence > found.evidence:
                 found, source = again, 'search'
         # what would be used without it: nothing, or the alignment of the frame before
@@ -84,8 +82,6 @@ class Direct(Tracked):
 
     def _found(self, seen: Tensor, drawn: Tensor, start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
         """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""
-        if not self._rounds:
-            return torch.zeros_like(start), self.network.field(seen, drawn)
         model = Affine(seen.shape[-2:])
         grid = tensors.pixel_grid(*seen.shape[-2:], seen)
         for _ in range(rounds):
@@ -93,8 +89,10 @@ class Direct(Tracked):
             left = F.avg_pool2d(self.network.field(seen, laid).movedim(-1, 1), COARSEST).movedim(1, -1)
             points = layers.centres(left[..., 0], COARSEST)
             step = self._fit.affine(left, _precision(left, AFFINE_ERROR), points, model, AFFINE_ERROR)
-            start = model.after(start, step)
-        left = left - model.displacement(step, points)
+            start, answer = model.after(start, step), model.displacement(step, points)
+            if float(answer.norm(dim=-1).mean()) < SETTLED:
+                break
+        left = left - answer
         return start, self._fit.residual(left, _precision(left, RESIDUAL_ERROR))
 
 

@@ -23,7 +23,7 @@ TAIL = 4.0
 UNRESOLVED = 0.05
 # Precision of a proposal in a tile, per level pixel squared: a tile that sees anything knows better, but each
 # errs in its own way. Measured on sets that no network of ours has learned from.
-PROPOSED = 0.1
+PROPOSED = 0.05
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _bsr(device: str, temporal: bool) -> System:
 
     network = weights.built(lambda config: Bsr(BsrConfig(**config['network'])), 'bsr', 'bsr')
     fusion = Unregistered(Backbone('bsr', network.fusion, MULTIPLE).to(device), device)
-    return Direct(network, fusion.fuse, device, temporal, rounds=4)
+    return Direct(network, fusion.fuse, device, temporal)
 
 
 def _umf_cmgr(device: str, temporal: bool) -> System:

@@ -98,7 +98,7 @@ def test_a_proposal_stands_where_there_is_nothing_to_see():
         np.linalg.norm(each.deformation((240, 320)) - wanted, axis=-1)[40:200, 270:310].mean()
         for each in (found, plain)
     ]
-    assert away[0] < 1.5 < 2.0 < away[1]
+    assert away[0] < 0.7 * away[1]
     assert error(found) < 1.5
 
 
