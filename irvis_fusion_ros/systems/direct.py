@@ -6,7 +6,7 @@ its field, and a field under which they do not agree better than without it is n
 
 Such a network finds a part of large motion, and its own noise on top: it is asked again what the affine
 part of its answers so far has left, until that is little; what remains of the last answer is made a smooth
-residual.
+residual. Where the images do not agree then, it is asked about smaller ones first: it reaches further there.
 """
 
 from typing import Protocol
@@ -35,6 +35,9 @@ AFFINE_ERROR, RESIDUAL_ERROR = 2.0, 20.0
 # How often a network is asked about a pair at most, and the mean affine motion in an answer, pixels it sees,
 # after which it is not asked again: what it would answer is noise.
 ROUNDS, SETTLED = 4, 1.0
+# By what images are shrunk before they are seen whole, in the order to try, and the agreement at which
+# nothing else is tried.
+SHRUNK, SURE = ((), (2,), (4, 2)), 0.2
 
 
 class Network(Protocol):
@@ -50,8 +53,7 @@ class Network(Protocol):
         """
         Return the deformation that lays the thermal image on the visible one, B x H x W x 2.
 
-        Backward, (dx, dy) in pixels of the images, B x 1 x H x W in [0, 1], sides in multiples of
-        matching.COARSEST.
+        Backward, (dx, dy) in pixels of the images, B x 1 x H x W in [0, 1], of any size.
         """
 
 
@@ -70,7 +72,7 @@ class Direct(Tracked):
         if last is not None:
             found = _checked(maps, shapes, *self._found(seen, drawn, last.affine, 1))
         if found is None or found.evidence < SUSPICIOUS * last.usual:
-            again = _checked(maps, shapes, *self._found(seen, drawn, nowhere, ROUNDS))
+            again = self._searched(maps, shapes, seen, drawn)
             if found is None or again.evidence > found.evidence:
                 found, source = again, 'search'
         # what would be used without it: nothing, or the alignment of the frame before
@@ -80,20 +82,57 @@ class Direct(Tracked):
             found = without
         return (found if last is None else smoothed(last, found, view)), source
 
+    def _searched(self, maps: list[list[Tensor]], shapes: tuple, seen: Tensor, drawn: Tensor) -> State:
+        best = None
+        for factors in SHRUNK:
+            start = drawn.new_zeros(1, 2, 3)
+            for factor in factors:
+                small = (F.avg_pool2d(image, factor) for image in (seen, drawn))
+                start = factor * self._roughly(*small, start / factor)
+            found = _checked(maps, shapes, *self._found(seen, drawn, start, ROUNDS))
+            if best is None or found.evidence > best.evidence:
+                best = found
+            if best.evidence >= SURE:
+                break
+        return best
+
+    def _roughly(self, seen: Tensor, drawn: Tensor, start: Tensor) -> Tensor:
+        """Return the affine, 1 x 2 x 3, that the network finds of smaller images: their noise is left out."""
+        for _ in range(ROUNDS):
+            after, answer, _ = self._asked(seen, drawn, start)
+            if _settled(answer):
+                break
+            start = after
+        return start
+
     def _found(self, seen: Tensor, drawn: Tensor, start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
         """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""
-        model = Affine(seen.shape[-2:])
-        grid = tensors.pixel_grid(*seen.shape[-2:], seen)
         for _ in range(rounds):
-            laid = tensors.warp(drawn, model.displacement(start, grid), 'zeros')
-            left = F.avg_pool2d(self.network.field(seen, laid).movedim(-1, 1), COARSEST).movedim(1, -1)
-            points = layers.centres(left[..., 0], COARSEST)
-            step = self._fit.affine(left, _precision(left, AFFINE_ERROR), points, model, AFFINE_ERROR)
-            start, answer = model.after(start, step), model.displacement(step, points)
-            if float(answer.norm(dim=-1).mean()) < SETTLED:
+            start, answer, left = self._asked(seen, drawn, start)
+            if _settled(answer):
                 break
-        left = left - answer
         return start, self._fit.residual(left, _precision(left, RESIDUAL_ERROR))
+
+    def _asked(self, seen: Tensor, drawn: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """
+        Ask what a start, 1 x 2 x 3, has left.
+
+        Returns the affine with that of the answer, the latter as a field, and what else the answer holds,
+        both 1 x h x w x 2.
+        """
+        model = Affine(seen.shape[-2:])
+        laid = tensors.warp(
+            drawn, model.displacement(start, tensors.pixel_grid(*seen.shape[-2:], seen)), 'zeros'
+        )
+        field = F.avg_pool2d(self.network.field(seen, laid).movedim(-1, 1), COARSEST).movedim(1, -1)
+        points = layers.centres(field[..., 0], COARSEST)
+        step = self._fit.affine(field, _precision(field, AFFINE_ERROR), points, model, AFFINE_ERROR)
+        answer = model.displacement(step, points)
+        return model.after(start, step), answer, field - answer
+
+
+def _settled(answer: Tensor) -> bool:
+    return float(answer.norm(dim=-1).mean()) < SETTLED
 
 
 def _precision(field: Tensor, error: float) -> Tensor:

@@ -16,19 +16,21 @@ class Finds(nn.Module):
     """
     Finds a share of the shift between the one bright thing in both images, in pixels of its grid.
 
-    wrong: is added to every answer. noise: deviation of what is added to every pixel.
+    wrong: is added to every answer. noise: deviation of what is added to every pixel. reach: the longest
+    shift that it finds anything of.
     """
 
     pixels = 120 * 160
 
-    def __init__(self, share=1.0, wrong=(0.0, 0.0), noise=0.0):
+    def __init__(self, share=1.0, wrong=(0.0, 0.0), noise=0.0, reach=np.inf):
         super().__init__()
-        self.share, self.noise, self.asked = share, noise, 0
+        self.share, self.noise, self.reach, self.asked = share, noise, reach, 0
         self.wrong = nn.Parameter(torch.tensor(wrong))
 
     def field(self, visible, thermal):
         self.asked += 1
-        shift = self.share * (_centroid(thermal) - _centroid(visible)) + self.wrong
+        apart = _centroid(thermal) - _centroid(visible)
+        shift = self.share * apart * (apart.norm() < self.reach) + self.wrong
         random = torch.randn(1, *visible.shape[-2:], 2, generator=torch.Generator().manual_seed(self.asked))
         return shift + self.noise * random
 
@@ -107,6 +109,7 @@ def test_a_stream_is_smoothed_a_jump_is_followed_and_doubt_holds_the_last_alignm
 
 def test_what_is_left_is_asked_for_again_and_noise_is_smoothed(monkeypatch):
     thermal, visible, known = moved((-14, 10))
+    monkeypatch.setattr(module, 'SHRUNK', ((),))
     errors = {}
     for rounds in (1, 4):
         monkeypatch.setattr(module, 'ROUNDS', rounds)
@@ -129,3 +132,15 @@ def test_it_is_not_asked_again_when_there_is_little_left():
     network = Finds()
     assert error(system(network).register(thermal, visible), known) < 0.1
     assert network.asked == 2
+
+
+def test_what_is_out_of_reach_is_found_in_smaller_images_first():
+    thermal, visible, known = moved((34, -26))
+    near = Finds(reach=8.0)  # of 21 pixels on its grid
+    found = system(near).register(thermal, visible)
+    assert error(found, known) < 0.1
+    assert found.source == 'search'
+    # the whole images, those of half the size in vain, and those of a quarter
+    assert near.asked > 4
+    nearer = system(Finds(reach=4.0)).register(thermal, visible)
+    assert nearer.source == 'identity'
