@@ -35,9 +35,9 @@ AFFINE_ERROR, RESIDUAL_ERROR = 2.0, 20.0
 # How often a network is asked about a pair at most, and the mean affine motion in an answer, pixels it sees,
 # after which it is not asked again: what it would answer is noise.
 ROUNDS, SETTLED = 4, 1.0
-# By what images are shrunk before they are seen whole, in the order to try, and the agreement at which
-# nothing else is tried.
-SHRUNK, SURE = ((), (2,), (4, 2)), 0.2
+# By what images are shrunk before they are seen whole, in the order to try; the agreement at which nothing
+# else is tried; and the least of what is found that way: who looks in more places finds more that is wrong.
+SHRUNK, SURE, LEAST = ((), (2,), (4, 2)), 0.2, 0.15
 
 
 class Network(Protocol):
@@ -90,7 +90,7 @@ class Direct(Tracked):
                 small = (F.avg_pool2d(image, factor) for image in (seen, drawn))
                 start = factor * self._roughly(*small, start / factor)
             found = _checked(maps, shapes, *self._found(seen, drawn, start, ROUNDS))
-            if best is None or found.evidence > best.evidence:
+            if best is None or found.evidence > max(best.evidence, LEAST):
                 best = found
             if best.evidence >= SURE:
                 break
