@@ -59,11 +59,15 @@ def load(name: str, system: str) -> Weights:
     path = file_of(name)
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise FileError(
-            f'{path}: the weights cannot be read ({error.strerror}); install the package with its models, or '
-            f'let {VARIABLE} name the folder that holds them'
+            f"{path}: '{name}' has no weights there: it is not trained yet, or the package is installed "
+            f'without its models; let {VARIABLE} name the folder that holds them, or make them with '
+            f"'irvis train {system} --config config/train_{system}.yaml --data PACK.npz' and put them there "
+            'with their card (docs/training.md), or choose another preset'
         ) from error
+    except OSError as error:
+        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
     expected, found = _stated_hash(path.with_suffix('.md')), hashlib.sha256(data).hexdigest()
     if found != expected:
         raise FileError(

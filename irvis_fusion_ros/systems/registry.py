@@ -18,17 +18,15 @@ class Preset:
     """
     devices: kinds of device ('cuda', 'cpu'), preferred first. backbone: the fusion network it runs unless
     another is asked for (systems/backbones), or None where there is none to choose. build(device, temporal),
-    or with a backbone build(device, temporal, backbone), makes the system. trained: what `train` calls the
-    system whose weights, named as the preset, it needs; '' for none. backends: what can run its networks,
-    preferred first; with more than one, build takes `backend`, too.
+    or with a backbone build(device, temporal, backbone), makes the system. backends: what can run its
+    networks, preferred first; with more than one, build takes `backend`, too.
 
-    `build` raises ValueError, with the remedy, if weights are damaged.
+    `build` raises FileError, with the remedy, if weights are missing or damaged.
     """
 
     devices: tuple[str, ...]
     build: Callable[..., System]
     backbone: str | None = None
-    trained: str = ''
     backends: tuple[str, ...] = ('torch',)
 
 
@@ -80,8 +78,6 @@ def swift_network(name: str) -> 'Swift':
     from irvis_fusion_ros import weights
     from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
 
-    if not is_ready(name):
-        _refuse(name)
     return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift').proposing()
 
 
@@ -129,17 +125,13 @@ def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
 BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
 PRESETS = {
     'classical': Preset(devices=('cpu',), build=_classical),
-    'busref': Preset(devices=('cuda', 'cpu'), build=_busref, trained='busref'),
-    'swift': Preset(devices=('cuda', 'cpu'), build=_swift('swift'), trained='swift', backends=BACKENDS[1:]),
-    'swift_lite': Preset(
-        devices=('cpu', 'cuda'), build=_swift('swift_lite'), trained='swift', backends=BACKENDS[1:]
-    ),
+    'busref': Preset(devices=('cuda', 'cpu'), build=_busref),
+    'swift': Preset(devices=('cuda', 'cpu'), build=_swift('swift'), backends=BACKENDS[1:]),
+    'swift_lite': Preset(devices=('cpu', 'cuda'), build=_swift('swift_lite'), backends=BACKENDS[1:]),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
-    'fusion_register': Preset(
-        devices=('cuda', 'cpu'), build=_fusion_register, backbone='average', trained='fusion_register'
-    ),
-    'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr, trained='umf_cmgr'),
-    'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr, trained='bsr'),
+    'fusion_register': Preset(devices=('cuda', 'cpu'), build=_fusion_register, backbone='average'),
+    'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr),
+    'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr),
 }
 # What may register the thermal image for a preset that does not do so itself.
 FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')
@@ -205,31 +197,7 @@ def build(preset: str, device: str, temporal: bool, backbone: str | None, backen
     Raises FileError, with the remedy, where the weights are missing or damaged.
     """
     entry = find(preset)
-    if not is_ready(preset):
-        _refuse(preset)
     choices = () if backbone is None else (backbone,)
     if len(entry.backends) > 1:
         choices = (*choices, backend)
     return entry.build(device, temporal, *choices)
-
-
-def is_ready(preset: str) -> bool:
-    """Say whether the weights of a preset are there, if it needs any."""
-    if not find(preset).trained:
-        return True
-    from irvis_fusion_ros import weights
-
-    return weights.file_of(preset).exists()
-
-
-def _refuse(preset: str) -> None:
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.imaging.files import FileError
-
-    system = find(preset).trained
-    raise FileError(
-        f"{weights.file_of(preset)}: preset '{preset}' has no weights there: it is not trained yet, or the "
-        f"package is installed without its models; make them with 'irvis train {system} --config "
-        f"config/train_{system}.yaml --data PACK.npz' and put them there with their card (docs/training.md), "
-        'or choose another preset'
-    )

@@ -20,7 +20,11 @@ OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
 # Presets that come with all they need.
-READY = [name for name in registry.PRESETS if registry.is_ready(name)]
+READY = [
+    name
+    for name in registry.PRESETS
+    if name in ('classical', 'unregistered') or weights.file_of(name).exists()
+]
 
 
 def pixels_of(message, kind, channels):
