@@ -21,9 +21,6 @@ LEAST_COVER = 0.5
 TAIL = 4.0
 # Variance, in level pixels squared, that no surface can resolve.
 UNRESOLVED = 0.05
-# Precision of a proposal in a tile, per level pixel squared: a tile that sees anything knows better, but each
-# errs in its own way. Measured on sets that no network of ours has learned from.
-PROPOSED = 0.05
 
 
 @dataclass(frozen=True)
@@ -107,15 +104,12 @@ def fit(
     config: FitConfig,
     basis: CosineBasis | None = None,
     present: np.ndarray | None = None,
-    proposed: np.ndarray | None = None,
 ) -> Fit:
     """
     Find the displacement that the surfaces support.
 
     basis: of the residual, or None. present: 2 x modes, the residual that the thermal image was drawn with;
-    the prior then holds for the sum. proposed: K x 2, a displacement of the tiles that something else has
-    found, within the surfaces, level pixels: it decides where tiles see little. Never raises for weak
-    evidence: the priors decide, and score says so.
+    the prior then holds for the sum. Never raises for weak evidence: the priors decide, and score says so.
     """
     ny, nx = grid.rows, grid.columns
     count = ny * nx
@@ -134,8 +128,6 @@ def fit(
     weight = np.ones(count)
     for reach in config.reach:
         mean, precision = _tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
-        if proposed is not None:
-            mean, precision = _joined(mean, precision, proposed)
         mean, precision = mean + offset, precision * usable[:, None]
         solution = _solve(design, ridge, mean, precision * weight[:, None])
         total = np.stack([d @ solution for d in design], -1)
@@ -199,17 +191,6 @@ def _tile_evidence(
     xy = np.einsum('i,j,ijyx->yx', shifts, shifts, density, optimize=True) / total - mx * my
     mean = np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64)
     return _without_window(mean, xx.ravel(), yy.ravel(), xy.ravel(), centre.reshape(-1, 2), reach)
-
-
-def _joined(mean: np.ndarray, precision: np.ndarray, proposed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what tiles say, as `_tile_evidence` does, and a proposal of PROPOSED precision together."""
-    xx, yy, xy = precision.T
-    x, y = xx * mean[:, 0] + xy * mean[:, 1], xy * mean[:, 0] + yy * mean[:, 1]
-    x, y = x + PROPOSED * proposed[:, 0], y + PROPOSED * proposed[:, 1]
-    xx, yy = xx + PROPOSED, yy + PROPOSED
-    determinant = xx * yy - xy * xy
-    joined = np.stack([yy * x - xy * y, xx * y - xy * x], -1) / determinant[:, None]
-    return joined, np.stack([xx, yy, xy], -1)
 
 
 def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.ndarray]:

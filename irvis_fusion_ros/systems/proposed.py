@@ -3,7 +3,7 @@ Registration that a network proposes and structure maps make exact.
 
 A network sees what two spectra have in common where hand-made maps do not; they in turn measure to a fraction
 of a pixel where it has noise, and follow a rig in a third of the time. So the network searches, the maps of
-`classical` refine what it finds and track it. Where they see little, the network's field stands.
+`classical` refine what it finds and track it.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ class Proposed(Classical):
         if proposed.source == 'identity':
             # the network does not believe what it sees: perhaps the maps do
             return frame.search()
-        refined = frame.refine(proposed.transform, proposed)
+        refined = frame.refine(proposed.transform)
         if frame.apart(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
             refined = frame.unrefined(proposed.transform, refined)
         return replace(refined, belief=proposed.confidence)

@@ -117,34 +117,30 @@ class Frame:
             best = max(best, self._best(found, THOROUGH), key=lambda state: state.evidence)
         return best
 
-    def refine(self, backward: np.ndarray, proposal: Alignment | None = None) -> State:
-        """
-        Return the alignment near a transform, 3x3 backward, that is right to a few pixels.
-
-        proposal: what else is known of it; it decides where the maps see little.
-        """
-        level, basis, wide, narrow = self._level, self._basis, self._wide, self._narrow
-        surfaces = self._correlate(wide, backward, None, 4)
-        proposed = self._proposed(wide, backward, proposal)
-        found = fit(level, wide, surfaces, AFFINE_FINE, proposed=proposed)
+    def refine(self, backward: np.ndarray) -> State:
+        """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
+        level, basis = self._level, self._basis
+        found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
         backward = _compose(level, backward, found.step)
-        surfaces = self._correlate(narrow, backward, None, 3)
-        found = fit(
-            level, narrow, surfaces, DENSE, basis, proposed=self._proposed(narrow, backward, proposal)
-        )
+        found = fit(level, self._narrow, self._correlate(self._narrow, backward, None, 3), DENSE, basis)
         backward = _compose(level, backward, found.step)
-        surfaces = self._correlate(narrow, backward, self._field(backward, found.residual), 3)
-        proposed = self._proposed(narrow, backward, proposal, found.residual)
-        found = fit(level, narrow, surfaces, DENSE_LAST, basis, found.residual, proposed)
+        field = self._field(backward, found.residual)
+        surfaces = self._correlate(self._narrow, backward, field, 3)
+        found = fit(level, self._narrow, surfaces, DENSE_LAST, basis, found.residual)
         backward = _compose(level, backward, found.step)
-        trust = local_trust(surfaces, narrow, found.displacement, self._tolerance)
+        trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
         evidence = _evidence(found)
         return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
     def apart(self, state: State, proposal: Alignment) -> float:
         """Return the mean distance of an alignment from a proposed one, full visible pixels."""
-        distance = self._proposed(self._narrow, state.backward, proposal, state.residual)
-        return float(np.linalg.norm(distance / self._level.scale, axis=-1).mean())
+        # on the tiles: a few hundred points tell as much as all
+        level, grid = self._level, self._narrow
+        points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
+        visible = transform.apply(level.to_full, points)
+        found = self.alignment(state, 'search').deformation_at(visible, level.full_shape)
+        distance = found - proposal.deformation_at(visible, level.full_shape)
+        return float(np.linalg.norm(distance, axis=-1).mean())
 
     def unrefined(self, backward: np.ndarray, like: State) -> State:
         """Return what a transform is as an alignment, without residual, with evidence and trust of `like`."""
@@ -224,25 +220,6 @@ class Frame:
         """Turn coefficients (before `backward`, level pixels) into a field (after it, visible pixels)."""
         linear = _linear_part(self._level, backward)
         return self._basis.field(linear @ (coefficients / self._level.scale[:, None]))
-
-    def _proposed(
-        self,
-        grid: Tiles,
-        backward: np.ndarray,
-        proposal: Alignment | None,
-        residual: np.ndarray | None = None,
-    ) -> np.ndarray | None:
-        """Return where a proposal lays tiles, K x 2 level pixels, after a transform and a residual."""
-        if proposal is None:
-            return None
-        level = self._level
-        points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
-        visible = transform.apply(level.to_full, points)
-        thermal = visible + proposal.deformation_at(visible, level.full_shape)
-        back = transform.apply(level.to_level, transform.apply(np.linalg.inv(backward), thermal)) - points
-        if residual is None:
-            return back
-        return back - self._basis.at(grid.x, grid.y).reshape(len(points), -1) @ residual.T
 
     def _correlate(
         self, grid: Tiles, backward: np.ndarray, residual: np.ndarray | None, radius: int
