@@ -4,11 +4,13 @@ Runs a network that gives one dense field at once, without a search, as a `Syste
 Such a network says nothing of how sure it is: the structure maps of both images say how well they agree under
 its field, and a field under which they do not agree better than without it is not used.
 
-Such a network finds a part of large motion, and its own noise on top: it is asked again what the affine
-part of its answers so far has left, until that is little; what remains of the last answer is made a smooth
-residual. Where the images do not agree then, it is asked about smaller ones first: it reaches further there.
+Of large motion it finds a part, and its own noise on top: it is asked again what the affine part of its
+answers so far has left, until that is little; what remains of the last answer is made a smooth residual.
+Where the images do not agree then, it is asked about smaller ones first, because it reaches further there,
+and in the end about a thermal image that is laid otherwise, as cameras of other fields of view see it.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +24,16 @@ from irvis_fusion_ros.systems import layers, matching
 from irvis_fusion_ros.systems.affine import Affine
 from irvis_fusion_ros.systems.matching import CHECKED, COARSEST
 from irvis_fusion_ros.systems.smooth_fit import SmoothFit
-from irvis_fusion_ros.systems.tracked import SUSPICIOUS, Draw, Fusion, State, Tracked, checked, smoothed
+from irvis_fusion_ros.systems.tracked import (
+    SUSPICIOUS,
+    Draw,
+    Fusion,
+    State,
+    Tracked,
+    checked,
+    smoothed,
+    starts,
+)
 from irvis_fusion_ros.systems.view import View
 
 # Agreement of structure maps at which an alignment is as likely wrong as right. Measured on scenes that are
@@ -65,31 +76,46 @@ class Direct(Tracked):
         self._fit = engine.placed(SmoothFit(), device)
 
     def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
-        last, drawn = self._state, draw(np.eye(3))
-        maps = [_maps(image) for image in (seen, drawn)]
-        nowhere = drawn.new_zeros(1, 2, 3)
+        def pair(start: np.ndarray) -> Pair:
+            return Pair(shapes, start, seen, draw(start))
+
+        last = self._state
+        # what a rig sees does not change in a stream
+        tried = starts(*shapes) if last is None else [last.start]
+        first = pair(tried[0])
         found, source = None, 'track'
         if last is not None:
-            found = _checked(maps, shapes, *self._found(seen, drawn, last.affine, 1))
+            found = first.checked(*self._found(first, last.affine, 1))
         if found is None or found.evidence < SUSPICIOUS * last.usual:
-            again = self._searched(maps, shapes, seen, drawn)
+            again = self._searched(first, pair, tried[1:])
             if found is None or again.evidence > found.evidence:
                 found, source = again, 'search'
         # what would be used without it: nothing, or the alignment of the frame before
-        still = (nowhere, torch.zeros_like(found.residual))
-        without = _checked(maps, shapes, *(still if last is None else (last.affine, last.residual)))
+        still = (torch.zeros_like(found.affine), torch.zeros_like(found.residual))
+        without = first.checked(*(still if last is None else (last.affine, last.residual)))
         if found.evidence < without.evidence:
             found = without
         return (found if last is None else smoothed(last, found, view)), source
 
-    def _searched(self, maps: list[list[Tensor]], shapes: tuple, seen: Tensor, drawn: Tensor) -> State:
+    def _searched(self, first: 'Pair', pair: Callable[[np.ndarray], 'Pair'], others: list) -> State:
+        """Search from the first start; where nothing is found there, from the others."""
+        best = self._best(first)
+        for start in others:
+            if best.evidence >= LEAST:
+                break
+            found = self._best(pair(start))
+            if found.evidence >= SURE:
+                best = found
+        return best
+
+    def _best(self, pair: 'Pair') -> State:
         best = None
         for factors in SHRUNK:
-            start = drawn.new_zeros(1, 2, 3)
+            start = torch.zeros(1, 2, 3, device=pair.seen.device)
             for factor in factors:
-                small = (F.avg_pool2d(image, factor) for image in (seen, drawn))
+                small = (F.avg_pool2d(image, factor) for image in (pair.seen, pair.drawn))
                 start = factor * self._roughly(*small, start / factor)
-            found = _checked(maps, shapes, *self._found(seen, drawn, start, ROUNDS))
+            found = pair.checked(*self._found(pair, start, ROUNDS))
             if best is None or found.evidence > max(best.evidence, LEAST):
                 best = found
             if best.evidence >= SURE:
@@ -105,10 +131,10 @@ class Direct(Tracked):
             start = after
         return start
 
-    def _found(self, seen: Tensor, drawn: Tensor, start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+    def _found(self, pair: 'Pair', start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
         """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""
         for _ in range(rounds):
-            start, answer, left = self._asked(seen, drawn, start)
+            start, answer, left = self._asked(pair.seen, pair.drawn, start)
             if _settled(answer):
                 break
         return start, self._fit.residual(left, _precision(left, RESIDUAL_ERROR))
@@ -131,6 +157,24 @@ class Direct(Tracked):
         return model.after(start, step), answer, field - answer
 
 
+class Pair:
+    """
+    Both images on the grid, the thermal one laid where a start says, and how well they agree.
+
+    shapes: of the full thermal and visible image. start: 3x3. seen, drawn: 1 x 1 x h x w.
+    """
+
+    def __init__(self, shapes: tuple, start: np.ndarray, seen: Tensor, drawn: Tensor):
+        self.seen, self.drawn = seen, drawn
+        self._shapes, self._start = shapes, start
+        self._maps = [_maps(image) for image in (seen, drawn)]
+
+    def checked(self, affine: Tensor, residual: Tensor) -> State:
+        """Return what an affine, 1 x 2 x 3, and a residual, 1 x h x w x 2, are as an alignment."""
+        agreement = matching.agreement(*self._maps, affine, residual)
+        return checked(self._shapes, self._start, affine, residual, agreement, EVEN)
+
+
 def _settled(answer: Tensor) -> bool:
     return float(answer.norm(dim=-1).mean()) < SETTLED
 
@@ -138,11 +182,6 @@ def _settled(answer: Tensor) -> bool:
 def _precision(field: Tensor, error: float) -> Tensor:
     """The same expected error in every cell and direction; see smooth_fit."""
     return field.new_tensor((1.0, 1.0, 0.0)).expand(*field.shape[:-1], 3) / error**2
-
-
-def _checked(maps: list[list[Tensor]], shapes: tuple, affine: Tensor, residual: Tensor) -> State:
-    agreement = matching.agreement(*maps, affine, residual)
-    return checked(shapes, np.eye(3), affine, residual, agreement, EVEN)
 
 
 def _maps(image: Tensor) -> list[Tensor]:

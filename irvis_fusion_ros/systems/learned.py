@@ -23,13 +23,10 @@ from irvis_fusion_ros.systems.tracked import (
     alignment_of,
     checked,
     smoothed,
+    starts,
 )
 from irvis_fusion_ros.systems.view import View
 
-# Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
-# reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
-ZOOMS = (1.0, 0.67, 1.45)
-SQUARE = 0.02
 # Hypotheses of the search, beside the likeliest, that are followed where that is not sure.
 OTHERS = 3
 
@@ -142,21 +139,3 @@ class Learned(Tracked):
         last = self._state
         found = self._found(pair, last.shapes, last.start, last.affine)
         return smoothed(last, found, view)
-
-
-def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
-    """
-    Return where a thermal image is laid before a network looks at it, in the order to try.
-
-    Each a 3x3, backward, for shapes (height, width): stretched over the visible image first, as if both saw
-    the same; then with square pixels, about the centre, at the ratios of the fields of view in ZOOMS.
-    """
-    aspect = thermal[1] * visible[0] / (thermal[0] * visible[1])
-    found = [np.eye(3)]
-    for zoom in ZOOMS:
-        if zoom == 1 and abs(np.log(aspect)) < SQUARE:
-            continue
-        along, down = zoom / np.sqrt(aspect), zoom * np.sqrt(aspect)
-        x, y = (visible[1] - 1) / 2, (visible[0] - 1) / 2
-        found.append(np.array([[along, 0, x - along * x], [0, down, y - down * y], [0, 0, 1.0]]))
-    return found

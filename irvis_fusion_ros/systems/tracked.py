@@ -23,6 +23,10 @@ from irvis_fusion_ros.systems.view import View
 LEAST_CONFIDENCE = 0.5
 # How fast confidence rises with agreement, where it is even.
 STEEPNESS = 50.0
+# Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
+# reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
+ZOOMS = (1.0, 0.67, 1.45)
+SQUARE = 0.02
 # A tracked frame whose agreement falls below this share of the usual is searched anew.
 SUSPICIOUS = 0.75
 # Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
@@ -142,6 +146,24 @@ def smoothed(last: State, found: State, view: View) -> State:
         usual=last.usual + gain * (found.evidence - last.usual),
         frames=last.frames + 1,
     )
+
+
+def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
+    """
+    Return where a thermal image is laid before a network looks at it, in the order to try.
+
+    Each a 3x3, backward, for shapes (height, width): stretched over the visible image first, as if both saw
+    the same; then with square pixels, about the centre, at the ratios of the fields of view in ZOOMS.
+    """
+    aspect = thermal[1] * visible[0] / (thermal[0] * visible[1])
+    found = [np.eye(3)]
+    for zoom in ZOOMS:
+        if zoom == 1 and abs(np.log(aspect)) < SQUARE:
+            continue
+        along, down = zoom / np.sqrt(aspect), zoom * np.sqrt(aspect)
+        x, y = (visible[1] - 1) / 2, (visible[0] - 1) / 2
+        found.append(np.array([[along, 0, x - along * x], [0, down, y - down * y], [0, 0, 1.0]]))
+    return found
 
 
 def alignment_of(state: State, view: View, source: str) -> Alignment:

@@ -43,11 +43,11 @@ def _centroid(image):
     return (grid * weight[..., None]).sum((0, 1)) / weight.sum().clamp(min=1e-6)
 
 
-def moved(shift, shape=SHAPE):
+def moved(shift, shape=SHAPE, scale=1.0):
     image = 0.7 * synthetic.textured(shape, 0).astype(np.float32) / 255
     y, x = np.ogrid[: shape[0], : shape[1]]
     image = np.maximum(image, np.exp(-((x - 170) ** 2 + (y - 105) ** 2) / 400)).astype(np.float32)
-    known = KnownWarp(shape, affine_about_centre(shape, 0, 1, 0, shift))
+    known = KnownWarp(shape, affine_about_centre(shape, 0, scale, 0, shift))
     return known.move(image), image, known
 
 
@@ -110,6 +110,7 @@ def test_a_stream_is_smoothed_a_jump_is_followed_and_doubt_holds_the_last_alignm
 def test_what_is_left_is_asked_for_again_and_noise_is_smoothed(monkeypatch):
     thermal, visible, known = moved((-14, 10))
     monkeypatch.setattr(module, 'SHRUNK', ((),))
+    monkeypatch.setattr(module, 'starts', lambda *shapes: [np.eye(3)])
     errors = {}
     for rounds in (1, 4):
         monkeypatch.setattr(module, 'ROUNDS', rounds)
@@ -144,3 +145,15 @@ def test_what_is_out_of_reach_is_found_in_smaller_images_first():
     assert near.asked > 4
     nearer = system(Finds(reach=4.0)).register(thermal, visible)
     assert nearer.source == 'identity'
+
+
+def test_a_camera_that_sees_more_is_tried_where_nothing_else_agrees():
+    thermal, visible, known = moved((0, 0), scale=1 / 0.67)
+    running = system(Finds(), temporal=True)
+    found = running.register(thermal, visible)
+    assert error(found, known) < 1
+    # what was found in a stream is where the next frame begins
+    asked = running.network.asked
+    tracked = running.register(thermal, visible)
+    assert (tracked.source, running.network.asked) == ('track', asked + 1)
+    assert error(tracked, known) < 1
