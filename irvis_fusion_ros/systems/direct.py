@@ -76,8 +76,11 @@ class Direct(Tracked):
         self._fit = engine.placed(SmoothFit(), device)
 
     def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+        maps = _maps(seen)
+
         def pair(start: np.ndarray) -> Pair:
-            return Pair(shapes, start, seen, draw(start))
+            drawn = draw(start)
+            return Pair(shapes, start, seen, drawn, [maps, _maps(drawn)])
 
         last = self._state
         # what a rig sees does not change in a stream
@@ -161,13 +164,13 @@ class Pair:
     """
     Both images on the grid, the thermal one laid where a start says, and how well they agree.
 
-    shapes: of the full thermal and visible image. start: 3x3. seen, drawn: 1 x 1 x h x w.
+    shapes: of the full thermal and visible image. start: 3x3. seen, drawn: 1 x 1 x h x w. maps: `_maps` of
+    both.
     """
 
-    def __init__(self, shapes: tuple, start: np.ndarray, seen: Tensor, drawn: Tensor):
+    def __init__(self, shapes: tuple, start: np.ndarray, seen: Tensor, drawn: Tensor, maps: list):
         self.seen, self.drawn = seen, drawn
-        self._shapes, self._start = shapes, start
-        self._maps = [_maps(image) for image in (seen, drawn)]
+        self._shapes, self._start, self._maps = shapes, start, maps
 
     def checked(self, affine: Tensor, residual: Tensor) -> State:
         """Return what an affine, 1 x 2 x 3, and a residual, 1 x h x w x 2, are as an alignment."""

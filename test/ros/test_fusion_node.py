@@ -8,23 +8,17 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
+from ready import READY
 from rig import SECOND, START, header, image, scene, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_srvs.srv import SetBool, Trigger
 
 from irvis_fusion_ros import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
-from irvis_fusion_ros.systems import registry
 
 OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
-# Presets that come with all they need.
-READY = [
-    name
-    for name in registry.PRESETS
-    if name in ('classical', 'unregistered') or weights.file_of(name).exists()
-]
 
 
 def pixels_of(message, kind, channels):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from ready import READY
 
 from irvis_fusion_ros import weights
 from irvis_fusion_ros.evaluation import synthetic
@@ -18,11 +19,7 @@ def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
 
 # Presets without a search: they see what is a few pixels off.
 NEAR = ('umf_cmgr', 'bsr')
-REGISTERING = [
-    name
-    for name, entry in registry.PRESETS.items()
-    if not entry.backbone and (name == 'classical' or weights.file_of(name).exists())
-]
+REGISTERING = [name for name in READY if not registry.PRESETS[name].backbone]
 
 
 @pytest.mark.parametrize('preset', [name for name in REGISTERING if name in NEAR])
