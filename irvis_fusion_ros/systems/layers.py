@@ -121,8 +121,10 @@ def description(features: Tensor, support: Tensor) -> Tensor:
     Make features, B x C x H x W, comparable by their products: their mean over the support is taken away.
 
     A description is 0 without support (B x 1 x H x W), short where there is less to see than is usual in the
-    image, and never longer than 1: its length says how much it counts.
+    image, and never longer than 1: its length says how much it counts. It is in single precision, whatever
+    the features are in: what compares descriptions needs all of it.
     """
+    features = features.float()
     total = support.sum((2, 3), keepdim=True) + 1e-6
     d = (features - (features * support).sum((2, 3), keepdim=True) / total) * support
     usual = (d * d).sum((1, 2, 3), keepdim=True) / total

@@ -124,10 +124,9 @@ class Learned(Tracked):
         return checked(shapes, start, affine, residual, agreement, self.network.even), logits
 
     def _described(self, visible: Tensor, thermal: Tensor) -> list[list[Tensor]]:
-        """Describe both images, on a GPU in half precision; what compares them needs all of it."""
+        """Describe both images, on a GPU in half precision."""
         with torch.autocast('cuda', torch.float16, enabled=visible.is_cuda):
-            described = self.network.descriptions(visible, thermal)
-        return [[each.float() for each in of_one] for of_one in described]
+            return self.network.descriptions(visible, thermal)
 
     def _compared(self, visible: list[Tensor], thermal: list[Tensor], near: Tensor | None = None) -> tuple:
         found = self.network.compare(visible, thermal, start=near)

@@ -94,18 +94,9 @@ class BusReFRecipe(Recipe):
         support = layers.content(images)
         features = model.bus.encode(images, support)
         descriptions = model.described(features, support)
-        logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
-        start = known.close(best)
-        found = model.compare(*descriptions, start=start, dense=stage.name != 'affine')
-        terms = {
-            'search': known.search_loss(model.search, logits),
-            'match': sum(match_loss(known, seen) for seen in found.measured) / len(found.measured),
-            'affine': sum(known.affine_loss(p) for p in found.affine_steps) / 4,
-        }
-        if stage.name != 'affine':
-            affine = found.affine.detach()
-            residual = sum(known.endpoint_error(affine, step) for step in found.residual_steps)
-            terms['residual'] = residual / 4 + known.endpoint_error(affine, found.residual)
+        # as it runs: what describes may be in half precision, what compares and solves may not
+        with layers.exactly(images.device):
+            found, terms = self._compared(model, known, descriptions, stage)
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
         if not self.config.train_bus:
@@ -116,6 +107,25 @@ class BusReFRecipe(Recipe):
             model, [f[kept] for f in features], images[kept]
         )
         return terms
+
+    @staticmethod
+    def _compared(
+        model: nn.Module, known: Known, descriptions: tuple, stage: Stage
+    ) -> tuple[Registered, dict[str, Tensor]]:
+        """Return what was found, and the terms that compare it with the known warp."""
+        logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
+        dense = stage.name != 'affine'
+        found = model.compare(*descriptions, start=known.close(best), dense=dense)
+        terms = {
+            'search': known.search_loss(model.search, logits),
+            'match': sum(match_loss(known, seen) for seen in found.measured) / len(found.measured),
+            'affine': sum(known.affine_loss(p) for p in found.affine_steps) / 4,
+        }
+        if dense:
+            affine = found.affine.detach()
+            residual = sum(known.endpoint_error(affine, step) for step in found.residual_steps)
+            terms['residual'] = residual / 4 + known.endpoint_error(affine, found.residual)
+        return found, terms
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
@@ -130,8 +140,9 @@ class BusReFRecipe(Recipe):
 
     def _guide(self, model: nn.Module, batch: Batch, found: Registered) -> dict[str, Tensor]:
         """L_MNCC and L_MG (eq. 10 and 12) of the registered image against the one that was moved."""
-        field = model.field(found, batch.visible.shape[-2:])
-        registered = tensors.warp(batch.moved, field, 'zeros')
+        with layers.exactly(batch.moved.device):
+            field = model.field(found, batch.visible.shape[-2:])
+            registered = tensors.warp(batch.moved, field, 'zeros')
         terms = {'mncc': self.config.epsilon * losses.masked_ncc(registered, batch.thermal, batch.shown)}
         if self.config.guide:
             guided = model.fuse(batch.visible, registered)

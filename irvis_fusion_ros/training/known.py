@@ -32,7 +32,8 @@ class Known:
         # a cell that is shown in part has its mean elsewhere than its centre
         self.shown = (weight[:, 0] > 0.99).float()
         self.points = layers.centres(self.field[..., 0], COARSEST)
-        self.p = self.affine.fit(self.field, self.shown + 1e-9, self.points)
+        with layers.exactly(self.field.device):
+            self.p = self.affine.fit(self.field, self.shown + 1e-9, self.points)
 
     def close(self, start: Tensor) -> Tensor:
         """Return the starts, B x 2 x 3, those that are lost replaced by ones near the truth."""

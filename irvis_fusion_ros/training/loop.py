@@ -258,11 +258,10 @@ class Trainer:
             self._seed_step(index)
             batch = self._batch(self._validation, index, stage)
             found = {name: float(value) for name, value in self._losses(self.averaged, batch, stage).items()}
-            with self._precision():
-                found |= self._recipe.measures(self.averaged, batch, stage)
-                field = self._recipe.deformation(self.averaged, batch, stage)
+            found |= self._recipe.measures(self.averaged, batch, stage)
+            field = self._recipe.deformation(self.averaged, batch, stage)
             if field is not None:
-                found['endpoint_error'] = _endpoint_error(field.float(), batch)
+                found['endpoint_error'] = _endpoint_error(field, batch)
                 found['identity_error'] = _endpoint_error(torch.zeros_like(batch.truth), batch)
             for name, value in found.items():
                 sums[f'val/{name}'] = sums.get(f'val/{name}', 0.0) + value / batches

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.config import group, option
-from irvis_fusion_ros.systems import smooth_fit
+from irvis_fusion_ros.systems import layers, smooth_fit
 from irvis_fusion_ros.systems.swift import Measured, Swift, SwiftConfig
 from irvis_fusion_ros.training.known import Known
 from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
@@ -46,8 +46,14 @@ class SwiftRecipe(Recipe):
 
     def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Return the terms: search, match and field."""
-        c, known = self.config, Known(batch)
+        known = Known(batch)
         pyramids = model.descriptions(known.visible, known.moved)
+        # as it runs: what describes may be in half precision, what compares and solves may not
+        with layers.exactly(known.visible.device):
+            return self._compared(model, known, pyramids)
+
+    def _compared(self, model: nn.Module, known: Known, pyramids: tuple) -> dict[str, Tensor]:
+        c = self.config
         logits, best = model.search(pyramids[0][-1], pyramids[1][-1], known.affine)
         found = model.compare(*pyramids, start=known.close(best))
         matches = [likelihood(known, seen) for seen in found.measured]

@@ -90,21 +90,6 @@ def test_every_loss_is_finite_and_reaches_its_stage(recipe, network, source):
             assert network.retain_visible.compress.weight.grad is None
 
 
-def test_half_precision_of_the_loop_gives_the_same_losses(recipe, network, source):
-    batch, stage = source.batch(0, 2, CROP, {'fr': 1}), recipe.stages()[1]
-    torch.manual_seed(0)
-    exact = recipe.losses(network.eval(), batch, stage)
-    torch.manual_seed(0)
-    with torch.autocast('cpu', torch.bfloat16):
-        coarse = recipe.losses(network, batch, stage)
-    sum(coarse.values()).backward()
-    for name, value in exact.items():
-        # where the mask is extreme before it has learned anything is decided by its last digits
-        close = 0.2 if name == 'detail' else 0.05
-        assert float(coarse[name].detach()) == pytest.approx(float(value.detach()), rel=close, abs=1e-3), name
-    assert network.localise[0].field[1].weight.grad.isfinite().all()
-
-
 def test_an_aligned_pair_has_nothing_to_teach(recipe, network, source):
     batch = source.batch(0, 2, CROP, {'zero': 1})
     for stage in recipe.stages():

@@ -1,0 +1,47 @@
+"""Half precision, as training on a GPU is in, is not to change what is learned."""
+
+import pytest
+import torch
+from made import item
+
+from irvis_fusion_ros.training.data import PairSource
+from irvis_fusion_ros.training.recipe import Recipe
+from irvis_fusion_ros.training.recipes import RECIPES, find
+
+CROP = (96, 128)
+
+
+def recipe_of(name: str) -> Recipe:
+    recipe = find(name)
+    return recipe(recipe.Config())
+
+
+@pytest.fixture(scope='module')
+def batch():
+    source = PairSource([item(seed, shape=(150, 200)) for seed in range(2)], 'train')
+    return source.batch(0, 3, CROP, {'fr': 1, 'elastic_mid': 1})
+
+
+@pytest.mark.parametrize(
+    'name, stage', [(name, stage.name) for name in RECIPES for stage in recipe_of(name).stages()]
+)
+def test_half_precision_of_the_loop_teaches_the_same(name, stage, batch):
+    recipe = recipe_of(name)
+    (stage,) = (each for each in recipe.stages() if each.name == stage)
+    torch.manual_seed(0)
+    network = recipe.build()
+    recipe.before_step(network, stage, 0)
+    learning = [p for name, p in network.named_parameters() if name.startswith(stage.trains)]
+
+    def learned(half):
+        torch.manual_seed(0)
+        network.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            terms = recipe.losses(network, batch, stage)
+        sum(terms.values()).backward()
+        gradient = torch.cat([p.grad.flatten() for p in learning if p.grad is not None])
+        return {term: float(value.detach()) for term, value in terms.items()}, gradient
+
+    (exact, slope), (coarse, rough) = learned(False), learned(True)
+    assert coarse == pytest.approx(exact, rel=0.05, abs=2e-3)
+    assert torch.cosine_similarity(slope, rough, 0) > 0.99
