@@ -103,8 +103,11 @@ class Rig:
         self.levels: dict[str, int] = defaultdict(int)
         self._reports = 0
         self.messages: dict[str, str] = defaultdict(str)
+        self.troubles: dict[str, list[str]] = defaultdict(list)
         # the newest only: a test that was busy must not take old reports for new ones
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, 1)
+        # but what was said once, in one of them, was said
+        self.node.create_subscription(DiagnosticArray, '/diagnostics', self._take_troubles, 1000)
 
     def close(self) -> None:
         """Take everything down."""
@@ -119,6 +122,11 @@ class Rig:
             self.received[topic] = []
             self.node.create_subscription(kind, topic, self.received[topic].append, depth)
         self.wait(lambda: all(self.node.count_publishers(topic) for topic in topics))
+
+    def listen_and_be_known(self, *topics: str) -> None:
+        """Subscribe to outputs and wait until the node says so: none of what it computes is not wanted."""
+        self.listen(*topics)
+        self.wait(lambda: set(topics) <= set(self.diagnostic('output', 'subscribed').split(', ')))
 
     def camera(self, *topics: str, reliable: bool = True, depth: int = 200, durable: bool = False) -> None:
         """Advertise inputs and wait until the node has subscribed to them."""
@@ -204,12 +212,15 @@ class Rig:
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         self._reports += 1
-        for status in message.status:
-            name, _, part = status.name.partition(': ')
-            if name.endswith('fusion_node'):
-                self.diagnostics[part] = {value.key: value.value for value in status.values}
-                self.levels[part] = int.from_bytes(status.level, 'little')
-                self.messages[part] = status.message
+        for part, level, status in _parts(message):
+            self.diagnostics[part] = {value.key: value.value for value in status.values}
+            self.levels[part] = level
+            self.messages[part] = status.message
+
+    def _take_troubles(self, message: DiagnosticArray) -> None:
+        for part, level, status in _parts(message):
+            if level:
+                self.troubles[part].append(status.message)
 
     def _state(self) -> str:
         counts = {topic: len(messages) for topic, messages in self.received.items()}
@@ -222,6 +233,14 @@ def wait_until(condition, explain, spin=lambda: time.sleep(0.02), patience=PATIE
     while not condition():
         assert time.monotonic() < deadline, f'waited {patience:.0f} s in vain: {explain()}'
         spin()
+
+
+def _parts(message: DiagnosticArray):
+    """Yield part, level and status of what fusion_node reports."""
+    for status in message.status:
+        name, _, part = status.name.partition(': ')
+        if name.endswith('fusion_node'):
+            yield part, int.from_bytes(status.level, 'little'), status
 
 
 def header(stamp: int, frame_id: str) -> Header:

@@ -38,7 +38,7 @@ def dropped(rig, camera):
 
 def test_every_frame_fuses_all_pairs_once_and_in_order(rig, start_node):
     start_node({'mode': 'every_frame'})
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     rig.camera(*RAW)
     count = 60
     # as fast as they can be sent: the node falls behind, and catches up; thermal is late, and at another rate
@@ -58,7 +58,7 @@ def test_every_frame_fuses_all_pairs_once_and_in_order(rig, start_node):
 
 def test_every_frame_is_bounded_by_bytes(rig, start_node):
     start_node({'mode': 'every_frame', 'every_frame.max_queue_bytes': 1 << 20})
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     rig.camera(*RAW)
     count = 40
     thermal, visible = image('mono16', 240, 320), image('bgr8', 240, 320)  # 0.4 MB a pair
@@ -82,7 +82,7 @@ def test_every_frame_is_bounded_by_bytes(rig, start_node):
 
 def test_realtime_drops_what_it_has_no_time_for_and_accounts_for_it(rig, start_node):
     start_node()
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     rig.camera(*RAW)
     thermal, visible = image('mono16', 480, 640), image('bgr8', 480, 640)
     count = 80
@@ -283,7 +283,7 @@ def test_images_that_dds_loses_are_counted_and_the_remedy_is_told(rig, start_nod
 
 def test_simulated_time_that_stands_still_or_begins_again(rig, start_node):
     start_node({'mode': 'every_frame', 'sync.timeout': 0.05, 'use_sim_time': True})
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     rig.camera(*RAW)
     rig.send_pair(START)
     rig.wait(lambda: START in rig.stamps('fused/image'))

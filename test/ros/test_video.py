@@ -47,7 +47,7 @@ def replay(rig, path):
 def test_every_frame_of_a_video_comes_out_once_in_order(rig, start_node, bag):
     path, stamps = bag
     start_node({'mode': 'every_frame', 'calibration.source': 'none', 'sync.thermal_offset': LAG / SECOND})
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     replay(rig, path)
     rig.wait(lambda: len(rig.received['fused/image']) >= len(stamps), patience=60)
     rig.refresh()
@@ -60,7 +60,7 @@ def test_every_frame_of_a_video_comes_out_once_in_order(rig, start_node, bag):
 def test_realtime_accounts_for_every_frame_of_a_video(rig, start_node, bag):
     path, stamps = bag
     start_node({'calibration.source': 'none', 'sync.thermal_offset': LAG / SECOND})
-    rig.listen('fused/image')
+    rig.listen_and_be_known('fused/image')
     replay(rig, path)
     rig.wait(lambda: stamps[-1] in rig.stamps('fused/image'))
     rig.refresh()
