@@ -14,7 +14,6 @@ import time
 import torch
 import torch.nn.functional as F
 
-from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.systems.post_registration import PostRegistered
 from irvis_fusion_ros.systems.retention import REACH, SpatialAttention
@@ -29,23 +28,31 @@ def correct(network, fused, visible, thermal):
     images = [fused]
     for _ in features[1:]:
         images.append(F.avg_pool2d(images[-1], 2))
-    field = above = None
+    refined = above = None
     if network.config.evidence:
-        above, field = evidence(network.evidence, *sources, features[-1].shape[-2:])
+        # a network of its own, with an equation of its own
+        moved_by_evidence, share = network.evidence(fused, *sources)
+        moved_by_evidence = moved_by_evidence.permute(0, 3, 1, 2)
     for scale in reversed(range(len(features))):
         localise = network.localise[scale]
         seen = [features[scale]]
         if above is not None:
             seen.append(above)
         seen += [F.avg_pool2d(source, 2**scale) if scale else source for source in (visible, thermal)]
+        if network.config.evidence:
+            known = F.avg_pool2d(moved_by_evidence, 2**scale) / 2**scale
+            seen += [known / UNIT, F.avg_pool2d(share, 2**scale)]
         z = localise.merge(torch.cat(seen, 1))
         for block in localise.blocks:
             z = z + block.second(F.relu(block.first(z)))
         step = UNIT * localise.field(z)
-        if field is not None:
-            step = step + 2 * F.interpolate(field, step.shape[-2:], mode='bilinear')
-        field, mask = step, torch.sigmoid(localise.mask(z) + localise.odds)
-        moved, warped = blended(z, field, mask), blended(images[scale], field, mask)
+        if refined is not None:
+            step = step + 2 * F.interpolate(refined, step.shape[-2:], mode='bilinear')
+        field = refined = step
+        if network.config.evidence:
+            field = refined + 2 * torch.sigmoid(localise.believe(z)) * known
+        mask = torch.sigmoid(localise.mask(z) + localise.odds)
+        moved, warped = blended(z, field, mask), blended(images[scale], field, mask, 'bicubic')
         if scale:
             up = network.up[scale - 1]
             above = F.pixel_shuffle(up.spread(F.relu(up.join(torch.cat([z, moved], 1)))), 2)
@@ -54,31 +61,6 @@ def correct(network, fused, visible, thermal):
         of_thermal = retained(network.retain_thermal, moved, thermal)
         warped = warped + network.bias(of_visible + of_thermal + moved)
     return warped, ((2 * mask - 1) * field).permute(0, 2, 3, 1)
-
-
-def evidence(part, visible, thermal, size):
-    edges = []
-    for image in (visible, thermal):
-        halved = F.avg_pool2d(layers.structure(image, layers.content(image))[:, 1:], part.STRIDE)
-        power = halved.square().sum(1, keepdim=True)
-        edges.append(halved / torch.sqrt(power + power.mean((2, 3), keepdim=True) + 1e-6))
-    reach = part.RADIUS
-    around = F.pad(edges[1], (reach,) * 4)
-    height, width = edges[0].shape[-2:]
-    at = [(i, j) for i in range(2 * reach + 1) for j in range(2 * reach + 1)]
-    moved = [around[..., i : i + height, j : j + width] for i, j in at]
-    volume = torch.cat([(edges[0] * other).sum(1, keepdim=True) for other in moved], 1)
-    volume = F.avg_pool2d(volume, part.CELL // part.STRIDE)
-    shared = layers.blur(volume, part.SHARED)
-    share = torch.softmax(part.SHARPNESS * shared, 1)
-    dx = sum((j - reach) * share[:, k : k + 1] for k, (i, j) in enumerate(at))
-    dy = sum((i - reach) * share[:, k : k + 1] for k, (i, j) in enumerate(at))
-    excess = shared.max(1, keepdim=True).values - shared.mean(1, keepdim=True)
-    x = F.relu(part.spread[0](torch.cat([10 * volume, dx, dy, 10 * excess], 1)))
-    for block in part.spread[2:]:
-        x = x + block.second(F.relu(block.first(x)))
-    shift = UNIT * part.believe(x) * torch.cat([dx, dy], 1) * part.STRIDE * size[1] / visible.shape[-1] / 2
-    return F.interpolate(x, size, mode='bilinear'), shift
 
 
 def pyramid(part, image):
@@ -104,16 +86,16 @@ def resized(features, size):
     return features
 
 
-def blended(image, field, mask):
-    return mask * moved_by(image, field) + (1 - mask) * moved_by(image, -field)
+def blended(image, field, mask, between='bilinear'):
+    return mask * moved_by(image, field, between) + (1 - mask) * moved_by(image, -field, between)
 
 
-def moved_by(image, field):
+def moved_by(image, field, between):
     height, width = image.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
     x, y = x + field[:, 0], y + field[:, 1]
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1)
-    return F.grid_sample(image, grid, padding_mode='border', align_corners=True)
+    return F.grid_sample(image, grid, mode=between, padding_mode='border', align_corners=True)
 
 
 def retained(part, warped, source):

@@ -175,7 +175,7 @@ class NodeConfig:
     )
     preset: str = option(
         'classical',
-        'Which system registers and fuses; swift is not trained yet and comes without weights.',
+        'Which system registers and fuses.',
         choices=tuple(registry.PRESETS),
         live=True,
     )

@@ -6,10 +6,12 @@ Where the notes of the paper and its released code differ, or fall short:
 
 - The field is refined by addition, `phi = found + 2 up(phi below)`; the notes' product is garbled.
 - Misregistration is localised from the fused image and both sources (paper); the code sees the fused alone.
-  Ours is also shown how the edges of the sources correlate at small shifts (`evidence`): a displacement need
-  not be guessed from ghosts.
+  Ours is also told what a registration network measures of both sources (evidence.py), which the field
+  starts from: a displacement need not be guessed from ghosts.
 - The output is `warped + bias`; the code stretches it to its minimum and maximum, which flickers in a video.
 - Images are luminance: colours are those of the visible image and are not moved (imaging/color.py).
+- Images are sampled bicubically, features bilinearly: the code samples both bilinearly, which blurs all that
+  is moved by parts of a pixel.
 - Beyond its edge an image goes on with its edge values; zeros darken the border.
 - Sizes are halved by the mean of four pixels and doubled edge to edge, so that no cell is off its place; the
   code takes the nearest pixel.
@@ -28,10 +30,12 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
 from irvis_fusion_ros.systems import layers
+from irvis_fusion_ros.systems.evidence import Evidence
 from irvis_fusion_ros.systems.retention import ChannelAttention, Retention, SpatialAttention
 
-# Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned.
-FORWARD = 2.0
+# Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned; and
+# what is moved the other way is a ghost.
+FORWARD = 4.0
 # Pixels that fields are predicted in: in single ones they would be learned much slower than all else.
 UNIT = 8.0
 
@@ -47,7 +51,7 @@ class NetworkConfig:
     scales: int = option(2, 'Scales, each half the size of the one before.', minimum=2, maximum=3)
     retention: bool = option(True, 'Give back texture after warping (MRB).')
     two_way: bool = option(True, 'Warp in both directions, not in one.')
-    evidence: bool = option(True, 'Show it how the edges of both sources correlate; not in the paper.')
+    evidence: bool = option(True, 'Tell it how far the sources are apart (evidence.py); not in the paper.')
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,11 @@ class Corrected:
 
 
 class FusionRegister(nn.Module):
-    """Localisation, location registration and modality retention; untrained it changes nothing."""
+    """
+    Localisation, location registration and modality retention.
+
+    Untrained it moves what its evidence says, and without evidence nothing.
+    """
 
     def __init__(self, config: NetworkConfig = NetworkConfig()):
         super().__init__()
@@ -81,11 +89,11 @@ class FusionRegister(nn.Module):
         self.visible = _encoder(width, blocks)
         self.thermal = _encoder(width, blocks)
         self.localise = nn.ModuleList(
-            Localise(own * (2 if scale + 1 < scales or config.evidence else 1) + 2 * width, own, blocks)
+            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, blocks, config.evidence)
             for scale, own in enumerate(widths)
         )
         if config.evidence:
-            self.evidence = Evidence(widths[-1])
+            self.evidence = Evidence()
         self.up = nn.ModuleList(Up(coarse, fine) for fine, coarse in pairwise(widths))
         if config.retention:
             self.retain_visible = Retention(width, ChannelAttention(width))
@@ -96,38 +104,53 @@ class FusionRegister(nn.Module):
     @property
     def multiple(self) -> int:
         """What both sides of an image have to be multiples of."""
-        return Evidence.CELL if self.config.evidence else 1 << (self.config.scales - 1)
+        return 1 << (self.config.scales - 1)
+
+    def with_features_in(self, kind: torch.dtype | None) -> 'FusionRegister':
+        """Compute features in another precision, None for none other; the evidence measures in single."""
+        for name, part in self.named_children():
+            part.to(torch.float32 if name == 'evidence' else kind)
+        return self
 
     def forward(
-        self, fused: Tensor, visible: Tensor, thermal: Tensor, every_scale: bool = False
+        self,
+        fused: Tensor,
+        visible: Tensor,
+        thermal: Tensor,
+        misplaced: Tensor | None = None,
+        every_scale: bool = False,
     ) -> Corrected:
         """
         Correct a fused image by its sources, B x 1 x H x W in [0, 1] each, sides in multiples of `multiple`.
 
-        every_scale: warp the image at the coarser scales too, for the losses.
+        misplaced: what `evidence.measure` says of the sources, if it was asked before. every_scale: warp the
+        image at the coarser scales too, for the losses.
         """
         # features may be in half precision; images, fields and what is sampled by them are not
         kind = self.localise[0].merge.weight.dtype
         features = self.fused(fused.to(kind))
         of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
-        images, warped, above, field = _halved(fused, len(features)), [], (), None
+        images, warped, above, refined = _halved(fused, len(features)), [], (), None
+        measured = None
         if self.config.evidence:
-            seen, field = self.evidence(visible, thermal, features[-1])
-            above = (seen,)
+            measured = self._measured(fused, visible, thermal, misplaced, len(features))
         for scale in reversed(range(len(features))):
             seen = [
                 F.avg_pool2d(source, 1 << scale) if scale else source for source in (of_visible, of_thermal)
             ]
-            z, step, mask = self.localise[scale]((features[scale], *above, *seen))
+            if measured is not None:
+                seen.append(measured[scale].to(kind))
+            z, step, mask, believed = self.localise[scale]((features[scale], *above, *seen))
             # a coarse pixel is two fine ones long
-            field = step if field is None else step + 2 * layers.on_grid(field, step.shape[1:3])
+            refined = step if refined is None else step + 2 * layers.on_grid(refined, step.shape[1:3])
+            field = refined
+            if measured is not None:
+                field = refined + (believed * UNIT * measured[scale][:, :2]).movedim(1, -1)
             shown = every_scale or scale == 0
             # sampling cuts planes apart
-            planes = z.contiguous().float()
-            moved = self._warp(torch.cat([planes, images[scale]], 1) if shown else planes, field, mask)
-            moved_z = moved[:, : z.shape[1]].to(z.dtype)
+            moved_z = self._warp(z.contiguous().float(), field, mask).to(z.dtype)
             if shown:
-                warped.append(moved[:, z.shape[1] :])
+                warped.append(self._warp(images[scale], field, mask, 'bicubic'))
             if scale:
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
         out = warped[-1]
@@ -139,12 +162,23 @@ class FusionRegister(nn.Module):
         share = 2 * mask - 1 if self.config.two_way else mask
         return Corrected(out, tuple(reversed(warped)), field, mask, share.movedim(1, -1) * field)
 
-    def _warp(self, image: Tensor, field: Tensor, mask: Tensor) -> Tensor:
+    def _measured(
+        self, fused: Tensor, visible: Tensor, thermal: Tensor, misplaced: Tensor | None, count: int
+    ) -> list[Tensor]:
+        """Return the evidence at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
+        field, share = self.evidence(fused, visible, thermal, misplaced)
+        scales = [torch.cat([field.movedim(-1, 1) / UNIT, share], 1)]
+        half = scales[0].new_tensor((0.5, 0.5, 1.0))[:, None, None]
+        while len(scales) < count:
+            scales.append(F.avg_pool2d(scales[-1], 2) * half)
+        return scales
+
+    def _warp(self, image: Tensor, field: Tensor, mask: Tensor, between: str = 'bilinear') -> Tensor:
         """Return `M BW(image, field) + (1 - M) BW(image, -field)` (eq. 3 and 4)."""
         if not self.config.two_way:
-            return torch.lerp(image, sample(image, field), mask)
+            return torch.lerp(image, sample(image, field, between), mask)
         twice = image[None].expand(2, *image.shape).flatten(0, 1)
-        both = sample(twice, torch.cat([field, -field]))
+        both = sample(twice, torch.cat([field, -field]), between)
         forward, backward = both.chunk(2)
         return torch.lerp(backward, forward, mask)
 
@@ -189,57 +223,6 @@ class Pyramid(nn.Module):
         return total
 
 
-class Evidence(nn.Module):
-    """
-    How the edges of the two sources correlate at small shifts, around cells of CELL pixels.
-
-    Edges have no sign: what correlates is the outline of things, in either spectrum.
-    """
-
-    STRIDE, CELL, RADIUS = 2, 8, 4
-    # Blur of the correlation in cells, and sharpness of the choice of a shift.
-    SHARED, SHARPNESS = 1.5, 60.0
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.spread = nn.Sequential(
-            nn.Conv2d((2 * self.RADIUS + 1) ** 2 + 3, width, 1, bias=False),
-            nn.ReLU(inplace=True),
-            *_blocks(width, 2),
-        )
-        self.believe = layers.zeroed(nn.Conv2d(width, 1, 3, padding=1, bias=False))
-
-    def forward(self, visible: Tensor, thermal: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        """
-        Return features of the size and precision of `like`, and what is believed of the likeliest shift.
-
-        visible, thermal: B x 1 x H x W in [0, 1]. The shift is B x h x w x 2, in pixels twice
-        as long as those of `like`, as a coarser scale would have it.
-        """
-        with layers.exactly(visible.device):
-            seen = self._seen(visible.float(), thermal.float())
-        features = self.spread(seen.to(self.spread[0].weight.dtype))
-        believed = UNIT * self.believe(features).float() * seen[:, -3:-1]
-        pixels = self.STRIDE * like.shape[-1] / visible.shape[-1] / 2
-        return _resized(features, like.shape[-2:]), pixels * believed.movedim(1, -1)
-
-    @torch.no_grad()
-    def _seen(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Ten times the correlation at every shift, the likeliest shift, and how far it stands out."""
-        images = torch.cat([visible, thermal])
-        edges = layers.structure(images, layers.content(images))[:, 1:]
-        edges = F.avg_pool2d(edges, self.STRIDE)
-        power = (edges * edges).sum(1, keepdim=True)
-        edges = edges * torch.rsqrt(power + power.mean((2, 3), keepdim=True) + 1e-6)
-        volume = layers.local_correlation(*edges.chunk(2), self.RADIUS)
-        volume = F.avg_pool2d(volume, self.CELL // self.STRIDE)
-        shared = layers.blur(volume, self.SHARED)
-        share = torch.softmax(self.SHARPNESS * shared, 1)
-        shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(self.RADIUS, share))
-        excess = shared.amax(1, keepdim=True) - shared.mean(1, keepdim=True)
-        return torch.cat([10 * volume, shift, 10 * excess], 1)
-
-
 class Look(nn.Module):
     """Shallow features of a reduced image (SCM of MIMO-UNet)."""
 
@@ -261,22 +244,30 @@ class Look(nn.Module):
 
 
 class Localise(nn.Module):
-    """Misregistration localisation at one scale: features, a step of the field, and M."""
+    """Misregistration localisation at one scale: features, a step of the field, M, and how far to believe."""
 
-    def __init__(self, into: int, width: int, blocks: int):
+    def __init__(self, into: int, width: int, blocks: int, evidence: bool):
         super().__init__()
-        self.merge = nn.Conv2d(into, width, 1, bias=False)
+        self.merge = nn.Conv2d(into + 3 * evidence, width, 1, bias=False)
         self.blocks = _blocks(width, blocks)
         self.field = separable(width, 2)
         self.mask = separable(width, 1)
         self.odds = nn.Parameter(torch.tensor(FORWARD))
         layers.zeroed(self.field[1])
+        if evidence:
+            self.believe = separable(width, 1)
+            layers.zeroed(self.believe[1])
 
-    def forward(self, seen: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features B x C x H x W, the step B x H x W x 2 in pixels, and M, B x 1 x H x W."""
+    def forward(self, seen: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """
+        Return features B x C x H x W, the step B x H x W x 2 in pixels, M, and a factor of the evidence.
+
+        The latter two are B x 1 x H x W; the factor lies in [0, 2] and is None without evidence.
+        """
         z = self.blocks(layers.conv_of_all(seen, self.merge.weight))
         step = UNIT * self.field(z).float().movedim(1, -1)
-        return z, step, torch.sigmoid(self.mask(z).float() + self.odds.float())
+        mask = torch.sigmoid(self.mask(z).float() + self.odds.float())
+        return z, step, mask, 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
 
 
 class Up(nn.Module):
@@ -318,12 +309,13 @@ def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def sample(image: Tensor, field: Tensor) -> Tensor:
-    """Return `image(x + field(x))`, bilinear, continued by its edge values; float32 both."""
+def sample(image: Tensor, field: Tensor, between: str = 'bilinear') -> Tensor:
+    """Return `image(x + field(x))`, continued by its edge values; float32 both. between: as grid_sample."""
     # what is traced must not be kept: it holds no numbers
     grid_of = _grid.__wrapped__ if torch.compiler.is_compiling() else _grid
     grid, scale = grid_of(*field.shape[1:3], field.device)
-    return F.grid_sample(image, torch.addcmul(grid, field, scale), padding_mode='border', align_corners=True)
+    points = torch.addcmul(grid, field, scale)
+    return F.grid_sample(image, points, mode=between, padding_mode='border', align_corners=True)
 
 
 # graphs that a GPU has recorded go on using them: room for three scales of all that are kept, and more

@@ -9,6 +9,7 @@ from irvis_fusion_ros.systems import layers
 from irvis_fusion_ros.systems.backbones.base import Backbone
 from irvis_fusion_ros.systems.base import Alignment, identity
 from irvis_fusion_ros.systems.fusion_register import FusionRegister
+from irvis_fusion_ros.systems.tracked import gain_of
 
 
 class PostRegistered:
@@ -16,22 +17,36 @@ class PostRegistered:
     Registers after fusion; see `systems.base.PostRegistration`.
 
     The features of the network are computed in half precision where the device is faster so; images and
-    fields are not. half: None for what suits the device.
+    fields are not. temporal: smooth what is measured of the misregistration over a stream. half: None for
+    what suits the device.
     """
 
     devices = ('cuda', 'cpu')
 
-    def __init__(self, network: FusionRegister, backbone: Backbone, device: str, half: bool | None = None):
+    def __init__(
+        self,
+        network: FusionRegister,
+        backbone: Backbone,
+        device: str,
+        temporal: bool = False,
+        half: bool | None = None,
+    ):
         kind = half_of(device)
         if half is not None:
             kind = (kind or torch.bfloat16) if half else None
-        self.network = network.to(device, kind, memory_format=torch.channels_last).eval()
+        network = network.to(device, memory_format=torch.channels_last).eval()
+        self.network = network.with_features_in(kind)
         self.backbone = backbone
+        self._measure = engine.Recorded(network.evidence.measure, device) if network.config.evidence else None
         self._correct = engine.Recorded(self._corrected, device)
         self._device = device
+        self._temporal = temporal
+        self.reset()
 
     def reset(self) -> None:
-        """Nothing is kept of a stream."""
+        """Forget the stream."""
+        self._misplaced: Tensor | None = None
+        self._frames = 0
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         """Move nothing: what is misplaced is moved after fusion."""
@@ -48,11 +63,25 @@ class PostRegistered:
         """Fuse and correct; see `systems.base.PostRegistration.correct`."""
         height, width = visible.shape
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
-        images = (layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair))
+        images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
+        if self._measure is not None:
+            images.append(self._steady(self._measure(*images[1:])))
         fused, effective = self._correct(*images)
         fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
         effective = effective[0, :height, :width].cpu().numpy()
         return visible + (fused - visible) * trust, effective
+
+    def _steady(self, misplaced: Tensor) -> Tensor:
+        """Return what was measured of a frame, smoothed over its stream."""
+        last = self._misplaced
+        if self._temporal and last is not None and last.shape == misplaced.shape:
+            change = misplaced - last
+            misplaced = last + gain_of(self._frames, change.norm(dim=-1).mean()) * change
+        else:
+            self._frames = 0
+        self._misplaced = misplaced
+        self._frames += 1
+        return misplaced
 
     def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
         found = self.network(*images)

@@ -118,7 +118,7 @@ def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
         return FusionRegister(NetworkConfig(**config['network']))
 
     network = weights.built(network_of, 'fusion_register', 'fusion_register')
-    return PostRegistered(network, backbones.build(backbone, device), device)
+    return PostRegistered(network, backbones.build(backbone, device), device, temporal)
 
 
 # What can run networks; auto is what a preset prefers.

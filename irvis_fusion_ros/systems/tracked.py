@@ -136,9 +136,8 @@ def smoothed(last: State, found: State, view: View) -> State:
     stride = view.shape[0] // found.residual.shape[1]
     points = layers.centres(found.residual[..., 0], stride)
     step = Affine(view.shape).displacement(found.affine - last.affine, points)
-    moved = float((step + found.residual - last.residual).norm(dim=-1).mean())
-    scale = float(view.scale.mean())
-    gain = max(LEAST_GAIN, 1 / (last.frames + 1), min(1.0, moved / scale / FOLLOWED_AT_ONCE))
+    moved = (step + found.residual - last.residual).norm(dim=-1).mean()
+    gain = float(gain_of(last.frames, moved / float(view.scale.mean())))
     return replace(
         found,
         affine=last.affine + gain * (found.affine - last.affine),
@@ -146,6 +145,15 @@ def smoothed(last: State, found: State, view: View) -> State:
         usual=last.usual + gain * (found.evidence - last.usual),
         frames=last.frames + 1,
     )
+
+
+def gain_of(frames: int, moved: Tensor) -> Tensor:
+    """
+    Return the share of a new frame in an alignment that has held for `frames`.
+
+    moved: the mean change of the field, full visible pixels; a jump is followed at once.
+    """
+    return (moved / FOLLOWED_AT_ONCE).clamp(max(LEAST_GAIN, 1 / (frames + 1)), 1)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:

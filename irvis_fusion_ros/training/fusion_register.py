@@ -18,6 +18,7 @@ from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.systems import backbones, layers
 from irvis_fusion_ros.systems.backbones.base import Backbone
+from irvis_fusion_ros.systems.evidence import thermal_share
 from irvis_fusion_ros.systems.fusion_register import Corrected, FusionRegister, NetworkConfig
 from irvis_fusion_ros.training import losses
 from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
@@ -26,9 +27,11 @@ from irvis_fusion_ros.training.recipe import Batch, Recipe, Stage
 EXTREME = 0.05
 # Pixels that gaps of that region are closed over, and those at the border that are left out.
 CLOSING, BORDER = 4, 10
-# Pixels over which edges are weighed against each other, and PSNR above which a difference does not count.
-SHARE_BLUR, IMPERCEPTIBLE = 2.0, 50.0
-WARPED_ONLY = ('fused', 'visible', 'thermal', 'evidence', 'localise', 'up')
+# PSNR above which a difference does not count.
+IMPERCEPTIBLE = 50.0
+# What learns, first from the warped images alone: the evidence is as it comes.
+WARPED = ('fused', 'visible', 'thermal', 'localise', 'up')
+RETAINED = ('retain', 'bias')
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,13 @@ class FusionRegisterConfig:
 
 @dataclass(frozen=True)
 class Task:
-    """
-    What is to be made of what, B x 1 x H x W each: `target` of `before`, where `shown`.
-
-    share: B x H x W x 1, see thermal_share.
-    """
+    """What is to be made of what, B x 1 x H x W each: `target` of `before`, where `shown`."""
 
     visible: Tensor
     moved: Tensor
     before: Tensor
     target: Tensor
     shown: Tensor
-    share: Tensor
 
 
 class FusionRegisterRecipe(Recipe):
@@ -98,13 +96,16 @@ class FusionRegisterRecipe(Recipe):
 
     def build(self) -> nn.Module:
         """Return the untrained network."""
+        network = FusionRegister(self.config.network)
+        if self.config.network.evidence:
+            network.evidence.load()
         # a quarter faster so on a CPU, and no slower elsewhere
-        return FusionRegister(self.config.network).to(memory_format=torch.channels_last)
+        return network.to(memory_format=torch.channels_last)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return warp, and all."""
         c = self.config
-        return (Stage('warp', c.warp_steps, c.lr, WARPED_ONLY), Stage('all', c.steps, c.lr))
+        return (Stage('warp', c.warp_steps, c.lr, WARPED), Stage('all', c.steps, c.lr, WARPED + RETAINED))
 
     def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
         """Return the terms of eq. 12, each over what the moved image still shows."""
@@ -121,8 +122,9 @@ class FusionRegisterRecipe(Recipe):
         known = {}
         if not drawn:
             truth = layers.padded(batch.truth.movedim(-1, 1), model.multiple).movedim(1, -1)
-            wanted = task.share * truth
-            known['known'] = c.known * losses.known_field(found.effective, wanted, shown)
+            # what is thermal is to be moved where the thermal image was, and what is visible is to stay
+            share = thermal_share(task.before, task.visible, task.moved, truth).movedim(1, -1)
+            known['known'] = c.known * losses.known_field(found.effective, share * truth, shown)
         return known | {
             'edge': c.edge * sum(losses.edges(*pair) for pair in pairs),
             'spatial': c.spatial * sum(losses.charbonnier(*pair) for pair in pairs),
@@ -150,7 +152,7 @@ class FusionRegisterRecipe(Recipe):
         # a batch may be smaller than the mixture of backbones
         first = int(torch.randint(len(self.config.backbones), ()))
         before, target = (self.fused(visible, image, first) for image in (moved, thermal))
-        return Task(visible, moved, before, target, shown, thermal_share(visible, thermal))
+        return Task(visible, moved, before, target, shown)
 
     def fused(self, visible: Tensor, thermal: Tensor, first: int = 0) -> Tensor:
         """Fuse image k of a batch by backbone `first` + k, the first one again after the last."""
@@ -183,16 +185,6 @@ def decided(found: Corrected) -> Tensor:
     inner = torch.zeros_like(closed)
     inner[..., BORDER:-BORDER, BORDER:-BORDER] = 1
     return closed * inner
-
-
-def thermal_share(visible: Tensor, thermal: Tensor) -> Tensor:
-    """
-    Return how much of what a fused image shows is thermal, B x H x W x 1 in [0, 1]: the share of its edges.
-
-    What is thermal has to be moved where the thermal image was, and what is visible has to stay.
-    """
-    powers = [layers.blur(losses.laplacian(image) ** 2, SHARE_BLUR) for image in (thermal, visible)]
-    return ((powers[0] + 1e-7) / (powers[0] + powers[1] + 2e-7)).movedim(1, -1)
 
 
 def _psnr(image: Tensor, task: Task) -> float:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from irvis_fusion_ros.training.fusion_register import FusionRegisterConfig
 SHAPE = (121, 163)
 # Where the untrained networks of these tests say that pixels come from.
 STEP = (3.0, -2.0)
-NETWORK = NetworkConfig(width=8, blocks=1, retention=False)
+NETWORK = NetworkConfig(width=8, blocks=1, retention=False, evidence=False)
 
 
 def shifting(step=STEP):
@@ -81,6 +82,30 @@ def test_the_fused_image_is_moved_as_the_field_says(images):
     assert np.allclose(moved, STEP, atol=1e-5)
     expected = (visible + thermal)[:-2, 3:] / 2
     np.testing.assert_allclose(fused[2:, :-3], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('temporal', [True, False])
+def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(temporal):
+    network = FusionRegister(replace(NETWORK, evidence=True))
+    system = PostRegistered(network, backbones.build('average'), 'cpu', temporal, half=False)
+    flat, edges = np.full(SHAPE, 0.5, np.float32), np.random.default_rng(0).random(SHAPE, np.float32)
+
+    def moved(pixels, shape=SHAPE):
+        system._measure = lambda visible, thermal: torch.full((1, *visible.shape[-2:], 2), float(pixels))
+        images = (image[: shape[0], : shape[1]] for image in (flat, edges, np.ones_like(flat)))
+        # all that is to be seen is thermal
+        return np.median(system.correct(*images)[1])
+
+    still = moved(4)
+    noisy = [moved(4 + 0.4 * (-1) ** k) for k in range(12)]
+    assert still == pytest.approx(4, rel=0.1)
+    assert np.ptp(noisy[-4:]) < (0.2 if temporal else 10)
+    assert temporal or np.ptp(noisy) > 0.7
+    jumped = moved(8)
+    assert jumped == pytest.approx(2 * still, rel=0.05)
+    assert moved(4.5, (90, 100)) == pytest.approx(4.5 / 4 * still, rel=0.05), 'another size is another stream'
+    system.reset()
+    assert moved(4) == still
 
 
 def test_without_trust_it_is_the_visible_image(images):

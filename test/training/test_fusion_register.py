@@ -72,6 +72,7 @@ def test_every_loss_is_finite_and_reaches_its_stage(recipe, network, source):
     batch = source.batch(0, 3, CROP, {'fr': 1})
     for localise in network.localise:
         torch.nn.init.normal_(localise.field[1].weight, 0, 0.1)
+    torch.nn.init.normal_(network.bias[1].weight, 0, 0.1)
     for stage in recipe.stages():
         network.zero_grad()
         terms = recipe.losses(network, batch, stage)
@@ -152,5 +153,4 @@ def test_a_few_steps_teach_to_undo_the_misalignment(recipe, network, source):
     was, now = (losses.edges(image, target, shown) for image in (before, found.fused))
     assert now < 0.95 * was
     assert losses.edges(found.warped[0], target, shown) < was
-    assert not untrained.effective.any()
-    assert found.effective.any()
+    assert found.effective.abs().max() > untrained.effective.abs().max()
