@@ -14,6 +14,7 @@ def run(module: str) -> int:
     """Run `main()` of a module of irvis_fusion_ros and return its exit code."""
     _enter_virtual_environment()
     try:
+        importlib.import_module('irvis_fusion_ros.process').set_up()
         program = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name == module or error.name.startswith('irvis_fusion_ros.'):

@@ -168,7 +168,8 @@ def test_an_executable_enters_the_environment_it_was_installed_to(other_python, 
     )
     launcher = environment / 'lib' / NAME / 'launcher'
     launcher.write_text("import sys, irvis_launcher\nsys.exit(irvis_launcher.run('probe'))\n")
-    done = run([python, launcher, '--ros-args', '-r', 'a:=b'], {**os.environ, 'PYTHONPATH': str(tmp_path)})
+    paths = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    done = run([python, launcher, '--ros-args', '-r', 'a:=b'], {**os.environ, 'PYTHONPATH': paths})
     assert done.stdout.split() == [str(environment), '--ros-args', '-r', 'a:=b'], done.stderr
     assert done.returncode == 7
 

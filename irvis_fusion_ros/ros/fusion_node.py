@@ -5,8 +5,6 @@ Nothing of ROS is imported before the process is set up.
 """
 
 import argparse
-import ctypes
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,9 +22,6 @@ and everything else of ROS come after --ros-args, for example:
   fusion_node --ros-args --params-file fusion.yaml
 """
 
-# glibc's mallopt
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
-
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop, and return the exit code of the process."""
@@ -34,8 +29,6 @@ def main(args: Sequence[str] | None = None) -> int:
     _parse(arguments)
     _on_signals(_end)
     try:
-        _keep_memory()
-        _keep_to_few_threads()
         dds_profile.apply()
         return _run(arguments)
     except KeyboardInterrupt:
@@ -137,33 +130,6 @@ def _parse(arguments: list[str]) -> None:
         prog='fusion_node', description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.parse_args(before_ros)
-
-
-def _keep_memory() -> None:
-    """
-    Keep freed memory in the process.
-
-    glibc hands the memory of each image back to the system and asks for it again with the next one, which
-    costs more than the copy itself.
-    """
-    try:
-        mallopt = ctypes.CDLL('libc.so.6').mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-    mallopt(_M_TRIM_THRESHOLD, 1 << 29)
-    mallopt(_M_TOP_PAD, 1 << 26)
-
-
-def _keep_to_few_threads() -> None:
-    """
-    Let the linear algebra of NumPy work in the thread that asks for it.
-
-    Its matrices are small here, and on a robot whose cores are busy its threads wait for each other: ten
-    times slower was measured beside two busy processes. Takes effect before NumPy is imported.
-    """
-    for variable in ('OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
-        os.environ.setdefault(variable, '1')
 
 
 if __name__ == '__main__':
