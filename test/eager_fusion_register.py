@@ -4,7 +4,8 @@ compared with, in its numbers and in its time. It runs the weights of a `FusionR
 
     python test/eager_fusion_register.py --size 640x480 --device cpu
 
-times both, one after the other in turns, and says how far apart their images are.
+times both, one after the other in turns, and says how far apart their images are. So with the ablations:
+`--without retention two_way evidence`, `--scales 3`, `--width 32`.
 """
 
 import argparse
@@ -52,7 +53,9 @@ def correct(network, fused, visible, thermal):
         if network.config.evidence:
             field = refined + 2 * torch.sigmoid(localise.believe(z)) * known
         mask = torch.sigmoid(localise.mask(z) + localise.odds)
-        moved, warped = blended(z, field, mask), blended(images[scale], field, mask, 'bicubic')
+        both = network.config.two_way
+        moved = blended(z, field, mask, both)
+        warped = blended(images[scale], field, mask, both, 'bicubic')
         if scale:
             up = network.up[scale - 1]
             above = F.pixel_shuffle(up.spread(F.relu(up.join(torch.cat([z, moved], 1)))), 2)
@@ -60,7 +63,8 @@ def correct(network, fused, visible, thermal):
         of_visible = retained(network.retain_visible, moved, visible)
         of_thermal = retained(network.retain_thermal, moved, thermal)
         warped = warped + network.bias(of_visible + of_thermal + moved)
-    return warped, ((2 * mask - 1) * field).permute(0, 2, 3, 1)
+    share = 2 * mask - 1 if network.config.two_way else mask
+    return warped, (share * field).permute(0, 2, 3, 1)
 
 
 def pyramid(part, image):
@@ -86,8 +90,9 @@ def resized(features, size):
     return features
 
 
-def blended(image, field, mask, between='bilinear'):
-    return mask * moved_by(image, field, between) + (1 - mask) * moved_by(image, -field, between)
+def blended(image, field, mask, both, between='bilinear'):
+    other = moved_by(image, -field, between) if both else image
+    return mask * moved_by(image, field, between) + (1 - mask) * other
 
 
 def moved_by(image, field, between):
@@ -148,12 +153,19 @@ def main():
     parser.add_argument('--size', default='640x480')
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--width', type=int, default=16)
+    parser.add_argument('--scales', type=int, default=2)
+    parser.add_argument('--without', nargs='+', default=[], choices=('retention', 'two_way', 'evidence'))
     parser.add_argument('--turns', type=int, default=10)
     options = parser.parse_args()
     width, height = map(int, options.size.split('x'))
     torch.manual_seed(0)
-    slow = FusionRegister(NetworkConfig(width=options.width)).eval().to(options.device)
-    for layer in (*(each.field[1] for each in slow.localise), slow.bias[1]):
+    left_out = dict.fromkeys(options.without, False)
+    config = NetworkConfig(width=options.width, scales=options.scales, **left_out)
+    slow = FusionRegister(config).eval().to(options.device)
+    changing = [each.field[1] for each in slow.localise]
+    if config.retention:
+        changing.append(slow.bias[1])
+    for layer in changing:
         # what it has not learned is 0: it would move and change nothing
         torch.nn.init.normal_(layer.weight, 0, 0.02)
     fast = PostRegistered(copy.deepcopy(slow), None, options.device).network
@@ -171,7 +183,10 @@ def main():
     middle = {name: sorted(times)[len(times) // 2] for name, times in seconds.items()}
     error = (found['fast'] - found['eager']).abs()
     change = (found['eager'] - images[0]).abs().mean()
-    print(f'{options.size}, width {options.width}, {options.device}, {torch.get_num_threads()} threads')
+    own = sum(each.numel() for name, each in slow.named_parameters() if 'evidence' not in name)
+    print(
+        f'{options.size}, {options.device}, {torch.get_num_threads()} threads, {own / 1e6:.2f} M parameters'
+    )
     print(', '.join(f'{name} {1e3 * value:.1f} ms' for name, value in middle.items()))
     print(f'ratio {middle["eager"] / middle["fast"]:.2f}')
     print(f'difference: mean {error.mean():.5f}, largest {error.max():.4f}; what is changed: {change:.4f}')

@@ -155,7 +155,6 @@ class FusionRegister(nn.Module):
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
         out = warped[-1]
         if self.config.retention:
-            moved_z = moved_z.contiguous(memory_format=torch.channels_last)
             retained = self.retain_visible(moved_z, of_visible)
             retained = retained + self.retain_thermal(moved_z, of_thermal)
             out = out + self.bias(retained.add_(moved_z)).float()

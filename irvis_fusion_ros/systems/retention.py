@@ -35,8 +35,10 @@ class Retention(nn.Module):
         # eq. 5: the mean over channels of the products at every shift; shifts cut planes apart
         planes = warped.contiguous(), source.contiguous()
         correlation = layers.local_correlation(*planes, REACH) / warped.shape[1]
-        x = layers.conv_of_all((warped, source, correlation), self.compress.weight, padding=1)
-        return self.attention(self.mix(x.contiguous())).add_(x)
+        # convolutions are faster with the channels of a pixel side by side, all else with planes
+        maps = [each.contiguous(memory_format=torch.channels_last) for each in (warped, source, correlation)]
+        x = layers.conv_of_all(maps, self.compress.weight, padding=1).contiguous()
+        return self.attention(self.mix(x)).add_(x)
 
 
 class WindowMlp(nn.Module):
@@ -67,7 +69,7 @@ class WindowMlp(nn.Module):
             nn.init.kaiming_uniform_(matrix, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape, best contiguous: windows cut planes apart."""
+        """Keep the shape, best contiguous."""
         batch, width, height, wide = x.shape
         count = len(self.windows)
         flat = x.flatten(2)
@@ -77,7 +79,7 @@ class WindowMlp(nn.Module):
         for k, (gate, side) in enumerate(zip(self.gates, self.windows, strict=True)):
             # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
             u, v = (F.gelu(_linear(weights[i, k], biases[i, k], flat)).view_as(x) for i in (0, 1))
-            gated.append(u * _gate(v, gate, side))
+            gated.append(_gate(v, gate, side).mul_(u))
         # What follows is linear but for the weights of the windows, which need no more than means: a matrix
         # for each window does its projection, its share of the weighted sum and the last layer.
         means = torch.stack([layers.mean(part) for part in gated], 1)
@@ -108,7 +110,7 @@ class ChannelAttention(nn.Module):
         """Keep the shape."""
         y = self.body(x)
         share = torch.sigmoid(self.excite(F.relu(self.squeeze(layers.mean(y)[..., None, None]))))
-        return torch.addcmul(x, y, share)
+        return torch.addcmul(x, y.contiguous(), share)
 
 
 class SpatialAttention(nn.Module):
@@ -121,7 +123,7 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
-        y = self.body(x)
+        y = self.body(x).contiguous()
         seen = torch.cat([y.amax(1, keepdim=True), y.mean(1, keepdim=True)], 1)
         return torch.addcmul(x, y, torch.sigmoid(self.look(seen)))
 
@@ -144,12 +146,9 @@ def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
     """Return `G v + 1`, G mixing the positions within every window of a map, alike for all channels."""
     bias = gate.bias + 1
     if side == 1:
-        return torch.addcmul(bias, v, gate.weight)
+        return (v * gate.weight).add_(bias)
     batch, width, height, wide = v.shape
-    v = F.pad(v, (0, -wide % side, 0, -height % side))
-    rows, columns = v.shape[2] // side, v.shape[3] // side
-    # positions of a window as rows of a matrix, windows as its columns
-    windows = F.pixel_unshuffle(v, side).reshape(batch * width, side**2, rows * columns)
-    windows = _linear(gate.weight, bias, windows)
-    v = F.pixel_shuffle(windows.view(batch, width * side**2, rows, columns), side)
-    return v[..., :height, :wide]
+    # places of a window as rows of a matrix, windows as its columns
+    cells = layers.unfolded(F.pad(v, (0, -wide % side, 0, -height % side)), side)
+    windows = _linear(gate.weight, bias, cells.view(batch * width, side**2, -1))
+    return layers.folded(windows.view_as(cells))[..., :height, :wide]
