@@ -6,7 +6,10 @@ What concerns CUDA was written without one at hand: its logic is tested on a CPU
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 # What errors of a GPU begin with, or carry; 'captur' those of recording a graph.
 GPU_ERRORS = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT', 'captur')
@@ -95,6 +98,19 @@ def placed(network: Any, device: str) -> Any:
     if device.startswith('cuda'):
         network = network.to(memory_format=torch.channels_last)
     return network.eval()
+
+
+def half_of(device: str) -> 'torch.dtype | None':
+    """Return the half precision that a device computes faster than single precision, or None."""
+    import torch
+
+    if device.startswith('cuda'):
+        return torch.float16
+    if device != 'cpu':
+        return None
+    # releases of torch differ in which of these they have
+    names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
+    return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else None
 
 
 def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[Callable[[], None], Any]:

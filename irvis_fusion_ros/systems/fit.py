@@ -114,12 +114,10 @@ def fit(
     ny, nx = grid.rows, grid.columns
     count = ny * nx
     parametric, ridge = _parametric(level, grid, config.model)
-    design = [parametric[:, 0], parametric[:, 1]]
+    modes = np.zeros((count, 0))
     offset = np.zeros((count, 2))
     if basis is not None:
         modes = basis.at(grid.x, grid.y).reshape(count, -1)
-        nothing = np.zeros_like(modes)
-        design = [np.hstack([design[0], modes, nothing]), np.hstack([design[1], nothing, modes])]
         ridge = np.concatenate([ridge, 1 / basis.variance, 1 / basis.variance])
         if present is not None:
             offset = modes @ present.T
@@ -129,16 +127,15 @@ def fit(
     for reach in config.reach:
         mean, precision = _tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
         mean, precision = mean + offset, precision * usable[:, None]
-        solution = _solve(design, ridge, mean, precision * weight[:, None])
-        total = np.stack([d @ solution for d in design], -1)
+        solution, residual = _solve(parametric, modes, ridge, mean, precision * weight[:, None])
+        total = parametric @ solution + modes @ residual.T
         weight = _agreement(total - mean, precision)
         displacement = np.clip(total - offset, -surfaces.radius, surfaces.radius)
-    parameters = parametric.shape[-1]
     score, energy = excess(surfaces, displacement.reshape(ny, nx, 2))
     return Fit(
-        step=_as_matrix(level, solution[:parameters], config.model),
+        step=_as_matrix(level, solution, config.model),
         displacement=displacement.reshape(ny, nx, 2),
-        residual=None if basis is None else solution[parameters:].reshape(2, -1),
+        residual=None if basis is None else residual,
         weight=weight.reshape(ny, nx),
         score=score,
         energy=energy,
@@ -213,14 +210,30 @@ def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.nda
     return np.einsum('kij,kj->ki', axes, own_mean), packed
 
 
-def _solve(design, ridge, mean, precision) -> np.ndarray:
-    """Weighted least squares with a diagonal prior."""
-    gx, gy = design
+def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Weighted least squares with a diagonal prior: parameters, and coefficients of the modes, 2 x modes.
+
+    parametric: K x 2 x parameters. modes: K x modes, the same for both axes, each of which has its own.
+    """
     xx, yy, xy = precision.T[:, :, None]
-    wx, wy = xx * gx + xy * gy, xy * gx + yy * gy
-    normal = gx.T @ wx + gy.T @ wy
+    px, py = parametric[:, 0], parametric[:, 1]
+    # what weighs the parameters, and what weighs the modes of x and of y
+    wx, wy = xx * px + xy * py, xy * px + yy * py
+    mx, my, mxy = xx * modes, yy * modes, xy * modes
+    first, count = len(px.T), modes.shape[1]
+    x, y = slice(first, first + count), slice(first + count, None)
+    normal = np.empty((first + 2 * count,) * 2)
+    normal[:first, :first] = px.T @ wx + py.T @ wy
+    normal[x, :first], normal[y, :first] = modes.T @ wx, modes.T @ wy
+    normal[:first, x], normal[:first, y] = normal[x, :first].T, normal[y, :first].T
+    normal[x, x], normal[y, y], normal[x, y] = modes.T @ mx, modes.T @ my, modes.T @ mxy
+    normal[y, x] = normal[x, y]
     normal[np.diag_indices_from(normal)] += ridge
-    return np.linalg.solve(normal, wx.T @ mean[:, 0] + wy.T @ mean[:, 1])
+    u, v = mean.T
+    right = np.concatenate([wx.T @ u + wy.T @ v, mx.T @ u + mxy.T @ v, mxy.T @ u + my.T @ v])
+    solution = np.linalg.solve(normal, right)
+    return solution[:first], solution[first:].reshape(2, count)
 
 
 def _agreement(error: np.ndarray, precision: np.ndarray) -> np.ndarray:

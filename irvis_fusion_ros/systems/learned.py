@@ -5,6 +5,7 @@ The network searches where a thermal image may lie, and compares both images nea
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from irvis_fusion_ros import engine
 from irvis_fusion_ros.systems import matching
 from irvis_fusion_ros.systems.matching import Agreement
 from irvis_fusion_ros.systems.tracked import (
+    LEAST_CONFIDENCE,
     SUSPICIOUS,
     Draw,
     Fusion,
@@ -68,8 +70,16 @@ class Network(Protocol):
 class Learned(Tracked):
     """A `Network` as a system; see Tracked."""
 
-    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
-        super().__init__(network, fuse, device, temporal)
+    def __init__(
+        self,
+        network: Network,
+        fuse: Fusion,
+        device: str,
+        temporal: bool,
+        least_confidence: float = LEAST_CONFIDENCE,
+    ):
+        super().__init__(network, fuse, device, temporal, least_confidence)
+        self._half = engine.half_of(device)
         self._describe = engine.Recorded(self._described, device)
         self._compare = engine.Recorded(self._compared, device)
 
@@ -96,9 +106,10 @@ class Learned(Tracked):
                 best = found
             if best.evidence >= self.network.sure:
                 break
-        if best.start is tried[0]:
+        if best.start is tried[0] and best.evidence >= self.network.even:
             return best
-        # drawn where it was found, nothing is left of the change of size that had to be bridged
+        # drawn where it was found, nothing is left of the change of size that had to be bridged: what is
+        # right agrees better then, what is wrong does not
         start = alignment_of(best, view, 'search').transform
         again = self._found(pair(start), shapes, start, torch.zeros_like(best.affine))
         return again if again.evidence > best.evidence else best
@@ -124,8 +135,9 @@ class Learned(Tracked):
         return checked(shapes, start, affine, residual, agreement, self.network.even), logits
 
     def _described(self, visible: Tensor, thermal: Tensor) -> list[list[Tensor]]:
-        """Describe both images, on a GPU in half precision."""
-        with torch.autocast('cuda', torch.float16, enabled=visible.is_cuda):
+        """Describe both images, in half precision where that is faster."""
+        kind = torch.device(self._device).type
+        with torch.autocast(kind, self._half) if self._half else nullcontext():
             return self.network.descriptions(visible, thermal)
 
     def _compared(self, visible: list[Tensor], thermal: list[Tensor], near: Tensor | None = None) -> tuple:

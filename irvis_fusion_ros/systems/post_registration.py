@@ -31,7 +31,7 @@ class PostRegistered:
         temporal: bool = False,
         half: bool | None = None,
     ):
-        kind = half_of(device)
+        kind = engine.half_of(device)
         if half is not None:
             kind = (kind or torch.bfloat16) if half else None
         network = network.to(device, memory_format=torch.channels_last).eval()
@@ -86,12 +86,3 @@ class PostRegistered:
     def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
         found = self.network(*images)
         return found.fused, found.effective
-
-
-def half_of(device: str) -> torch.dtype | None:
-    """Return the half precision that a device computes faster than single precision, or None."""
-    if device.startswith('cuda'):
-        return torch.float16
-    # releases of torch differ in which of these they have
-    names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
-    return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else None

@@ -119,10 +119,15 @@ class Frame:
 
     def refine(self, backward: np.ndarray) -> State:
         """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
-        level, basis = self._level, self._basis
+        level = self._level
         found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
-        backward = _compose(level, backward, found.step)
-        found = fit(level, self._narrow, self._correlate(self._narrow, backward, None, 3), DENSE, basis)
+        return self.sharpen(_compose(level, backward, found.step), 3)
+
+    def sharpen(self, backward: np.ndarray, radius: int) -> State:
+        """Return the alignment that is at most `radius` level pixels from a transform, 3x3 backward."""
+        level, basis = self._level, self._basis
+        surfaces = self._correlate(self._narrow, backward, None, radius)
+        found = fit(level, self._narrow, surfaces, DENSE, basis)
         backward = _compose(level, backward, found.step)
         field = self._field(backward, found.residual)
         surfaces = self._correlate(self._narrow, backward, field, 3)

@@ -90,7 +90,8 @@ def _swift(name: str) -> Callable[..., System]:
         network = swift_network(name)
         if backend != 'torch':
             network, device = _exported(network, name, device, backend), 'cpu'
-        return Proposed(Learned(network, multiscale.fuse, device, temporal=False), temporal)
+        proposing = Learned(network, multiscale.fuse, device, temporal=False, least_confidence=0)
+        return Proposed(proposing, temporal)
 
     return build
 

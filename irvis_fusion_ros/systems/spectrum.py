@@ -21,10 +21,17 @@ def correlate(own: Tensor, other: Tensor, count: int) -> Tensor:
     size = tuple(side + count - 1 for side in own.shape[-2:])
     if torch.compiler.is_compiling():
         return _by_matrices(own, other, size, count)
-    # sizes that suit the fast transform
-    size = tuple(-(-side // 8) * 8 for side in size)
+    size = tuple(_fast(side) for side in size)
     cross = (torch.fft.rfft2(own, s=size).conj() * torch.fft.rfft2(other, s=size)).sum(-3)
     return torch.fft.irfft2(cross, s=size)[..., :count, :count]
+
+
+def _fast(side: int) -> int:
+    """Return the next even length that is a product of 2, 3, 5 and 7, which suits the fast transform."""
+    length = side + side % 2
+    while math.gcd(length, 2**16 * 3**10 * 5**7 * 7**6) != length:
+        length += 2
+    return length
 
 
 def _by_matrices(own: Tensor, other: Tensor, size: tuple[int, int], count: int) -> Tensor:

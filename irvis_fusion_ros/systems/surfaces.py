@@ -90,18 +90,18 @@ def correlate(
     height, width = blocks_y * grid.spacing, blocks_x * grid.spacing
     window = (slice(grid.top, grid.top + height), slice(grid.left, grid.left + width))
     reference = np.ascontiguousarray(level.maps[:, window[0], window[1]])
+    rows_of_blocks = reference.reshape(len(reference), blocks_y, grid.spacing, width)
     count = 2 * radius + 1
     products = np.empty((count, count, blocks_y, blocks_x), np.float32)
 
     def correlate_row(i: int) -> None:
-        product = np.empty((height, width), np.float32)
         y = grid.top + i
         for j in range(count):
             x = grid.left + j
-            product.fill(0)
-            for plane, shifted in zip(reference, moving, strict=True):
-                cv2.accumulateProduct(plane, shifted[y : y + height, x : x + width], product)
-            products[i, j] = _block_means(product, grid)
+            shifted = moving[:, y : y + height, x : x + width].reshape(rows_of_blocks.shape)
+            columns = np.einsum('kbyx,kbyx->bx', rows_of_blocks, shifted)
+            products[i, j] = columns.reshape(blocks_y, blocks_x, grid.spacing).sum(2)
+        products[i] /= grid.spacing**2
 
     list((pool.map if pool else map)(correlate_row, range(count)))
     reference_energy, moving_energy = _energy(reference), _energy(moving)
@@ -135,14 +135,16 @@ def _shifted_block_means(plane: np.ndarray, grid: Tiles, count: int) -> np.ndarr
     """Mean of every block of a padded plane at every shift, count x count x block rows x block columns."""
     integral = cv2.integral(plane, sdepth=cv2.CV_64F)
     rows, columns = grid.blocks
-    step, height, width = grid.spacing, rows * grid.spacing, columns * grid.spacing
-    out = np.empty((count, count, rows, columns), np.float32)
-    for i in range(count):
-        for j in range(count):
-            y, x = grid.top + i, grid.left + j
-            corners = integral[y : y + height + 1 : step, x : x + width + 1 : step]
-            out[i, j] = np.diff(np.diff(corners, axis=0), axis=1)
-    return out / np.float32(step**2)
+    step = grid.spacing
+    # the corners of every block at every shift, without a copy
+    down, along = integral.strides
+    corners = np.lib.stride_tricks.as_strided(
+        integral[grid.top :, grid.left :],
+        (count, count, rows + 1, columns + 1),
+        (down, along, step * down, step * along),
+        writeable=False,
+    )
+    return (np.diff(np.diff(corners, axis=2), axis=3) / step**2).astype(np.float32)
 
 
 def _tile_means(blocks: np.ndarray, grid: Tiles) -> np.ndarray:

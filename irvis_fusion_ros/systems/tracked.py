@@ -71,14 +71,23 @@ class Tracked:
     A `network` as a system; see `systems.base.System`. What it finds, `_aligned` says.
 
     network: pixels is of the images it sees; smaller ones are seen as they are. fuse: fuses registered images
-    as `System.fuse` does. temporal: keep the state of a stream.
+    as `System.fuse` does. temporal: keep the state of a stream. least_confidence: from which an alignment is
+    believed.
     """
 
     devices = ('cuda', 'cpu')
 
-    def __init__(self, network: nn.Module, fuse: Fusion, device: str, temporal: bool):
+    def __init__(
+        self,
+        network: nn.Module,
+        fuse: Fusion,
+        device: str,
+        temporal: bool,
+        least_confidence: float = LEAST_CONFIDENCE,
+    ):
         self.network = engine.placed(network, device)
         self._fuse = fuse
+        self._least_confidence = least_confidence
         self._device = device
         self._temporal = temporal
         self.reset()
@@ -100,7 +109,7 @@ class Tracked:
             return layers.tensor_of(view.thermal(thermal, start), self._device)
 
         found, source = self._aligned(seen, draw, view, shapes)
-        if found.confidence < LEAST_CONFIDENCE:
+        if found.confidence < self._least_confidence:
             if self._state is None:
                 return identity(found.confidence, (WEAK,))
             held = alignment_of(self._state, view, 'held')

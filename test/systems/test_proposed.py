@@ -53,14 +53,14 @@ def test_what_is_proposed_is_made_exact(off):
 # as if the image were of usual width: 3 of its 320 pixels are far, too
 @pytest.mark.parametrize('pixels', [9, 3])
 def test_maps_that_lead_far_away_are_not_followed(pixels, monkeypatch):
-    refine = Frame.refine
+    sharpen = Frame.sharpen
 
-    def astray(self, backward):
-        state = refine(self, backward)
+    def astray(self, backward, radius):
+        state = sharpen(self, backward, radius)
         state.backward[:2, 2] += pixels
         return state
 
-    monkeypatch.setattr(Frame, 'refine', astray)
+    monkeypatch.setattr(Frame, 'sharpen', astray)
     found = Proposed(Network(proposal((1.0, 0.0))), temporal=False).register(*frame())
     np.testing.assert_allclose(found.transform, proposal((1.0, 0.0)).transform, atol=1e-9)
     assert not found.residual.any()

@@ -9,12 +9,13 @@ from irvis_fusion_ros.evaluation import synthetic
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import onnx_session, registry, smooth_fit, swift_export
-from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
+from irvis_fusion_ros.systems.swift import PROPOSED_PIXELS, Swift, SwiftConfig
 from irvis_fusion_ros.systems.view import View
 from irvis_fusion_ros.tools import export
 
-CONFIG = {'width': 8, 'described': 12, 'match': 8, 'pixels': 128 * 160}
 SHAPE = (128, 160)
+# what proposes sees fewer pixels: as many as SHAPE has
+CONFIG = {'width': 8, 'described': 12, 'match': 8, 'pixels': round(128 * 160 / PROPOSED_PIXELS)}
 
 
 @pytest.fixture(scope='module')
