@@ -167,9 +167,10 @@ class FusionRegister(nn.Module):
         """Return the evidence at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
         field, share = self.evidence(fused, visible, thermal, misplaced)
         scales = [torch.cat([field.movedim(-1, 1) / UNIT, share], 1)]
-        half = scales[0].new_tensor((0.5, 0.5, 1.0))[:, None, None]
         while len(scales) < count:
-            scales.append(F.avg_pool2d(scales[-1], 2) * half)
+            # a coarse pixel is two fine ones long
+            moved, share = F.avg_pool2d(scales[-1], 2).split((2, 1), 1)
+            scales.append(torch.cat([moved / 2, share], 1))
         return scales
 
     def _warp(self, image: Tensor, field: Tensor, mask: Tensor, between: str = 'bilinear') -> Tensor:

@@ -5,7 +5,6 @@ Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixe
 `cv2.resize` has it. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
 """
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -67,14 +66,16 @@ def padded(image: Tensor, multiple: int) -> Tensor:
 def blur(image: Tensor, sigma: float) -> Tensor:
     """Blur every channel with a Gaussian, borders repeated."""
     radius = int(3 * sigma + 0.5)
-    kernel = [math.exp(-0.5 * (at / sigma) ** 2) for at in range(-radius, radius + 1)]
-    kernel = [share / sum(kernel) for share in kernel]
+    at = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = kernel / kernel.sum()
     image = F.pad(image, (radius, radius, radius, radius), mode='replicate')
-    if image.is_cuda or image.requires_grad or torch.compiler.is_compiling():
-        weight = image.new_tensor(kernel).repeat(image.shape[1], 1, 1, 1)
-        image = F.conv2d(image, weight, groups=image.shape[1])
-        return F.conv2d(image, weight.transpose(-1, -2), groups=image.shape[1])
+    if image.device.type != 'cpu' or image.requires_grad or torch.compiler.is_compiling():
+        kernel = kernel.repeat(image.shape[1], 1, 1, 1)
+        image = F.conv2d(image, kernel, groups=image.shape[1])
+        return F.conv2d(image, kernel.transpose(-1, -2), groups=image.shape[1])
     # on a CPU sums take a third of the time
+    kernel = kernel.tolist()
     for axis in (-1, -2):
         side = image.shape[axis] - 2 * radius
         total = image.narrow(axis, radius, side) * kernel[radius]

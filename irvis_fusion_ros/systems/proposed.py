@@ -10,14 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from irvis_fusion_ros.systems.classical import Classical
+from irvis_fusion_ros.systems.classical import TAKEN_UP, Classical
 from irvis_fusion_ros.systems.learned import Learned
-from irvis_fusion_ros.systems.registration import EVEN_EVIDENCE, Frame, State
+from irvis_fusion_ros.systems.registration import Frame, State, believed
 
 # Level pixels that the maps look around what is proposed.
 SHARPENED = 4
-# Belief from which a proposal is taken.
-EVEN = 0.5
 # Mean distance, visible pixels of an image of WIDE, to which the maps may correct the network.
 CORRECTED, WIDE = 4.0, 640
 
@@ -44,25 +42,14 @@ class Proposed(Classical):
     def _searched(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
         proposed = self._network.register(thermal, visible)
         refined = frame.sharpen(proposed.transform, SHARPENED)
-        belief = _of_both(proposed.confidence, refined.evidence)
+        # The network and the maps err apart, so their odds multiply: of 255 wrong alignments of pairs to
+        # learn from the network alone believes 50 and both together 4, of 262 right ones none is lost.
+        belief = believed(refined.evidence, proposed.confidence)
         if frame.apart(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
             # what the maps see is elsewhere: little of it speaks against the proposal, much does not for it
             refined = frame.unrefined(proposed.transform, refined)
             belief = min(belief, proposed.confidence)
-        if belief < EVEN:
+        if belief < TAKEN_UP:
             # what the network proposes is not believed: perhaps the maps find something that is
             return frame.search()
         return replace(refined, belief=belief)
-
-
-def _of_both(confidence: float, evidence: float) -> float:
-    """
-    Return how likely an alignment is right of which a network and the maps say so much, [0, 1].
-
-    The odds of the network, times those of the evidence (as State.confidence has them): they err apart. Of
-    255 wrong alignments of pairs to learn from, the network alone believes 50 and both together 4; of 262
-    right ones none is lost.
-    """
-    for_it = confidence * evidence**2
-    against = (1 - confidence) * EVEN_EVIDENCE**2
-    return for_it / max(for_it + against, 1e-12)

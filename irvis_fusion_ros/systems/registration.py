@@ -88,7 +88,13 @@ class State:
     @property
     def confidence(self) -> float:
         """How likely the alignment is right, [0, 1]."""
-        return max(self.belief, self.evidence**2 / (self.evidence**2 + EVEN_EVIDENCE**2))
+        return max(self.belief, believed(self.evidence))
+
+
+def believed(evidence: float, before: float = 0.5) -> float:
+    """Return how likely an alignment is right, [0, 1], of evidence, and of how likely it was `before`."""
+    for_it, against = before * evidence**2, (1 - before) * EVEN_EVIDENCE**2
+    return for_it / max(for_it + against, 1e-12)
 
 
 class Frame:
