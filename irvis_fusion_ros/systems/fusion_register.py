@@ -280,7 +280,11 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return B x `fine` x 2H x 2W of B x 2 `coarse` x H x W."""
-        return F.pixel_shuffle(self.spread(F.relu(self.join(x), inplace=True)), 2)
+        x = F.relu(self.join(x), inplace=True)
+        # as pixel_shuffle, but the channels of a pixel come out side by side and are moved at once
+        weight = self.spread.weight.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
+        cells = F.conv2d(x, weight, padding=1).movedim(1, -1).unflatten(-1, (2, 2, -1))
+        return cells.transpose(2, 3).flatten(1, 2).flatten(2, 3).movedim(-1, 1)
 
 
 class Block(nn.Module):
@@ -292,8 +296,8 @@ class Block(nn.Module):
         self.second = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
-        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
+        """Keep the shape. Where nothing is learned, the result may be written into x."""
+        return layers.conv_add(layers.conv_relu(x, self.first), self.second, x)
 
 
 def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:

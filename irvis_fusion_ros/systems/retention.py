@@ -35,9 +35,8 @@ class Retention(nn.Module):
         # eq. 5: the mean over channels of the products at every shift; shifts cut planes apart
         planes = warped.contiguous(), source.contiguous()
         correlation = layers.local_correlation(*planes, REACH) / warped.shape[1]
-        # convolutions are faster with the channels of a pixel side by side, all else with planes
         maps = [each.contiguous(memory_format=torch.channels_last) for each in (warped, source, correlation)]
-        x = layers.conv_of_all(maps, self.compress.weight, padding=1).contiguous()
+        x = layers.conv_of_all(maps, self.compress.weight, padding=1)
         return self.attention(self.mix(x)).add_(x)
 
 
@@ -69,31 +68,30 @@ class WindowMlp(nn.Module):
             nn.init.kaiming_uniform_(matrix, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape, best contiguous."""
+        """Keep the shape; best with the channels of a pixel side by side, as the result has them."""
         batch, width, height, wide = x.shape
         count = len(self.windows)
-        flat = x.flatten(2)
+        pixels = x.movedim(1, -1).contiguous()
         weights = self.expand.weight.view(2, count, width, width)
         biases = self.expand.bias.view(2, count, width)
         gated = []
         for k, (gate, side) in enumerate(zip(self.gates, self.windows, strict=True)):
-            # a product of matrices keeps the planes apart that windows are cut from; a convolution need not
-            u, v = (F.gelu(_linear(weights[i, k], biases[i, k], flat)).view_as(x) for i in (0, 1))
+            u, v = (layers.linear_gelu(pixels, weights[i, k], biases[i, k]) for i in (0, 1))
             gated.append(_gate(v, gate, side).mul_(u))
         # What follows is linear but for the weights of the windows, which need no more than means: a matrix
         # for each window does its projection, its share of the weighted sum and the last layer.
-        means = torch.stack([layers.mean(part) for part in gated], 1)
+        means = torch.stack([_mean(part) for part in gated], 1)
         projected = torch.einsum('koi,bki->bo', self.project, means) + self.project_bias.sum(0)
-        share = self.weigh(count * layers.mean(x) + projected).view(batch, count, width).softmax(1)
+        share = self.weigh(count * _mean(pixels) + projected).view(batch, count, width).softmax(1)
         last = self.out.weight
-        matrices = torch.einsum('po,bko,koi->bkpi', last, share, self.project)
+        matrices = torch.einsum('po,bko,koi->bkip', last, share, self.project)
         offset = torch.einsum('po,bko,ko->bp', last, share, self.project_bias) + self.out.bias
-        skip = (last + torch.eye(width, dtype=last.dtype, device=last.device)).expand(batch, -1, -1)
-        total = torch.baddbmm(offset[..., None], skip, flat)
+        skip = (last + torch.eye(width, dtype=last.dtype, device=last.device)).T.expand(batch, -1, -1)
+        total = torch.baddbmm(offset[:, None], pixels.flatten(1, 2), skip)
         for matrix, part in zip(matrices.unbind(1), gated, strict=True):
             # to join the windows first takes longer
-            total = torch.baddbmm(total, matrix, part.flatten(2))
-        return total.view(batch, width, height, wide)
+            total.baddbmm_(part.flatten(1, 2), matrix)
+        return total.view(batch, height, wide, width).movedim(-1, 1)
 
 
 class ChannelAttention(nn.Module):
@@ -109,8 +107,9 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
         y = self.body(x)
-        share = torch.sigmoid(self.excite(F.relu(self.squeeze(layers.mean(y)[..., None, None]))))
-        return torch.addcmul(x, y.contiguous(), share)
+        mean = _mean(y.movedim(1, -1).contiguous())
+        share = torch.sigmoid(self.excite(F.relu(self.squeeze(mean[..., None, None]))))
+        return torch.addcmul(x, y, share)
 
 
 class SpatialAttention(nn.Module):
@@ -123,8 +122,9 @@ class SpatialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape."""
-        y = self.body(x).contiguous()
-        seen = torch.cat([y.amax(1, keepdim=True), y.mean(1, keepdim=True)], 1)
+        y = self.body(x)
+        planes = y.contiguous()
+        seen = torch.cat([planes.amax(1, keepdim=True), planes.mean(1, keepdim=True)], 1)
         return torch.addcmul(x, y, torch.sigmoid(self.look(seen)))
 
 
@@ -136,19 +136,24 @@ def _body(width: int) -> nn.Sequential:
     )
 
 
-def _linear(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """Return `weight x + bias` for each matrix of a batch, B x M x K of B x N x K."""
-    # matmul would turn all of them into one with its axes swapped, and copy what comes out
-    return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x)
-
-
 def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
-    """Return `G v + 1`, G mixing the positions within every window of a map, alike for all channels."""
+    """Return `G v + 1`, G mixing the positions within every window, alike for all channels; B x H x W x C."""
     bias = gate.bias + 1
     if side == 1:
         return (v * gate.weight).add_(bias)
-    batch, width, height, wide = v.shape
-    # places of a window as rows of a matrix, windows as its columns
-    cells = layers.unfolded(F.pad(v, (0, -wide % side, 0, -height % side)), side)
-    windows = _linear(gate.weight, bias, cells.view(batch * width, side**2, -1))
-    return layers.folded(windows.view_as(cells))[..., :height, :wide]
+    batch, height, wide, width = v.shape
+    if height % side or wide % side:
+        v = F.pad(v, (0, 0, 0, -wide % side, 0, -height % side))
+    rows, columns = v.shape[1] // side, v.shape[2] // side
+    # for each row of windows a matrix: places of a window as its rows, windows and channels as its columns
+    windows = v.view(batch * rows, side, columns, side, width).transpose(2, 3)
+    matrix = gate.weight.expand(batch * rows, -1, -1)
+    mixed = torch.baddbmm(bias[:, None], matrix, windows.reshape(batch * rows, side**2, columns * width))
+    mixed = mixed.view(batch * rows, side, side, columns, width).transpose(2, 3)
+    return mixed.reshape(batch, rows * side, columns * side, width)[:, :height, :wide]
+
+
+def _mean(pixels: Tensor) -> Tensor:
+    """Return the mean of B x H x W x C, B x C; the sum of all of it may be too large for half precision."""
+    rows = pixels.flatten(2).sum(1).float().unflatten(-1, pixels.shape[2:])
+    return (rows.sum(1) / (pixels.shape[1] * pixels.shape[2])).to(pixels.dtype)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from reached import unreached
 
 from irvis_fusion_ros.evaluation import synthetic
-from irvis_fusion_ros.systems import cost, fusion_register
+from irvis_fusion_ros.systems import cost, fusion_register, retention
 from irvis_fusion_ros.systems.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.systems.retention import WindowMlp
 
@@ -225,6 +225,11 @@ def test_windows_at_the_edge_are_filled_with_nothing(shape):
     mix = WindowMlp(4).eval()
     x = torch.rand(2, 4, *shape)
     assert torch.allclose(mix(x), eager.window_mlp(mix, x), atol=1e-5)
+
+
+def test_means_are_not_too_large_for_half_precision():
+    pixels = torch.full((1, 480, 640, 2), 3.0, dtype=torch.float16)
+    assert torch.equal(retention._mean(pixels), torch.full((1, 2), 3.0, dtype=torch.float16))
 
 
 def test_half_precision_finds_the_same_to_a_hundredth_of_a_pixel():
