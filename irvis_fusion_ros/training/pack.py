@@ -24,6 +24,7 @@ from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.training import sources
+from irvis_fusion_ros.training.cleaning import Cleaner, CleaningError
 
 FRAMES = 8
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov')
@@ -52,21 +53,29 @@ def collect(
     accepted: frozenset[str] = frozenset(),
     frames: int = FRAMES,
     aligned: bool = True,
+    cleaner: Cleaner | None = None,
 ) -> tuple[list[Item], list[str]]:
     """
     Return the items of data sets, and a line for each set, pair or video that is left out.
 
     folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
-    refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. Raises
-    FileError for data that cannot be used.
+    refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. cleaner:
+    aligns what is not known to be aligned, or refuses it. Raises FileError for data that cannot be used.
     """
-    sets, remarks = sources.expand([Path(folder) for folder in folders], accepted, aligned)
+    paths = [Path(folder) for folder in folders]
+    sets, remarks = sources.expand(paths, accepted, aligned, cleaner is not None)
     items: list[Item] = []
     for folder in sets:
-        pairs, left_out = sources.usable(folder, accepted, aligned)
+        rough = aligned and not sources.taken_as_aligned(folder, cleaner is not None)
+        pairs, left_out = sources.usable(folder, accepted, aligned and not rough)
         remarks += left_out
         for pair in _thinned(pairs, frames):
-            items += _items(folder, pair, frames, aligned)
+            if rough:
+                found, refused = _cleaned(folder, pair, frames, cleaner)
+                remarks += refused
+            else:
+                found = _items(folder, pair, frames, aligned)
+            items += found
     if not items:
         raise FileError(f'{", ".join(map(str, folders))}: nothing there may be learned from')
     return items, remarks
@@ -130,16 +139,41 @@ def stretched(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
 def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Item]:
     offset = sources.correction(folder, pair) if aligned else None
     for name, thermal, visible in _images(pair, frames, aligned):
-        tone = ThermalTone()
-        tone.update(thermal)
-        gray = color.to_byte(tone.apply(thermal))
-        luma = color.to_byte(color.luminance(visible, 'bgr'))
+        gray, luma = _gray(thermal, visible)
         if offset is not None:
             gray, luma = _corrected(gray, luma, offset)
         if gray.shape != luma.shape:
             gray = stretched(gray, luma)
-        # scenes of different sets may bear one name
-        yield Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, gray, luma, aligned)
+        yield _item(folder, pair, name, gray, luma, aligned)
+
+
+def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[list[Item], list[str]]:
+    """Return the items of a pair that could be aligned, and a line for each that could not."""
+    items, refused = [], []
+    for name, thermal, visible in _images(pair, frames, aligned=False):
+        try:
+            deformation, part = cleaner(thermal, visible)
+        except CleaningError as error:
+            refused.append(f'{folder.name}/{name}: left out: {error}')
+            continue
+        gray, luma = _gray(thermal, visible)
+        gray = warp.warp(gray, deformation)
+        items.append(_item(folder, pair, name, gray[part].copy(), luma[part].copy(), aligned=True))
+    return items, refused
+
+
+def _gray(thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is learned from, H x W uint8 each, of images as recorded."""
+    tone = ThermalTone()
+    tone.update(thermal)
+    return color.to_byte(tone.apply(thermal)), color.to_byte(color.luminance(visible, 'bgr'))
+
+
+def _item(
+    folder: Path, pair: Pair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
+) -> Item:
+    # scenes of different sets may bear one name
+    return Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, thermal, visible, aligned)
 
 
 def _images(pair: Pair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

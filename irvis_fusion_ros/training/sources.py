@@ -47,22 +47,31 @@ KNOWN = {
 }
 
 
+def taken_as_aligned(folder: Path, clean: bool) -> bool:
+    """Say whether the pairs of a set pass for aligned ones; clean: those not known to be are registered."""
+    known = KNOWN.get(folder.name)
+    return not clean or (known is not None and known.misaligned is None)
+
+
 def expand(
-    folders: list[Path], accepted: frozenset[str] = frozenset(), aligned: bool = True
+    folders: list[Path],
+    accepted: frozenset[str] = frozenset(),
+    aligned: bool = True,
+    clean: bool = False,
 ) -> tuple[list[Path], list[str]]:
     """
     Return the data sets that may be learned from, and a line for each that is left out.
 
     A folder that is no data set but holds some stands for those of them that may be used. A set that is named
     itself and must not be used raises FileError with the reason, unless its name is among `accepted`.
-    aligned: whether the pairs have to be.
+    aligned: whether the pairs have to be. clean: whether they are registered first, where they are not.
     """
     sets, remarks = [], []
     for folder in folders:
         if not folder.is_dir():
             raise FileError(f'{folder}: no such folder')
         if _is_set(folder):
-            reason = _refusal(folder, accepted, aligned)
+            reason = _refusal(folder, accepted, aligned and taken_as_aligned(folder, clean))
             if reason:
                 raise FileError(
                     f'{folder}: not used for training: {reason}; if that is no hindrance for you, say '
@@ -74,7 +83,7 @@ def expand(
         if not inside:
             raise FileError(f'{folder}: neither a data set (sub-folders ir and vi) nor a folder of some')
         for path in inside:
-            reason = _refusal(path, accepted, aligned)
+            reason = _refusal(path, accepted, aligned and taken_as_aligned(path, clean))
             if reason:
                 remarks.append(f'{path.name}: left out: {reason}')
             else:

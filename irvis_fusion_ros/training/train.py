@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from irvis_fusion_ros import atomic, cli, engine, share, weights
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.training import config, pack, recipes, recording
+from irvis_fusion_ros.training.cleaning import Cleaner
 from irvis_fusion_ros.training.data import PairSource
 from irvis_fusion_ros.training.loop import Trainer
 from irvis_fusion_ros.training.pack import Item
@@ -160,7 +161,8 @@ def _locked(folder: Path) -> TextIO:
 
 def _pack(options: argparse.Namespace) -> int:
     folders = [Path(path) for path in options.data]
-    items, remarks = pack.collect(folders, options.accept, options.frames, not options.unaligned)
+    cleaner = Cleaner() if options.clean else None
+    items, remarks = pack.collect(folders, options.accept, options.frames, not options.unaligned, cleaner)
     for remark in remarks:
         print(remark)
     size = pack.save(options.pack, items)
@@ -266,7 +268,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--unaligned', action='store_true', help='pack pairs as they were recorded, aligned or not'
     )
+    parser.add_argument(
+        '--clean', action='store_true', help='align pairs not known to be aligned, by two presets that agree'
+    )
     options = parser.parse_args(argv)
+    if options.clean and (options.unaligned or not options.pack):
+        parser.error('--clean goes with --pack, without --unaligned')
     options.accept = frozenset(options.accept)
     if options.pack:
         if options.system or options.config or not options.data:

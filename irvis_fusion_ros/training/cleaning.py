@@ -1,0 +1,70 @@
+"""
+Labels made by registration: pairs that are aligned roughly or not at all are learned from as aligned ones.
+
+What one preset finds is taken where another, which searches and measures in ways of its own, finds the same.
+"""
+
+import numpy as np
+
+from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.predictor import FusionResult, Predictor
+
+PRESET, WITNESS = 'swift_lite', 'busref'
+# How far both may be apart on average, as a share of the width: 3 of 640 pixels.
+AGREED = 0.005
+# Share of the visible image that both cameras have to see.
+SHOWN = 0.15
+
+
+class CleaningError(Exception):
+    """A pair cannot be aligned; says why."""
+
+
+class Cleaner:
+    """Aligns pairs, each on its own. device: see Predictor."""
+
+    def __init__(self, device: str = 'auto'):
+        self._predictors = [Predictor(name, device, temporal=False) for name in (PRESET, WITNESS)]
+
+    def __call__(self, thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice]]:
+        """
+        Return the deformation that aligns a pair, see geometry.warp, and the part that both images show.
+
+        thermal, visible: as for Predictor. The part is a rectangle of the visible image, rows and columns.
+        Raises CleaningError where the pair cannot be aligned, ImageError for images that cannot be used.
+        """
+        found, witnessed = (
+            predict(thermal, visible, outputs=frozenset({'deformation'})) for predict in self._predictors
+        )
+        for name, result in zip((PRESET, WITNESS), (found, witnessed), strict=True):
+            if result.source != 'search':
+                raise CleaningError(f'{name} finds nothing')
+        apart = _distance(found, witnessed) / visible.shape[1]
+        if not apart <= AGREED:
+            raise CleaningError(f'{PRESET} and {WITNESS} are {apart:.1%} of the width apart')
+        part = _shown(warp.inside(warp.sampling_map(found.deformation, thermal.shape), thermal.shape))
+        rows, columns = (side.stop - side.start for side in part)
+        if rows * columns < SHOWN * visible.shape[0] * visible.shape[1]:
+            raise CleaningError('both cameras see too little of the same')
+        return found.deformation, part
+
+
+def _distance(a: FusionResult, b: FusionResult) -> float:
+    """Return the mean distance of two deformations where both are known, pixels; NaN if nowhere."""
+    distance = np.linalg.norm(a.deformation - b.deformation, axis=-1)
+    known = distance[np.isfinite(distance)]
+    return float(known.mean()) if known.size else float('nan')
+
+
+def _shown(valid: np.ndarray) -> tuple[slice, slice]:
+    """Return a large rectangle that is valid all over: edges are cut off, the least valid one first."""
+    top, bottom, left, right = 0, valid.shape[0], 0, valid.shape[1]
+    while top < bottom and left < right:
+        part = valid[top:bottom, left:right]
+        share = [part[0].mean(), part[-1].mean(), part[:, 0].mean(), part[:, -1].mean()]
+        worst = int(np.argmin(share))
+        if share[worst] == 1:
+            break
+        top, bottom = top + (worst == 0), bottom - (worst == 1)
+        left, right = left + (worst == 2), right - (worst == 3)
+    return slice(top, bottom), slice(left, right)
