@@ -90,7 +90,7 @@ class WindowMlp(nn.Module):
         total = torch.baddbmm(offset[:, None], pixels.flatten(1, 2), skip)
         for matrix, part in zip(matrices.unbind(1), gated, strict=True):
             # to join the windows first takes longer
-            total.baddbmm_(part.flatten(1, 2), matrix)
+            total = torch.baddbmm(total, part.flatten(1, 2), matrix)
         return total.view(batch, height, wide, width).movedim(-1, 1)
 
 
