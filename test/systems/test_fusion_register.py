@@ -243,6 +243,15 @@ def test_half_precision_finds_the_same_to_a_hundredth_of_a_pixel():
     assert error.mean() < 0.02 * max(1.0, length.mean())
 
 
+@torch.no_grad()
+def test_what_is_validated_in_half_precision_is_the_same():
+    net, images = awake(**ALONE), scenes()
+    exact = net(*images)
+    with torch.autocast('cpu', torch.bfloat16):
+        coarse = net(*images)
+    assert (coarse.fused - exact.fused).abs().mean() < 0.01
+
+
 def test_an_image_of_its_own_scale_is_its_mean():
     image = scene()
     halved = fusion_register._halved(image, 3)
