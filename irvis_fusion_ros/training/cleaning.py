@@ -42,7 +42,7 @@ class Cleaner:
         apart = _distance(found, witnessed) / visible.shape[1]
         if not apart <= AGREED:
             raise CleaningError(f'{PRESET} and {WITNESS} are {apart:.1%} of the width apart')
-        part = _shown(warp.inside(warp.sampling_map(found.deformation, thermal.shape), thermal.shape))
+        part = shown(found.deformation, thermal.shape)
         rows, columns = (side.stop - side.start for side in part)
         if rows * columns < SHOWN * visible.shape[0] * visible.shape[1]:
             raise CleaningError('both cameras see too little of the same')
@@ -56,8 +56,9 @@ def _distance(a: FusionResult, b: FusionResult) -> float:
     return float(known.mean()) if known.size else float('nan')
 
 
-def _shown(valid: np.ndarray) -> tuple[slice, slice]:
-    """Return a large rectangle that is valid all over: edges are cut off, the least valid one first."""
+def shown(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return a large rectangle that the thermal image shows all of: edges are cut off, the emptiest first."""
+    valid = warp.inside(warp.sampling_map(deformation, thermal_shape), thermal_shape)
     top, bottom, left, right = 0, valid.shape[0], 0, valid.shape[1]
     while top < bottom and left < right:
         part = valid[top:bottom, left:right]

@@ -24,7 +24,7 @@ from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.files import FileError
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.training import sources
-from irvis_fusion_ros.training.cleaning import Cleaner, CleaningError
+from irvis_fusion_ros.training.cleaning import Cleaner, CleaningError, shown
 
 FRAMES = 8
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov')
@@ -66,11 +66,11 @@ def collect(
     sets, remarks = sources.expand(paths, accepted, aligned, cleaner is not None)
     items: list[Item] = []
     for folder in sets:
-        rough = aligned and not sources.taken_as_aligned(folder, cleaner is not None)
-        pairs, left_out = sources.usable(folder, accepted, aligned and not rough)
+        as_aligned = aligned and sources.taken_as_aligned(folder, cleaner is not None)
+        pairs, left_out = sources.usable(folder, accepted, as_aligned)
         remarks += left_out
         for pair in _thinned(pairs, frames):
-            if rough:
+            if aligned and not as_aligned:
                 found, refused = _cleaned(folder, pair, frames, cleaner)
                 remarks += refused
             else:
@@ -157,8 +157,7 @@ def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[l
             refused.append(f'{folder.name}/{name}: left out: {error}')
             continue
         gray, luma = _gray(thermal, visible)
-        gray = warp.warp(gray, deformation)
-        items.append(_item(folder, pair, name, gray[part].copy(), luma[part].copy(), aligned=True))
+        items.append(_item(folder, pair, name, *_cut(gray, luma, deformation, part), aligned=True))
     return items, refused
 
 
@@ -209,6 +208,11 @@ def _corrected(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shift the thermal image into place, and cut both to what it then shows."""
     deformation = np.full((*thermal.shape, 2), offset, np.float32)
-    rows, columns = warp.inside(warp.sampling_map(deformation, thermal.shape), thermal.shape).nonzero()
-    part = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return _cut(thermal, visible, deformation, shown(deformation, thermal.shape))
+
+
+def _cut(
+    thermal: np.ndarray, visible: np.ndarray, deformation: np.ndarray, part: tuple[slice, slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Register a thermal image, and cut both to a part of the visible one."""
     return warp.warp(thermal, deformation)[part].copy(), visible[part].copy()
