@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.predictor import Calibration
 
 KEYS = ('matrix', 'thermal_size', 'visible_size')

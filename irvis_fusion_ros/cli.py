@@ -17,9 +17,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros.backbones import BACKBONES
+from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.backbones import BACKBONES
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:

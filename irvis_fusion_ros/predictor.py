@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from irvis_fusion_ros import engine
+from irvis_fusion_ros.backends.device import has_failed, resolve_device
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
@@ -93,7 +93,7 @@ class Predictor:
     preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
     frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
     which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
-    that lets one choose it, a name or the path of a YAML file (systems/backbones); '' is the preset's own.
+    that lets one choose it, a name or the path of a YAML file (backbones); '' is the preset's own.
     registration_first: the preset that registers the thermal image for one that does not do so itself
     (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS).
     """
@@ -114,7 +114,7 @@ class Predictor:
         entry = registry.find(preset)
         self.preset = preset
         self.backbone = registry.backbone_of(preset, backbone)
-        self.device = engine.resolve_device(device, entry.devices)
+        self.device = resolve_device(device, entry.devices)
         self.backend = registry.backend_of(preset, backend, self.device)
         self.temporal = temporal
         self.calibration = calibration
@@ -183,7 +183,7 @@ class Predictor:
         try:
             result = self._predict(thermal, visible, thermal_order, visible_order, outputs)
         except RuntimeError as error:
-            if not engine.has_failed(self.device, error):
+            if not has_failed(self.device, error):
                 raise
             self._fall_back(error)
             result = self._predict(thermal, visible, thermal_order, visible_order, outputs)

@@ -15,9 +15,9 @@ import time
 import torch
 import torch.nn.functional as F
 
-from irvis_fusion_ros.systems.fusion_register import UNIT, FusionRegister, NetworkConfig
-from irvis_fusion_ros.systems.post_registration import PostRegistered
-from irvis_fusion_ros.systems.retention import REACH, SpatialAttention
+from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
+from irvis_fusion_ros.networks.retention import REACH, SpatialAttention
+from irvis_fusion_ros.systems.post_fusion import PostRegistered
 
 
 @torch.inference_mode()

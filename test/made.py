@@ -1,7 +1,7 @@
 """Training items of made-up pairs."""
 
-from irvis_fusion_ros.evaluation.synthetic import pair
-from irvis_fusion_ros.training.pack import Item
+from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.training.data.pack import Item
 
 
 def item(seed, part='train', shape=(150, 201)):

@@ -1,6 +1,6 @@
 """Presets that come with all they need."""
 
-from irvis_fusion_ros import weights
+from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.systems import registry
 
 WITHOUT_WEIGHTS = ('classical', 'unregistered')

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from installation import REPOSITORY
 
-from irvis_fusion_ros.bags import BagReader, BagWriter
+from irvis_fusion_ros.io.bags import BagReader, BagWriter
 
 DEMO = REPOSITORY / 'scripts' / 'demo_flight'
 SECOND = 1_000_000_000

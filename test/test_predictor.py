@@ -2,8 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from irvis_fusion_ros import engine
-from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import OUTPUTS, Calibration, ImageError, Predictor
@@ -410,7 +409,7 @@ class TestFailingGpu:
             system.pairs, system.failure = 0, self.error if device == 'cuda:0' else None
             return system
 
-        monkeypatch.setattr(engine, '_cuda_devices', lambda: 1)
+        monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
         monkeypatch.setitem(registry.PRESETS, 'failing', registry.Preset(('cuda', 'cpu'), build))
         return Predictor('failing')
 
@@ -446,7 +445,7 @@ class TestFailingGpu:
             built.append((device, backend))
             return (Lost if device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
 
-        monkeypatch.setattr(engine, '_cuda_devices', lambda: 1)
+        monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
         preset = registry.Preset(('cuda', 'cpu'), build, backends=('torch', 'tensorrt'))
         monkeypatch.setitem(registry.PRESETS, 'failing', preset)
         predictor = Predictor('failing', backend='tensorrt')

@@ -13,11 +13,11 @@ The JSON file:
                 means over the pairs of the other measures, and with --fusion those under the key fusion
     records     one object for each preset, protocol, pair and warp (shift5 has two warps, one a sign):
                 preset, protocol, pair, scene, warp, milliseconds (the predictor's alone), confidence,
-                source, the measures of evaluation/registration.score and, with --fusion, of
-                evaluation/fusion.score under the key fusion
+                source, the measures of evaluation/metrics/registration.score and, with --fusion, of
+                evaluation/metrics/fusion.score under the key fusion
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
                 warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
-                (each frame's) and the measures of evaluation/video.Steadiness
+                (each frame's) and the measures of evaluation/metrics/video.Steadiness
 """
 
 import argparse
@@ -30,10 +30,13 @@ from pathlib import Path
 
 import numpy as np
 
-from irvis_fusion_ros import cli, engine
-from irvis_fusion_ros.evaluation import baselines, datasets, fusion, protocols, registration, report
-from irvis_fusion_ros.evaluation.bench import Bench, spread
-from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros import cli
+from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.evaluation import baselines, report
+from irvis_fusion_ros.evaluation.metrics import fusion, registration
+from irvis_fusion_ros.evaluation.runner import Bench, spread
+from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.systems import registry
 
 DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
@@ -277,7 +280,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             jobs=options.jobs,
         )
         for preset in plan.presets:
-            engine.resolve_device(plan.device, registry.find(preset).devices)
+            resolve_device(plan.device, registry.find(preset).devices)
         choosing = [preset for preset in plan.presets if registry.find(preset).backbone is not None]
         # where no preset has a choice, the first one says so
         for preset in choosing or plan.presets:

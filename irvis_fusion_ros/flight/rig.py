@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from irvis_fusion_ros.bags import Intrinsics
 from irvis_fusion_ros.flight.camera import Camera, Pose
 from irvis_fusion_ros.flight.config import FlightConfig
+from irvis_fusion_ros.io.bags import Intrinsics
 
 VISIBLE_FRAME, THERMAL_FRAME = 'visible_optical_frame', 'thermal_optical_frame'
 # Focal lengths in image widths: fields of view of 58 and 53 degrees.

@@ -17,7 +17,7 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from irvis_fusion_ros.imaging import files
+from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE, ImageError
 
 # encoding: (type of a channel, channels, order of the colours)
@@ -197,7 +197,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _decode(message: CompressedImage) -> Picture:
     data = message.data.tobytes() if isinstance(message.data, array.array) else bytes(message.data)
     pixels = None
-    if not files.cut_short(data):
+    if not images.cut_short(data):
         try:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:

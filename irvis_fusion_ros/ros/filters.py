@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from irvis_fusion_ros.ros.pairing import JUMP, NANO, OTHER, STREAMS, NearestPairing, Pair
+from irvis_fusion_ros.pairing import JUMP, NANO, OTHER, STREAMS, NearestPairing, Pair
 
 
 def nearest_synchronizer(inputs: Sequence[Any] = (), **options: Any) -> Any:

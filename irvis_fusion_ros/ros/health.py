@@ -8,10 +8,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from irvis_fusion_ros.pairing import OTHER
+from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.pairing import OTHER
 from irvis_fusion_ros.ros.pipeline import Pipeline
-from irvis_fusion_ros.ros.streams import Camera
 from irvis_fusion_ros.ros.watch import Added, Watch
 from irvis_fusion_ros.ros.worker import Worker
 

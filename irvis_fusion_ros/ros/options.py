@@ -6,7 +6,7 @@ Imports no ROS: the default YAML and the parameter table are generated from it a
 
 from dataclasses import dataclass
 
-from irvis_fusion_ros import engine
+from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
@@ -248,7 +248,7 @@ def conflict(config: NodeConfig) -> str | None:
     except ValueError as error:
         return f"'registration_first' is {config.registration_first!r}: {error}"
     try:
-        device = engine.resolve_device(config.device, registry.find(config.preset).devices)
+        device = resolve_device(config.device, registry.find(config.preset).devices)
     except ValueError as error:
         return f"'device' is {config.device!r}: {error}"
     try:

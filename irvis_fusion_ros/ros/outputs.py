@@ -12,8 +12,8 @@ from std_msgs.msg import Header
 from irvis_fusion_ros.imaging import deformation_color
 from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros import camera_info, conversions, qos
-from irvis_fusion_ros.ros.complaints import Complaints
 from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.throttle import Complaints
 
 FUSED = 'fused/image'
 FUSED_COMPRESSED = 'fused/image/compressed'

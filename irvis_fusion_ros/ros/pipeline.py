@@ -17,11 +17,11 @@ from std_msgs.msg import Header
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
 from irvis_fusion_ros.ros import camera_info, conversions
-from irvis_fusion_ros.ros.complaints import Complaints
+from irvis_fusion_ros.ros.camera import Arrival, Camera
 from irvis_fusion_ros.ros.conversions import Picture
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
-from irvis_fusion_ros.ros.streams import Arrival, Camera
+from irvis_fusion_ros.ros.throttle import Complaints
 from irvis_fusion_ros.ros.worker import Job
 
 

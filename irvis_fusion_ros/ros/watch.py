@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from typing import Any
 
+from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.reasons import STAMP_CAUSES, Situation, no_pair
-from irvis_fusion_ros.ros.streams import Camera
 from irvis_fusion_ros.ros.worker import Worker
 
 REPEAT = 30.0  # seconds between two warnings that there is no pair, for the same reason

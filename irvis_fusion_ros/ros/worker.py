@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from irvis_fusion_ros.ros.streams import Arrival
+from irvis_fusion_ros.ros.camera import Arrival
 
 
 @dataclass(frozen=True)

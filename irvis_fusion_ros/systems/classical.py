@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from irvis_fusion_ros.systems import multiscale
+from irvis_fusion_ros.classical import fusion
+from irvis_fusion_ros.classical.registration import SUSPICIOUS, Frame, State
 from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
-from irvis_fusion_ros.systems.registration import SUSPICIOUS, Frame, State
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
 TAKEN_UP, FOLLOWED = 0.5, 0.35
@@ -65,7 +65,7 @@ class Classical:
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        return multiscale.fuse(visible, thermal, trust)
+        return fusion.fuse(visible, thermal, trust)
 
     def _searched(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
         """Find an alignment from nothing."""

@@ -5,19 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from irvis_fusion_ros.systems import backbones
+from irvis_fusion_ros import backbones
 from irvis_fusion_ros.systems.base import System
 
 if TYPE_CHECKING:
-    from irvis_fusion_ros.systems.swift import Swift
-    from irvis_fusion_ros.systems.swift_export import ExportedSwift
+    from irvis_fusion_ros.backends.swift_export import ExportedSwift
+    from irvis_fusion_ros.networks.swift import Swift
 
 
 @dataclass(frozen=True)
 class Preset:
     """
     devices: kinds of device ('cuda', 'cpu'), preferred first. backbone: the fusion network it runs unless
-    another is asked for (systems/backbones), or None where there is none to choose. build(device, temporal),
+    another is asked for (backbones), or None where there is none to choose. build(device, temporal),
     or with a backbone build(device, temporal, backbone), makes the system. backends: what can run its
     networks, preferred first; with more than one, build takes `backend`, too.
 
@@ -37,9 +37,9 @@ def _classical(device: str, temporal: bool) -> System:
 
 
 def _busref(device: str, temporal: bool) -> System:
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.systems.busref import BusReF
-    from irvis_fusion_ros.systems.learned import Learned
+    from irvis_fusion_ros.io import weights
+    from irvis_fusion_ros.networks.busref import BusReF
+    from irvis_fusion_ros.systems.matcher import Learned
     from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
     network = weights.into(BusReF(), 'busref', 'busref')
@@ -47,10 +47,10 @@ def _busref(device: str, temporal: bool) -> System:
 
 
 def _bsr(device: str, temporal: bool) -> System:
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.systems.backbones.base import Backbone
-    from irvis_fusion_ros.systems.bsr import MULTIPLE, Bsr, BsrConfig
-    from irvis_fusion_ros.systems.direct import Direct
+    from irvis_fusion_ros.backbones.base import Backbone
+    from irvis_fusion_ros.io import weights
+    from irvis_fusion_ros.networks.bsr import MULTIPLE, Bsr, BsrConfig
+    from irvis_fusion_ros.systems.flow import Direct
     from irvis_fusion_ros.systems.unregistered import Unregistered
 
     network = weights.built(lambda config: Bsr(BsrConfig(**config['network'])), 'bsr', 'bsr')
@@ -59,10 +59,10 @@ def _bsr(device: str, temporal: bool) -> System:
 
 
 def _umf_cmgr(device: str, temporal: bool) -> System:
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.systems.backbones.base import Backbone
-    from irvis_fusion_ros.systems.direct import Direct
-    from irvis_fusion_ros.systems.umf_cmgr import FOLD, NetworkConfig, UmfCmgr
+    from irvis_fusion_ros.backbones.base import Backbone
+    from irvis_fusion_ros.io import weights
+    from irvis_fusion_ros.networks.umf_cmgr import FOLD, NetworkConfig, UmfCmgr
+    from irvis_fusion_ros.systems.flow import Direct
     from irvis_fusion_ros.systems.unregistered import Unregistered
 
     def network_of(config: dict) -> UmfCmgr:
@@ -75,32 +75,32 @@ def _umf_cmgr(device: str, temporal: bool) -> System:
 
 def swift_network(name: str) -> 'Swift':
     """Return the network of `swift` or `swift_lite` to propose with; raises FileError for wrong weights."""
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.systems.swift import Swift, SwiftConfig
+    from irvis_fusion_ros.io import weights
+    from irvis_fusion_ros.networks.swift import Swift, SwiftConfig
 
     return weights.built(lambda config: Swift(SwiftConfig(**config['network'])), name, 'swift').proposing()
 
 
 def _swift(name: str) -> Callable[..., System]:
     def build(device: str, temporal: bool, backend: str) -> System:
-        from irvis_fusion_ros.systems import multiscale
-        from irvis_fusion_ros.systems.learned import Learned
-        from irvis_fusion_ros.systems.proposed import Proposed
+        from irvis_fusion_ros.classical.fusion import fuse
+        from irvis_fusion_ros.systems.hybrid import Proposed
+        from irvis_fusion_ros.systems.matcher import Learned
 
         network = swift_network(name)
         if backend != 'torch':
             network, device = _exported(network, name, device, backend), 'cpu'
-        proposing = Learned(network, multiscale.fuse, device, temporal=False, least_confidence=0)
+        proposing = Learned(network, fuse, device, temporal=False, least_confidence=0)
         return Proposed(proposing, temporal)
 
     return build
 
 
 def _exported(network: 'Swift', name: str, device: str, backend: str) -> 'ExportedSwift':
-    from irvis_fusion_ros.systems import onnx_session, tensorrt_session
-    from irvis_fusion_ros.systems.swift_export import ExportedSwift
+    from irvis_fusion_ros.backends import onnx, tensorrt
+    from irvis_fusion_ros.backends.swift_export import ExportedSwift
 
-    session = tensorrt_session if backend == 'tensorrt' else onnx_session
+    session = tensorrt if backend == 'tensorrt' else onnx
     return ExportedSwift(network, name, functools.partial(session.runner, device=device))
 
 
@@ -111,9 +111,9 @@ def _unregistered(device: str, temporal: bool, backbone: str) -> System:
 
 
 def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
-    from irvis_fusion_ros import weights
-    from irvis_fusion_ros.systems.fusion_register import FusionRegister, NetworkConfig
-    from irvis_fusion_ros.systems.post_registration import PostRegistered
+    from irvis_fusion_ros.io import weights
+    from irvis_fusion_ros.networks.fusion_register import FusionRegister, NetworkConfig
+    from irvis_fusion_ros.systems.post_fusion import PostRegistered
 
     def network_of(config: dict) -> FusionRegister:
         return FusionRegister(NetworkConfig(**config['network']))

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from irvis_fusion_ros.systems import layers
-from irvis_fusion_ros.systems.backbones.base import Backbone
+from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.systems.base import Alignment, identity
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros import engine
-from irvis_fusion_ros.systems import layers
-from irvis_fusion_ros.systems.view import View
+from irvis_fusion_ros.backends.device import Recorded, placed
+from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks.working_grid import View
 
 # Detail is what a blur of so many pixels takes away, of the images the network sees.
 DETAIL = 2.0
 
 
 class Network(Protocol):
-    """What a network offers; see `systems.busref.BusReF` for layouts. pixels: of the images it sees."""
+    """What a network offers; see `networks.busref.BusReF` for layouts. pixels: of the images it sees."""
 
     pixels: int
 
@@ -28,8 +28,8 @@ class WeightedFusion:
     """Fuses by the weights of a network; see `systems.base.System.fuse`."""
 
     def __init__(self, network: Network, device: str):
-        self._network = engine.placed(network, device)
-        self._weigh = engine.Recorded(network.fusion_weights, device)
+        self._network = placed(network, device)
+        self._weigh = Recorded(network.fusion_weights, device)
         self._device = device
 
     @torch.inference_mode()

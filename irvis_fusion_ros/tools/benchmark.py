@@ -29,10 +29,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from irvis_fusion_ros import cli, engine
-from irvis_fusion_ros.evaluation import baselines, datasets, registration, synthetic
-from irvis_fusion_ros.imaging import files
-from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros import cli
+from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.data import datasets, synthetic
+from irvis_fusion_ros.evaluation import baselines
+from irvis_fusion_ros.evaluation.metrics import registration
+from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.predictor import OUTPUTS, ImageError, Predictor
 from irvis_fusion_ros.systems import registry
 
@@ -138,9 +141,9 @@ def _run(options: argparse.Namespace) -> int:
 def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
     if predictor.network is None or predictor.backend != 'torch':
         return None
-    from irvis_fusion_ros.systems import cost  # here, so that presets without a network start without torch
+    from irvis_fusion_ros.backends import flops
 
-    parameters, gmacs = cost.count(predictor.network, lambda: predictor(thermal, visible))
+    parameters, gmacs = flops.count(predictor.network, lambda: predictor(thermal, visible))
     return {'parameters': parameters, 'gmacs': gmacs}
 
 
@@ -158,7 +161,7 @@ def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error)
 def _device(preset: str, options: argparse.Namespace) -> str:
     """Where a preset runs; the baselines that do nothing have no path to a GPU, whatever is asked for."""
     device = 'cpu' if preset in baselines.BASELINES else options.device
-    return engine.resolve_device(device, registry.find(preset).devices)
+    return resolve_device(device, registry.find(preset).devices)
 
 
 def _choices(options: argparse.Namespace) -> dict[str, str]:
@@ -187,7 +190,7 @@ def _made_up(options: argparse.Namespace):
 def _folder(folder: Path):
     pairs = datasets.recorded(folder)
     frames = [
-        (files.read(pair.thermal), files.read(pair.visible))
+        (images.read(pair.thermal), images.read(pair.visible))
         for pair in cli.progress(datasets.select(pairs, limit=KEPT), unit='pair', desc='read')
     ]
     return frames, None

@@ -19,8 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from irvis_fusion_ros.systems import swift_export
-    from irvis_fusion_ros.systems.view import View
+    from irvis_fusion_ros.backends import swift_export
+    from irvis_fusion_ros.networks.working_grid import View
 
     network = registry.swift_network(options.preset)
     width, height = options.size

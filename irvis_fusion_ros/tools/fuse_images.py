@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from irvis_fusion_ros import calibration, cli, engine
-from irvis_fusion_ros.imaging import files
-from irvis_fusion_ros.imaging.files import FileError
+from irvis_fusion_ros import calibration, cli
+from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
 from irvis_fusion_ros.systems import registry
 
@@ -44,7 +45,7 @@ def fuse_folder(
     skipped: dict[str, str] = {}
     for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
         try:
-            thermal, visible = files.read(thermal_file), files.read(visible_file)
+            thermal, visible = images.read(thermal_file), images.read(visible_file)
             if not fused:
                 predictor.warm_up(thermal.shape[:2], visible.shape[:2])
             result = predictor(thermal, visible)
@@ -67,15 +68,15 @@ def fuse_folder(
 
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
-    files.write(out / 'fused' / f'{name}.png', result.fused)
+    images.write(out / 'fused' / f'{name}.png', result.fused)
     # PNG has no floating point; TIFF keeps a radiometric float image as it is
     suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
-    files.write(out / 'registered' / f'{name}{suffix}', result.registered)
+    images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
     if result.deformation_fused is not None:
         (out / 'deformation_fused').mkdir(exist_ok=True)
         np.save(out / 'deformation_fused' / f'{name}.npy', result.deformation_fused)
-    files.write(out / 'valid' / f'{name}.png', result.valid)
+    images.write(out / 'valid' / f'{name}.png', result.valid)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -111,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _pair(thermal_dir: Path, visible_dir: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
     """Pairs by stem in natural order, and the files that have no partner."""
-    thermals, visibles = files.by_stem(thermal_dir), files.by_stem(visible_dir)
+    thermals, visibles = images.by_stem(thermal_dir), images.by_stem(visible_dir)
     pairs = {name: (path, visibles[name]) for name, path in thermals.items() if name in visibles}
     if not pairs:
         raise FileError(
@@ -152,7 +153,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     try:
-        device = engine.resolve_device(options.device, registry.find(options.preset).devices)
+        device = resolve_device(options.device, registry.find(options.preset).devices)
         registry.backbone_of(options.preset, options.backbone)
         registry.first_of(options.preset, options.registration_first)
         registry.backend_of(options.preset, options.backend, device)

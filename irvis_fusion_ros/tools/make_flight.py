@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.bags import STORAGES, BagError, BagWriter
 from irvis_fusion_ros.config import OptionSpec, walk
 from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
 from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
+from irvis_fusion_ros.io.bags import STORAGES, BagError, BagWriter
 
 FRAMES = {'thermal': THERMAL_FRAME, 'visible': VISIBLE_FRAME}
 TRUTH = '/truth/deformation'

@@ -15,11 +15,11 @@ from typing import Any
 import yaml
 
 from irvis_fusion_ros.config import check, group, option
-from irvis_fusion_ros.imaging.files import FileError
-from irvis_fusion_ros.training import warps
-from irvis_fusion_ros.training.augmentation import AugmentationConfig
-from irvis_fusion_ros.training.data import JointConfig
-from irvis_fusion_ros.training.recipe import Recipe
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.training.data import warps
+from irvis_fusion_ros.training.data.augmentation import AugmentationConfig
+from irvis_fusion_ros.training.data.batches import JointConfig
+from irvis_fusion_ros.training.recipes.base import Recipe
 
 RECIPE = 'recipe'
 

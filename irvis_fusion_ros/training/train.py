@@ -21,14 +21,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from irvis_fusion_ros import atomic, cli, engine, share, weights
-from irvis_fusion_ros.imaging.files import FileError
-from irvis_fusion_ros.training import config, pack, recipes, recording
-from irvis_fusion_ros.training.cleaning import Cleaner
-from irvis_fusion_ros.training.data import PairSource
-from irvis_fusion_ros.training.loop import Trainer
-from irvis_fusion_ros.training.pack import Item
-from irvis_fusion_ros.training.recipe import Recipe
+from irvis_fusion_ros import cli, share
+from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.io import atomic, weights
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.training import config
+from irvis_fusion_ros.training.data import pack, recording
+from irvis_fusion_ros.training.data.batches import PairSource
+from irvis_fusion_ros.training.data.cleaning import Cleaner
+from irvis_fusion_ros.training.data.pack import Item
+from irvis_fusion_ros.training.recipes import table
+from irvis_fusion_ros.training.recipes.base import Recipe
+from irvis_fusion_ros.training.trainer import Trainer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +68,7 @@ class Interruption:
 
 
 def _train(options: argparse.Namespace) -> int:
-    recipe_class = recipes.find(options.system)
+    recipe_class = table.find(options.system)
     run, own = config.load(options.config, recipe_class)
     if options.data:
         run = dataclasses.replace(run, data=tuple(options.data))
@@ -76,7 +80,7 @@ def _train(options: argparse.Namespace) -> int:
     start = _start(options)
     if start is not None and hasattr(own, 'network'):
         own = _resized(own, start)
-    device = engine.resolve_device(options.device, ('cuda', 'cpu'))
+    device = resolve_device(options.device, ('cuda', 'cpu'))
     folder = options.out or Path('runs') / (options.bag or options.config).stem
     folder.mkdir(parents=True, exist_ok=True)
     train, val = _sources(items, run, device)
@@ -114,7 +118,7 @@ def _recorded(options: argparse.Namespace, recipe: type[Recipe]) -> list[Item]:
     if recipe.aligned:
         raise FileError(
             f'{options.system} learns from aligned pairs, and those of a recording are not; valid: '
-            + ', '.join(name for name in recipes.RECIPES if not recipes.find(name).aligned)
+            + ', '.join(name for name in table.RECIPES if not table.find(name).aligned)
         )
     return recording.collect(options.bag, options.topics, options.pairs, options.thermal_offset)
 
@@ -214,7 +218,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='train',
         description='Train one system, or resume its training; or pack a training set.',
-        epilog=f'systems: {", ".join(recipes.RECIPES) or "none"}. '
+        epilog=f'systems: {", ".join(table.RECIPES) or "none"}. '
         'train --pack OUT.npz --data FOLDER... makes a pack. Ctrl-C saves and stops.',
     )
     parser.add_argument('system', nargs='?', metavar='SYSTEM', help='what to train')
@@ -286,8 +290,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if options.system is None or options.config is None:
         parser.error('give SYSTEM and --config, or --pack')
     try:
-        recipes.find(options.system)
-        engine.resolve_device(options.device, ('cuda', 'cpu'))
+        table.find(options.system)
+        resolve_device(options.device, ('cuda', 'cpu'))
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -18,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from irvis_fusion_ros.bags import BagWriter
+from irvis_fusion_ros.io.bags import BagWriter
 
 IMAGES = ('/fused/image', '/registered/image', '/valid_mask/image', '/deformation/image')
 DIAGNOSTICS = '/diagnostics'

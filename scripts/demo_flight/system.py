@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from irvis_fusion_ros.bags import BagReader
+from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.tools.make_flight import TRUTH
 
 # Seconds for the node and the recorder to start, on a machine that is busy with other things.

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.evaluation import baselines
-from irvis_fusion_ros.evaluation.synthetic import pair
 from irvis_fusion_ros.geometry.random_warp import KnownWarp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import Predictor

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from shared_data import shared
 
+from irvis_fusion_ros.data.synthetic import Rig, pair
 from irvis_fusion_ros.evaluation import evaluate, plots
 from irvis_fusion_ros.evaluation.evaluate import Plan, main
-from irvis_fusion_ros.evaluation.synthetic import Rig, pair
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from irvis_fusion_ros.evaluation.synthetic import textured
+from irvis_fusion_ros.data.synthetic import textured
 from irvis_fusion_ros.geometry import tensors, transform, warp
 
 

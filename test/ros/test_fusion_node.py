@@ -13,7 +13,7 @@ from rig import SECOND, START, header, image, scene, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros import weights
+from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
 
 OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]

@@ -10,6 +10,7 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 from rig import START, header, image
 
 from irvis_fusion_ros.predictor import FusionResult, ImageError
+from irvis_fusion_ros.ros.camera import Arrival
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import (
     DEFORMATION_COLOR,
@@ -20,7 +21,6 @@ from irvis_fusion_ros.ros.outputs import (
     predictor_outputs,
 )
 from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
-from irvis_fusion_ros.ros.streams import Arrival
 from irvis_fusion_ros.ros.worker import Job
 from irvis_fusion_ros.systems.base import Note
 

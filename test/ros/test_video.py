@@ -11,7 +11,7 @@ import cv2
 from rig import SECOND
 from shared_data import shared
 
-from irvis_fusion_ros.bags import BagWriter
+from irvis_fusion_ros.io.bags import BagWriter
 
 START = 1_700_000_000 * SECOND
 FRAMES = 75

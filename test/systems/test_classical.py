@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.evaluation.registration import endpoint_errors
-from irvis_fusion_ros.evaluation.synthetic import Rig, pair
+from irvis_fusion_ros.data.synthetic import Rig, pair
+from irvis_fusion_ros.evaluation.metrics.registration import endpoint_errors
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 from irvis_fusion_ros.systems.classical import Classical
 

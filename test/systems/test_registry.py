@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from ready import READY
 
-from irvis_fusion_ros import weights
-from irvis_fusion_ros.evaluation import synthetic
+from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import registry
 

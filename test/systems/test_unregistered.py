@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.evaluation import synthetic
+from irvis_fusion_ros import backbones
+from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import backbones
 from irvis_fusion_ros.systems.unregistered import Unregistered
 
 SHAPE = (121, 163)

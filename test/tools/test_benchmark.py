@@ -3,7 +3,7 @@ import json
 import cv2
 import pytest
 
-from irvis_fusion_ros.evaluation.synthetic import pair
+from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.tools.benchmark import main
 
 SMALL = ['--size', '160x120', '--thermal-size', '96x80', '--frames', '3', '--device', 'cpu']

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.evaluation.synthetic import pair
-from irvis_fusion_ros.imaging import files
+from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.io import images
 from irvis_fusion_ros.tools.fuse_images import main
 
 
@@ -31,11 +31,11 @@ def test_every_output_is_written(folders, tmp_path):
     names = ['frame1', 'frame2', 'frame10']
     for folder, suffix in (('fused', 'png'), ('registered', 'png'), ('deformation', 'npy'), ('valid', 'png')):
         assert {path.name for path in (out / folder).iterdir()} == {f'{name}.{suffix}' for name in names}
-    fused = files.read(out / 'fused' / 'frame1.png')
+    fused = images.read(out / 'fused' / 'frame1.png')
     assert (fused.shape, fused.dtype) == ((96, 128, 3), np.uint8)
     deformation = np.load(out / 'deformation' / 'frame1.npy')
     assert (deformation.shape, deformation.dtype) == ((96, 128, 2), np.float32)
-    valid = files.read(out / 'valid' / 'frame1.png')
+    valid = images.read(out / 'valid' / 'frame1.png')
     assert valid.shape == (96, 128)
     assert set(np.unique(valid)) <= {0, 255}
     assert not valid[np.isnan(deformation).any(-1)].any()
@@ -88,13 +88,13 @@ def test_depth_is_kept(tmp_path):
         # another size and aspect, gray, than the thermal image
         cv2.imwrite(str(visible_dir / f'{name}.tif'), cv2.resize(visible[..., 1], (201, 111)))
     assert run((thermal_dir, visible_dir), tmp_path / 'out') == 0
-    registered = files.read(tmp_path / 'out' / 'registered' / 'deep.png')
+    registered = images.read(tmp_path / 'out' / 'registered' / 'deep.png')
     assert (registered.shape, registered.dtype) == ((111, 201), np.uint16)
     values = registered[registered > 0]
     assert deep.min() <= values.min() and values.max() <= deep.max()
-    assert files.read(tmp_path / 'out' / 'registered' / 'float.tiff').dtype == np.float32
-    assert files.read(tmp_path / 'out' / 'registered' / 'colour.png').shape == (111, 201, 3)
-    assert files.read(tmp_path / 'out' / 'fused' / 'deep.png').shape == (111, 201)
+    assert images.read(tmp_path / 'out' / 'registered' / 'float.tiff').dtype == np.float32
+    assert images.read(tmp_path / 'out' / 'registered' / 'colour.png').shape == (111, 201, 3)
+    assert images.read(tmp_path / 'out' / 'fused' / 'deep.png').shape == (111, 201)
 
 
 def test_sequence_is_processed_as_video_in_natural_order(folders, tmp_path):
@@ -123,7 +123,7 @@ def test_a_backbone_is_chosen_and_said(folders, tmp_path):
         chosen = ['--backbone', backbone] if backbone else []
         assert run(folders, out, '--preset', 'unregistered', *chosen) == 0
         assert json.loads((out / 'summary.json').read_text())['backbone'] == (backbone or 'average')
-        fused[backbone] = files.read(out / 'fused' / 'frame1.png')
+        fused[backbone] = images.read(out / 'fused' / 'frame1.png')
         assert not np.load(out / 'deformation' / 'frame1.npy').any()
     assert np.array_equal(fused[''], fused['average'])
     assert (fused['max'] > fused['average']).mean() > 0.5

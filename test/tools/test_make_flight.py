@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from irvis_fusion_ros.bags import BagReader
 from irvis_fusion_ros.flight import Flight, FlightConfig, world
+from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.tools import make_flight
 
 SMALL = ['--size', '161x129', '--thermal-size', '100x81', '--seconds', '1', '--rate', '5', '--workers', '1']

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_typestore
 
-from irvis_fusion_ros import bags, dds_profile
+from irvis_fusion_ros import dds_profile
+from irvis_fusion_ros.io import bags
 from irvis_fusion_ros.tools import replay
 
 LISTENER = Path(__file__).with_name('listener.py')

@@ -5,10 +5,12 @@ import pytest
 import yaml
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.imaging.files import FileError
-from irvis_fusion_ros.training import config, recipes, warps
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.training import config
 from irvis_fusion_ros.training.config import MixtureConfig, TrainConfig
-from irvis_fusion_ros.training.recipe import Recipe
+from irvis_fusion_ros.training.data import warps
+from irvis_fusion_ros.training.recipes import table
+from irvis_fusion_ros.training.recipes.base import Recipe
 
 EXAMPLES = sorted((Path(__file__).parents[2] / 'config').glob('train_*.yaml'))
 
@@ -91,4 +93,4 @@ def test_every_protocol_that_is_drawn_from_has_a_share():
 @pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
 def test_the_configurations_that_come_along_are_valid(path):
     system = path.stem.removeprefix('train_').partition('.')[0]
-    config.load(path, recipes.find(system))
+    config.load(path, table.find(system))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from made import item
 
-from irvis_fusion_ros.training.data import PairSource
-from irvis_fusion_ros.training.recipe import Recipe
-from irvis_fusion_ros.training.recipes import RECIPES, find
+from irvis_fusion_ros.training.data.batches import PairSource
+from irvis_fusion_ros.training.recipes.base import Recipe
+from irvis_fusion_ros.training.recipes.table import RECIPES, find
 
 CROP = (96, 128)
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.training import losses, recipes
-from irvis_fusion_ros.training.recipe import Recipe, Stage
+from irvis_fusion_ros.training.losses import basic
+from irvis_fusion_ros.training.recipes import table
+from irvis_fusion_ros.training.recipes.base import Recipe, Stage
 
 
 class Net(nn.Module):
@@ -51,8 +52,8 @@ class Tiny(Recipe):
     def losses(self, model, batch, stage):
         field = model(batch.visible, batch.moved)
         return {
-            'known': losses.known_field(field, batch.truth, batch.shown),
-            'smooth': 0.1 * losses.smoothness(field),
+            'known': basic.known_field(field, batch.truth, batch.shown),
+            'smooth': 0.1 * basic.smoothness(field),
         }
 
     def deformation(self, model, batch, stage):
@@ -70,5 +71,5 @@ class Killed(Tiny):
 if __name__ == '__main__':
     from irvis_fusion_ros.training import train
 
-    recipes.RECIPES['tiny'] = lambda: Killed
+    table.RECIPES['tiny'] = lambda: Killed
     sys.exit(train.main())

@@ -1,0 +1,183 @@
+"""
+Looks into an archive of `torch.export.save` (.pt2) before torch loads it.
+
+Loading one may unpickle entries of it, evaluate expressions of sizes, and execute the guards that it brings.
+So what is loaded is a copy, made of what is needed to run plain tensor operators and of nothing else: no
+entry that is pickled, sizes that are arithmetic, names that are names, and no guards.
+"""
+
+import ast
+import io
+import json
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from irvis_fusion_ros.io.images import FileError
+
+PROGRAM = 'models/model.json'
+CONFIGS = {
+    'data/weights/model_weights_config.json': re.compile(r'weight_\d+'),
+    'data/constants/model_constants_config.json': re.compile(r'tensor_\d+'),
+}
+# Example inputs are pickled in every archive; they are looked at, and left out of the copy.
+EXAMPLES = 'data/sample_inputs/model.pt'
+PLAIN = re.compile(
+    r'archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)'
+    r'|data/(weights/weight|constants/tensor)_\d+'
+)
+OPERATOR = re.compile(
+    r'torch\.ops\.aten\.(?!from_file\b)\w+\.\w+|torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)'
+    r'|torch\.sym_\w+|math\.(ceil|floor|trunc|sqrt)'
+    r'|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_|getitem)'
+)
+# Strings of a program: names, and trees of inputs. Neither can call anything where it becomes code.
+NAME = re.compile(r'[\w.+-]*')
+TREE = re.compile(r'[\w\s.,:"\\\[\]{}]*')
+# What sizes are computed with (sympy, and torch.utils._sympy).
+ARITHMETIC = {
+    'Symbol', 'Integer', 'Rational', 'Add', 'Mul', 'Pow', 'Max', 'Min', 'Mod', 'PythonMod', 'FloorDiv',
+    'CeilDiv', 'CleanDiv', 'ModularIndexing', 'Abs', 'floor', 'ceiling', 'Eq', 'Ne', 'Lt', 'Le', 'Gt', 'Ge',
+    'And', 'Or', 'Not', 'Equality', 'Unequality', 'LessThan', 'GreaterThan', 'StrictLessThan',
+    'StrictGreaterThan', 'true', 'false', 'oo', 'int_oo',
+}  # fmt: skip
+EXPRESSION = (
+    ast.Expression, ast.Call, ast.Name, ast.Constant, ast.keyword, ast.BinOp, ast.UnaryOp, ast.Compare,
+    ast.operator, ast.unaryop, ast.cmpop, ast.Load,
+)  # fmt: skip
+
+
+def safe_copy(path: Path) -> io.BytesIO:
+    """
+    Return a copy of an archive that `torch.export.load` can be given.
+
+    Raises FileError, naming the entry, for a file that is no such archive, or holds anything pickled or
+    anything but tensors and operators on them.
+    """
+    try:
+        entries = _entries(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FileError(f'{path}: expected an archive of torch.export.save ({error})') from error
+    try:
+        missing = [name for name in (PROGRAM, *CONFIGS) if name not in entries]
+        if missing:
+            pickled = [name for name in entries if name.endswith(('.pt', '.pkl'))]
+            found = f'pickled entries ({", ".join(pickled)})' if pickled else f'{", ".join(entries)[:200]}'
+            raise ValueError(
+                f'expected an archive of torch.export.save with {", ".join(missing)}, found {found}; '
+                'export the network with a newer torch'
+            )
+        for name, data in entries.items():
+            if name in CONFIGS:
+                _check_payload(name, _parsed(name, data))
+            elif name == EXAMPLES:
+                _check_examples(data)
+            elif name != PROGRAM and not PLAIN.fullmatch(name):
+                raise ValueError(f"entry '{name}' is no part of a network of plain operators")
+        entries[PROGRAM] = json.dumps(_checked_program(_parsed(PROGRAM, entries[PROGRAM]))).encode()
+    except ValueError as error:
+        raise FileError(f'{path}: {error}') from error
+    entries[EXAMPLES] = b''
+    return _written(entries)
+
+
+def _entries(path: Path) -> dict[str, bytes]:
+    """Return the entries by name, without the folder that all of them are in."""
+    with zipfile.ZipFile(path) as archive:
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        return {entry.filename.partition('/')[2] or entry.filename: archive.read(entry) for entry in files}
+
+
+def _written(entries: dict[str, bytes]) -> io.BytesIO:
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, 'w') as archive:
+        for name, data in entries.items():
+            archive.writestr(f'archive/{name}', data)
+    copy.seek(0)
+    return copy
+
+
+def _parsed(name: str, data: bytes) -> dict:
+    content = json.loads(data)
+    if not isinstance(content, dict):
+        raise ValueError(f"entry '{name}' is no JSON object")
+    return content
+
+
+def _check_payload(name: str, content: dict) -> None:
+    payloads = content.get('config')
+    if not isinstance(payloads, dict):
+        raise ValueError(f"entry '{name}' lists no payloads")
+    for key, payload in payloads.items():
+        plain = isinstance(payload, dict) and payload.get('use_pickle') is False
+        if not plain or not CONFIGS[name].fullmatch(str(payload.get('path_name'))):
+            raise ValueError(f"'{key}' of entry '{name}' is pickled or no tensor; nothing pickled is loaded")
+
+
+def _check_examples(data: bytes) -> None:
+    """Nothing of the examples is loaded; ones that are no tensors say what the archive was made for."""
+    if not data:
+        return
+    try:
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
+    except Exception as error:  # of a parser that was given anything
+        raise ValueError(f"entry '{EXAMPLES}' is damaged; nothing is loaded") from error
+    if foreign:
+        raise ValueError(f"pickled entry '{EXAMPLES}' would call {', '.join(foreign)}; nothing is loaded")
+
+
+def _checked_program(program: dict) -> dict:
+    program = {**program, 'guards_code': []}
+    for expression in program.get('range_constraints', {}):
+        _check_expression(expression)
+    return _checked({key: value for key, value in program.items() if key != 'range_constraints'}) | {
+        'range_constraints': program.get('range_constraints', {})
+    }
+
+
+def _checked(value: Any, key: str = '') -> Any:
+    """Return a part of a program without its free text; raises ValueError for what is not plain."""
+    if isinstance(value, dict):
+        for name in value:
+            _check_text(NAME, name)
+        return {name: {} if name == 'metadata' else _checked(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_checked(each, key) for each in value]
+    if isinstance(value, str):
+        if key == 'expr_str':
+            _check_expression(value)
+        elif key in ('target', 'as_operator'):
+            if not OPERATOR.fullmatch(value):
+                raise ValueError(f"operator '{value}' is no plain operator on tensors (torch.ops.aten)")
+        elif key in ('in_spec', 'out_spec'):
+            _check_text(TREE, value)
+            if '__enum__' in value:
+                raise ValueError('inputs or outputs are of a class of their own')
+        elif key != 'as_string':
+            _check_text(NAME, value)
+    return value
+
+
+def _check_text(allowed: re.Pattern, text: str) -> None:
+    if not allowed.fullmatch(text):
+        raise ValueError(f'the program holds {text[:60]!r} where a name is expected')
+
+
+def _check_expression(text: str) -> None:
+    try:
+        nodes = list(ast.walk(ast.parse(text, mode='eval')))
+    except SyntaxError:
+        nodes = [None]
+    for node in nodes:
+        known = isinstance(node, EXPRESSION)
+        if isinstance(node, ast.Call):
+            known = isinstance(node.func, ast.Name) and node.func.id in ARITHMETIC
+        elif isinstance(node, ast.Name):
+            known = node.id in ARITHMETIC or re.fullmatch(r'[su]\d+', node.id) is not None
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            known = node.value.isidentifier()
+        if not known:
+            raise ValueError(f'size {text[:60]!r} of the program is no arithmetic')

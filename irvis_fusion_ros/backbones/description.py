@@ -1,0 +1,128 @@
+"""
+The YAML file beside a network of the user's own: what the network takes and gives.
+
+    inputs:                       # visible and thermal, in the order in which the network takes them
+      - image: thermal
+      - image: visible
+        colour: rgb               # 3 channels, brightness in each; luminance*: 1 channel
+        range: [0, 255]           # what black and white are to the network; [0, 1]*
+    joined: false*                # true: one tensor, the images one behind the other along its channels
+    multiple: 8                   # sides of an image must be multiples of it; 1*
+    output: {colour: luminance, range: [0, 1]}*
+
+A star marks what is meant where nothing is said.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from irvis_fusion_ros.io.images import FileError
+
+IMAGES = ('visible', 'thermal')
+CHANNELS = {'luminance': 1, 'rgb': 3}
+LARGEST_MULTIPLE = 256
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one image is given: `channels` planes, black as range[0] and white as range[1]."""
+
+    colour: str = 'luminance'
+    range: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def channels(self) -> int:
+        """Return the number of planes."""
+        return CHANNELS[self.colour]
+
+
+@dataclass(frozen=True)
+class Description:
+    """order: 'visible' and 'thermal' as the network takes them; inputs: their layouts, in that order."""
+
+    order: tuple[str, str]
+    inputs: tuple[Layout, Layout]
+    joined: bool = False
+    multiple: int = 1
+    output: Layout = Layout()
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Return the channels of each tensor that the network takes."""
+        each = tuple(layout.channels for layout in self.inputs)
+        return (sum(each),) if self.joined else each
+
+
+def read(path: Path) -> Description:
+    """Return the description in a YAML file; raises FileError with what was expected and found."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise FileError(
+            f'{path}: the description of the network cannot be read ({error.strerror})'
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    try:
+        return _described(content)
+    except ValueError as error:
+        raise FileError(f'{path}: {error}') from error
+
+
+def _described(content: Any) -> Description:
+    content = _keys(content, 'the file', ('inputs',), ('joined', 'multiple', 'output'))
+    inputs = content['inputs']
+    if not isinstance(inputs, list) or len(inputs) != 2:
+        raise ValueError(f"expected 'inputs' to be a list of two images, found {inputs!r}")
+    order, layouts = [], []
+    for index, entry in enumerate(inputs):
+        name = f'inputs[{index}]'
+        entry = _keys(entry, f"'{name}'", ('image',), ('colour', 'range'))
+        image = entry.pop('image')
+        _one_of(image, IMAGES, f'{name}.image')
+        order.append(image)
+        layouts.append(_layout(entry, name))
+    if order[0] == order[1]:
+        raise ValueError(f"expected 'inputs' to be visible and thermal, found {order[0]} twice")
+    joined, multiple = content.get('joined', False), content.get('multiple', 1)
+    if not isinstance(joined, bool):
+        raise ValueError(f"expected 'joined' to be true or false, found {joined!r}")
+    if type(multiple) is not int or not 1 <= multiple <= LARGEST_MULTIPLE:
+        raise ValueError(
+            f"expected 'multiple' to be a whole number from 1 to {LARGEST_MULTIPLE}, found {multiple!r}"
+        )
+    output = _keys(content.get('output', {}), "'output'", (), ('colour', 'range'))
+    return Description(tuple(order), tuple(layouts), joined, multiple, _layout(output, 'output'))
+
+
+def _layout(entry: dict, name: str) -> Layout:
+    colour = entry.get('colour', 'luminance')
+    _one_of(colour, tuple(CHANNELS), f'{name}.colour')
+    limits = entry.get('range', [0, 1])
+    numbers = isinstance(limits, list) and [type(limit) in (int, float) for limit in limits] == [True, True]
+    if not numbers or not limits[0] < limits[1]:
+        raise ValueError(
+            f"expected '{name}.range' to be two rising numbers, black and white, found {limits!r}"
+        )
+    return Layout(colour, (float(limits[0]), float(limits[1])))
+
+
+def _keys(content: Any, name: str, needed: tuple[str, ...], more: tuple[str, ...]) -> dict:
+    valid = ', '.join((*needed, *more))
+    if not isinstance(content, dict):
+        raise ValueError(f'expected {name} to be keys with values ({valid}), found {content!r}')
+    for key in content:
+        if key not in needed + more:
+            raise ValueError(f"unknown key '{key}' in {name}; valid: {valid}")
+    for key in needed:
+        if key not in content:
+            raise ValueError(f"no key '{key}' in {name}, found {', '.join(map(str, content)) or 'nothing'}")
+    return dict(content)
+
+
+def _one_of(value: Any, valid: tuple[str, ...], name: str) -> None:
+    if value not in valid:
+        raise ValueError(f"expected '{name}' to be {' or '.join(valid)}, found {value!r}")

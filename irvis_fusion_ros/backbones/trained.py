@@ -1,0 +1,51 @@
+"""Fusion networks with weights of ours: `gaf`, that of BusReF, and `cnn`."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.networks.busref import BusReF, blend
+from irvis_fusion_ros.networks.cnn import Cnn
+from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.systems.weighted_fusion import DETAIL
+
+# Levels of the bus that it fuses from (BusReF.fusion_weights).
+LEVELS = 2
+
+
+class Fusing(nn.Module):
+    """
+    What BusReF fuses with, the bus at its two finest levels and the fusion net; the rest is dropped.
+
+    As in the preset, the weights of large images are found at the resolution that it was trained at.
+    """
+
+    def __init__(self, network: BusReF):
+        super().__init__()
+        for part in ('describe', 'search', 'affine', 'deformable'):
+            delattr(network, part)
+        del network.bus.up, network.bus.last
+        for levels in (network.bus.down, network.bus.rfe):
+            del levels[LEVELS:]
+        self.network = network
+
+    def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        """Fuse brightness, B x 1 x H x W."""
+        view = View(tuple(visible.shape[-2:]), self.network.pixels)
+        if view.scale.min() >= 1:
+            return self.network.fuse(visible, thermal)
+        small = (F.interpolate(image, size=view.shape, mode='area') for image in (visible, thermal))
+        shares = self.network.fusion_weights(*small)
+        shares = F.interpolate(shares, size=view.full, mode='bilinear', align_corners=False)
+        return blend(visible, thermal, shares, DETAIL / float(view.scale.mean()))
+
+
+def gaf() -> Backbone:
+    """Return the gradient-aware fusion of BusReF; raises FileError without its weights."""
+    return Backbone('gaf', Fusing(weights.into(BusReF(), 'busref', 'busref')))
+
+
+def cnn() -> Backbone:
+    """Return the two convolutions; raises FileError without their weights."""
+    return Backbone('cnn', weights.into(Cnn(), 'cnn', 'cnn'))

@@ -1,0 +1,179 @@
+"""
+`swift` outside torch: its network as ONNX, in three parts of fixed sizes, and as a network of such files.
+
+The parts are `describe` (both images to their descriptions), `search` (how likely every hypothesis is) and
+`steps` (from a start to affine and residual). A stream that is tracked never runs `search`. The files lie in
+a cache, by preset, weights and working size: `irvis export` writes them.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.networks.matching import COARSEST, model_of
+from irvis_fusion_ros.networks.swift import Registered, Swift
+
+PARTS = ('describe', 'search', 'steps')
+# The first one whose GridSample is what torch has, and that TensorRT 8.6 and later read.
+OPSET = 18
+VARIABLE = 'IRVIS_CACHE'
+
+
+def folder(preset: str, shape: tuple[int, int]) -> Path:
+    """Return where the parts of a preset are, or would be, for a working size (height, width)."""
+    base = os.environ.get(VARIABLE)
+    cache = Path(base) if base else Path.home() / '.cache' / 'irvis_fusion_ros'
+    digest = hashlib.sha256(weights.file_of(preset).read_bytes()).hexdigest()[:12]
+    return cache / f'{preset}-{digest}-{shape[1]}x{shape[0]}'
+
+
+def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
+    """
+    Write the parts for a working size (height, width), multiples of COARSEST.
+
+    Needs the extra `onnx`; raises FileError without it. What was there is replaced when all is written.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent) as made:
+        for name, (part, inputs) in _parts(network, shape).items():
+            _write(part, inputs, Path(made) / f'{name}.onnx')
+        shutil.rmtree(into, ignore_errors=True)
+        shutil.copytree(made, into)
+
+
+class ExportedSwift:
+    """
+    The exported network; see `systems.matcher.Network`.
+
+    network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
+    (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises
+    FileError as `runner` does, if nothing was exported, and for a size that was not when it is met.
+    """
+
+    def __init__(self, network: Swift, preset: str, runner: Callable[[Path], Callable[..., list[Tensor]]]):
+        self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
+        self.search = network.search.cpu()
+        self._preset = preset
+        any_size = folder(preset, (0, 0))
+        exported = sorted(any_size.parent.glob(any_size.name.replace('0x0', '*')))
+        if not exported:
+            raise FileError(_missing(any_size.parent, preset, 'any size'))
+        files = [each / f'{part}.onnx' for each in exported for part in PARTS]
+        self._runners = {file: runner(file) for file in files}
+
+    def to(self, device: str) -> 'ExportedSwift':
+        """Stay where it is: results are handed over on the CPU."""
+        return self
+
+    def eval(self) -> 'ExportedSwift':
+        """It is never trained."""
+        return self
+
+    def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """See `Swift.descriptions`."""
+        found = self._run('describe', tuple(visible.shape[-2:]), visible, thermal)
+        return _halves(found)
+
+    def compare(
+        self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
+    ) -> Registered:
+        """See `Swift.compare`; steps and measurements stay inside."""
+        height, width = visible[-1].shape[-2:]
+        shape = height * COARSEST, width * COARSEST
+        logits = None
+        if start is None:
+            (logits,) = self._run('search', shape, visible[-1], thermal[-1])
+            start = self.search.best(logits, model_of(visible))
+        affine, residual = self._run('steps', shape, *visible, *thermal, start)
+        return Registered(affine, residual, logits, (), ())
+
+    def _run(self, part: str, shape: tuple[int, int], *inputs: Tensor) -> list[Tensor]:
+        file = folder(self._preset, shape) / f'{part}.onnx'
+        if file not in self._runners:
+            raise FileError(_missing(file, self._preset, f'images seen at {shape[1]}x{shape[0]}'))
+        return self._runners[file](*inputs)
+
+
+def _missing(file: Path, preset: str, what: str) -> str:
+    return (
+        f"{file}: preset '{preset}' is not exported for {what}; run 'irvis export {preset} --size WxH' with "
+        'the size of your visible images, or set backend to torch'
+    )
+
+
+def _halves(descriptions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Part the descriptions of the visible image from those of the thermal one."""
+    count = len(descriptions) // 2
+    return descriptions[:count], descriptions[count:]
+
+
+class _Describe(nn.Module):
+    def __init__(self, network: Swift):
+        super().__init__()
+        self.network = network
+
+    def forward(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, ...]:
+        of_visible, of_thermal = self.network.descriptions(visible, thermal)
+        return (*of_visible, *of_thermal)
+
+
+class _Search(nn.Module):
+    def __init__(self, network: Swift):
+        super().__init__()
+        self.search = network.search
+
+    def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
+        return self.search.logits(visible, thermal)
+
+
+class _Steps(nn.Module):
+    def __init__(self, network: Swift):
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        *descriptions, start = inputs
+        found = self.network.compare(*_halves(descriptions), start)
+        return found.affine, found.residual
+
+
+@torch.no_grad()
+def _parts(network: Swift, shape: tuple[int, int]) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
+    """Each part with inputs of its sizes."""
+    network = network.cpu().eval()
+    images = torch.rand(1, 1, *shape), torch.rand(1, 1, *shape)
+    visible, thermal = network.descriptions(*images)
+    return {
+        'describe': (_Describe(network), images),
+        'search': (_Search(network), (visible[-1], thermal[-1])),
+        'steps': (_Steps(network), (*visible, *thermal, torch.zeros(1, 2, 3))),
+    }
+
+
+@torch.no_grad()
+def _write(part: nn.Module, inputs: tuple[Tensor, ...], file: Path) -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise FileError(
+            f"{file.name}: exporting needs onnx and onnxscript: pip install 'irvis_fusion_ros[onnx]'"
+        ) from error
+    program = torch.onnx.export(
+        torch.export.export(part, inputs, strict=False),
+        (),
+        dynamo=True,
+        opset_version=OPSET,
+        # what it would fold, onnxruntime and TensorRT fold faster
+        optimize=False,
+        verbose=False,
+    )
+    program.save(str(file))

@@ -1,0 +1,1 @@
+"""The NumPy method: registration by structure maps, and fusion, without weights."""

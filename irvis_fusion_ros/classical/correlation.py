@@ -1,0 +1,153 @@
+"""
+Correlation surfaces: how well each tile of a level matches the thermal image at every small shift.
+
+Everything later steps need of the images is in these surfaces, so that they can weigh all the evidence
+together instead of trusting each tile's best shift.
+"""
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.classical.pyramid import Level
+
+# Correlation of maps with less energy than this, per pixel, fades to zero.
+LEAST_ENERGY = 0.02
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """
+    Overlapping square windows on a level, each of `span` x `span` blocks of `spacing` pixels.
+
+    rows and columns count the tiles; top and left are where the first block begins.
+    """
+
+    spacing: int
+    span: int
+    rows: int
+    columns: int
+    top: int
+    left: int
+
+    @property
+    def x(self) -> np.ndarray:
+        """Column of every tile's centre, level pixels."""
+        return self.left + (np.arange(self.columns) + self.span / 2) * self.spacing - 0.5
+
+    @property
+    def y(self) -> np.ndarray:
+        """Row of every tile's centre, level pixels."""
+        return self.top + (np.arange(self.rows) + self.span / 2) * self.spacing - 0.5
+
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Rows and columns of blocks."""
+        return self.rows + self.span - 1, self.columns + self.span - 1
+
+
+def tiles(level: Level, spacing: int, span: int) -> Tiles:
+    """Lay as many tiles over a level as fit, centred."""
+    height, width = level.shape
+    spacing = max(2, min(spacing, min(height, width) // span))
+    rows, columns = height // spacing, width // spacing
+    top, left = (height - rows * spacing) // 2, (width - columns * spacing) // 2
+    return Tiles(spacing, span, rows - span + 1, columns - span + 1, top, left)
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """
+    values: n x n x rows x columns float32, correlation in [-1, 1] of each tile at shifts (dy, dx), each
+    from -radius to radius.
+    energy: rows x columns float32, how much structure both images have in the tile.
+    cover: rows x columns float32, the share of the tile that the thermal image covers.
+    """
+
+    values: np.ndarray
+    energy: np.ndarray
+    cover: np.ndarray
+
+    @property
+    def radius(self) -> int:
+        """Largest shift, in level pixels."""
+        return self.values.shape[0] // 2
+
+
+def correlate(
+    level: Level,
+    grid: Tiles,
+    backward: np.ndarray,
+    residual: np.ndarray | None,
+    radius: int,
+    pool: Executor | None = None,
+) -> Surfaces:
+    """Correlate the tiles of a level with the thermal image as laid by `backward` and `residual`."""
+    moving, seen = level.moving(backward, residual, radius)
+    blocks_y, blocks_x = grid.blocks
+    height, width = blocks_y * grid.spacing, blocks_x * grid.spacing
+    window = (slice(grid.top, grid.top + height), slice(grid.left, grid.left + width))
+    reference = np.ascontiguousarray(level.maps[:, window[0], window[1]])
+    rows_of_blocks = reference.reshape(len(reference), blocks_y, grid.spacing, width)
+    count = 2 * radius + 1
+    products = np.empty((count, count, blocks_y, blocks_x), np.float32)
+
+    def correlate_row(i: int) -> None:
+        y = grid.top + i
+        for j in range(count):
+            x = grid.left + j
+            shifted = moving[:, y : y + height, x : x + width].reshape(rows_of_blocks.shape)
+            columns = np.einsum('kbyx,kbyx->bx', rows_of_blocks, shifted)
+            products[i, j] = columns.reshape(blocks_y, blocks_x, grid.spacing).sum(2)
+        products[i] /= grid.spacing**2
+
+    list((pool.map if pool else map)(correlate_row, range(count)))
+    reference_energy, moving_energy = _energy(reference), _energy(moving)
+    inside = np.ascontiguousarray(seen[radius:, radius:][window])
+    norm = np.sqrt(
+        np.maximum(_tile_means(_shifted_block_means(moving_energy, grid, count), grid), 0)
+        * _tile_means(_block_means(reference_energy * inside, grid), grid)
+    )
+    return Surfaces(
+        values=_tile_means(products, grid) / (norm + np.float32(LEAST_ENERGY)),
+        energy=norm[radius, radius],
+        cover=_tile_means(_block_means(inside, grid), grid),
+    )
+
+
+def _energy(maps: np.ndarray) -> np.ndarray:
+    total = maps[0] * maps[0]
+    for plane in maps[1:]:
+        cv2.accumulateSquare(plane, total)
+    return total
+
+
+def _block_means(plane: np.ndarray, grid: Tiles) -> np.ndarray:
+    """Mean of every block of a plane that is cut to the blocks."""
+    rows, columns = grid.blocks
+    sums = plane.reshape(rows, grid.spacing, -1).sum(1).reshape(rows, columns, grid.spacing).sum(2)
+    return sums / np.float32(grid.spacing**2)
+
+
+def _shifted_block_means(plane: np.ndarray, grid: Tiles, count: int) -> np.ndarray:
+    """Mean of every block of a padded plane at every shift, count x count x block rows x block columns."""
+    integral = cv2.integral(plane, sdepth=cv2.CV_64F)
+    rows, columns = grid.blocks
+    step = grid.spacing
+    # the corners of every block at every shift, without a copy
+    down, along = integral.strides
+    corners = np.lib.stride_tricks.as_strided(
+        integral[grid.top :, grid.left :],
+        (count, count, rows + 1, columns + 1),
+        (down, along, step * down, step * along),
+        writeable=False,
+    )
+    return (np.diff(np.diff(corners, axis=2), axis=3) / step**2).astype(np.float32)
+
+
+def _tile_means(blocks: np.ndarray, grid: Tiles) -> np.ndarray:
+    """Average span x span neighbouring blocks, on the last two axes."""
+    rows = sum(blocks[..., k : k + grid.rows, :] for k in range(grid.span))
+    return sum(rows[..., k : k + grid.columns] for k in range(grid.span)) / np.float32(grid.span**2)

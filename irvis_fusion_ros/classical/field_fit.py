@@ -1,0 +1,279 @@
+"""
+From correlation surfaces to one smooth displacement, by weighing all tiles together.
+
+The displacement is affine or projective plus a residual in a cosine basis whose Gaussian-process prior
+says how large and how smooth it may be (Solin & Sarkka, "Hilbert space methods for reduced-rank Gaussian
+process regression", 2020). Each tile offers the mean and the precision of its surface around the current
+estimate; an edge, which is certain across and knows nothing along, offers just that. Tiles that
+contradict the others lose weight (Student's t).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from irvis_fusion_ros.classical.correlation import Surfaces, Tiles
+from irvis_fusion_ros.classical.pyramid import Level
+
+# Tiles covered less than this by the thermal image have no say.
+LEAST_COVER = 0.5
+# Degrees of freedom of the t distribution of the tiles' errors.
+TAIL = 4.0
+# Variance, in level pixels squared, that no surface can resolve.
+UNRESOLVED = 0.05
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """
+    model: 'similarity', 'affine' or 'homography'. sharpness: how much a correlation of 1 counts (inverse
+    temperature). reach: sigmas, level pixels, of the window around the estimate, one fit each.
+    tile_weight: share of independent evidence in a tile (tiles overlap, and neighbours err together).
+    residual_length, residual_size: correlation length and standard deviation of the residual in full
+    visible pixels; size 0 for none.
+    """
+
+    model: str = 'affine'
+    sharpness: float = 30.0
+    reach: tuple[float, ...] = (3.0, 2.0, 1.2)
+    tile_weight: float = 1.0
+    residual_length: float = 40.0
+    residual_size: float = 0.0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """
+    step: 3x3, level pixels, the parametric displacement found. displacement: rows x columns x 2, level
+    pixels, all of it at the tiles. residual: cosine coefficients, 2 x modes, level pixels. weight: rows x
+    columns, each tile's robust weight. score, energy: see `excess`.
+    """
+
+    step: np.ndarray
+    displacement: np.ndarray
+    residual: np.ndarray | None
+    weight: np.ndarray
+    score: float
+    energy: float
+
+
+class CosineBasis:
+    """Smooth displacement fields of a level: cosines up to the frequency the prior still allows."""
+
+    def __init__(self, shape: tuple[int, int], length: float, size: float):
+        height, width = shape
+        highest = 2.0 / length
+        nx, ny = (int(highest * side / np.pi) for side in (width, height))
+        wx, wy = np.meshgrid(np.arange(nx + 1) * np.pi / width, np.arange(ny + 1) * np.pi / height)
+        frequency = wx**2 + wy**2
+        self._used = (frequency > 0) & (frequency < highest**2)
+        spectrum = size**2 * 2 * np.pi * length**2 * np.exp(-(length**2) * frequency / 2)
+        norm = np.where(wx > 0, 2, 1) * np.where(wy > 0, 2, 1) / (width * height)
+        self.variance = (spectrum * norm)[self._used]
+        self._shape = shape
+
+    def at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the modes on the grid of these columns and rows, len(y) x len(x) x modes."""
+        cos_x, cos_y = self._cosines(x, y)
+        ny, nx = np.nonzero(self._used)
+        return cos_y[:, None, ny] * cos_x[None, :, nx]
+
+    def field(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the displacement on every pixel, H x W x 2 float32."""
+        height, width = self._shape
+        cos_x, cos_y = self._cosines(np.arange(width), np.arange(height))
+        out = np.empty((height, width, 2), np.float32)
+        for axis in (0, 1):
+            spectrum = np.zeros(self._used.shape)
+            spectrum[self._used] = coefficients[axis]
+            out[..., axis] = cos_y @ spectrum @ cos_x.T
+        return out
+
+    def _cosines(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        height, width = self._shape
+        ny, nx = self._used.shape
+        cos_x = np.cos(np.pi * np.outer((x + 0.5) / width, np.arange(nx)))
+        cos_y = np.cos(np.pi * np.outer((y + 0.5) / height, np.arange(ny)))
+        return cos_x, cos_y
+
+
+def fit(
+    level: Level,
+    grid: Tiles,
+    surfaces: Surfaces,
+    config: FitConfig,
+    basis: CosineBasis | None = None,
+    present: np.ndarray | None = None,
+) -> Fit:
+    """
+    Find the displacement that the surfaces support.
+
+    basis: of the residual, or None. present: 2 x modes, the residual that the thermal image was drawn with;
+    the prior then holds for the sum. Never raises for weak evidence: the priors decide, and score says so.
+    """
+    ny, nx = grid.rows, grid.columns
+    count = ny * nx
+    parametric, ridge = _parametric(level, grid, config.model)
+    modes = np.zeros((count, 0))
+    offset = np.zeros((count, 2))
+    if basis is not None:
+        modes = basis.at(grid.x, grid.y).reshape(count, -1)
+        ridge = np.concatenate([ridge, 1 / basis.variance, 1 / basis.variance])
+        if present is not None:
+            offset = modes @ present.T
+    usable = (surfaces.cover > LEAST_COVER).ravel() * config.tile_weight
+    displacement = np.zeros((count, 2))
+    weight = np.ones(count)
+    for reach in config.reach:
+        mean, precision = _tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
+        mean, precision = mean + offset, precision * usable[:, None]
+        solution, residual = _solve(parametric, modes, ridge, mean, precision * weight[:, None])
+        total = parametric @ solution + modes @ residual.T
+        weight = _agreement(total - mean, precision)
+        displacement = np.clip(total - offset, -surfaces.radius, surfaces.radius)
+    score, energy = excess(surfaces, displacement.reshape(ny, nx, 2))
+    return Fit(
+        step=_as_matrix(level, solution, config.model),
+        displacement=displacement.reshape(ny, nx, 2),
+        residual=None if basis is None else residual,
+        weight=weight.reshape(ny, nx),
+        score=score,
+        energy=energy,
+    )
+
+
+def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:
+    """
+    Return how far the correlation at `displacement` exceeds that of all shifts, and the energy behind it.
+
+    Repetitive or one-directional structure correlates at any shift; only the excess is evidence.
+    """
+    ny, nx = surfaces.energy.shape
+    radius = surfaces.radius
+    at = np.clip(np.rint(displacement).astype(int) + radius, 0, 2 * radius)
+    rows, columns = np.mgrid[:ny, :nx]
+    peak = surfaces.values[at[..., 1], at[..., 0], rows, columns]
+    energy = surfaces.energy * (surfaces.cover > LEAST_COVER)
+    total = float(energy.sum())
+    if total <= 0:
+        return 0.0, 0.0
+    score = float(((peak - surfaces.values.mean((0, 1))) * energy).sum()) / total
+    return score, total / energy.size
+
+
+def _tile_evidence(
+    surfaces: Surfaces, centre: np.ndarray, reach: float, sharpness: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return what each tile says: its mean (K x 2) and precision (K x 3: xx, yy, xy), level pixels.
+
+    The surface, sharpened and windowed around `centre`, is read as a density; the window's own precision is
+    taken off again, so that a flat surface says nothing.
+    """
+    shifts = np.arange(-surfaces.radius, surfaces.radius + 1, dtype=np.float32)
+    centre = centre.astype(np.float32)
+    window_x = (shifts[:, None, None] - centre[..., 0]) ** 2 / (2 * reach * reach)
+    window_y = (shifts[:, None, None] - centre[..., 1]) ** 2 / (2 * reach * reach)
+    density = np.float32(sharpness) * surfaces.values
+    density -= window_x[None]
+    density -= window_y[:, None]
+    density -= density.max((0, 1))
+    np.exp(density, out=density)
+    along_x, along_y = density.sum(0), density.sum(1)
+    total = along_x.sum(0)
+    mx = np.tensordot(shifts, along_x, 1) / total
+    my = np.tensordot(shifts, along_y, 1) / total
+    xx = np.tensordot(shifts**2, along_x, 1) / total - mx * mx + UNRESOLVED
+    yy = np.tensordot(shifts**2, along_y, 1) / total - my * my + UNRESOLVED
+    xy = np.einsum('i,j,ijyx->yx', shifts, shifts, density, optimize=True) / total - mx * my
+    mean = np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64)
+    return _without_window(mean, xx.ravel(), yy.ravel(), xy.ravel(), centre.reshape(-1, 2), reach)
+
+
+def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.ndarray]:
+    window = 1 / (reach * reach + UNRESOLVED)
+    covariance = np.empty((len(mean), 2, 2))
+    covariance[:, 0, 0], covariance[:, 1, 1] = xx, yy
+    covariance[:, 0, 1] = covariance[:, 1, 0] = xy
+    variance, axes = np.linalg.eigh(covariance)
+    joint = 1 / np.maximum(variance, 1e-6)
+    own = np.maximum(joint - window, 0)
+    # joint mean = (own * own mean + window * centre) / joint, axis by axis
+    joint_mean = np.einsum('kij,ki->kj', axes, mean)
+    seen_from = np.einsum('kij,ki->kj', axes, centre)
+    own_mean = np.where(
+        own > 1e-6, (joint * joint_mean - window * seen_from) / np.maximum(own, 1e-6), seen_from
+    )
+    own_mean = np.clip(own_mean, seen_from - 3 * reach, seen_from + 3 * reach)
+    precision = np.einsum('kij,kj,klj->kil', axes, own, axes)
+    packed = np.stack([precision[:, 0, 0], precision[:, 1, 1], precision[:, 0, 1]], -1)
+    return np.einsum('kij,kj->ki', axes, own_mean), packed
+
+
+def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Weighted least squares with a diagonal prior: parameters, and coefficients of the modes, 2 x modes.
+
+    parametric: K x 2 x parameters. modes: K x modes, the same for both axes, each of which has its own.
+    """
+    xx, yy, xy = precision.T[:, :, None]
+    px, py = parametric[:, 0], parametric[:, 1]
+    # what weighs the parameters, and what weighs the modes of x and of y
+    wx, wy = xx * px + xy * py, xy * px + yy * py
+    mx, my, mxy = xx * modes, yy * modes, xy * modes
+    first, count = len(px.T), modes.shape[1]
+    x, y = slice(first, first + count), slice(first + count, None)
+    normal = np.empty((first + 2 * count,) * 2)
+    normal[:first, :first] = px.T @ wx + py.T @ wy
+    normal[x, :first], normal[y, :first] = modes.T @ wx, modes.T @ wy
+    normal[:first, x], normal[:first, y] = normal[x, :first].T, normal[y, :first].T
+    normal[x, x], normal[y, y], normal[x, y] = modes.T @ mx, modes.T @ my, modes.T @ mxy
+    normal[y, x] = normal[x, y]
+    normal[np.diag_indices_from(normal)] += ridge
+    u, v = mean.T
+    right = np.concatenate([wx.T @ u + wy.T @ v, mx.T @ u + mxy.T @ v, mxy.T @ u + my.T @ v])
+    solution = np.linalg.solve(normal, right)
+    return solution[:first], solution[first:].reshape(2, count)
+
+
+def _agreement(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """Return the weight of each tile under Student's t."""
+    xx, yy, xy = precision.T
+    distance = xx * error[:, 0] ** 2 + yy * error[:, 1] ** 2 + 2 * xy * error[:, 0] * error[:, 1]
+    return (TAIL + 2) / (TAIL + distance)
+
+
+def _parametric(level: Level, grid: Tiles, model: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the linear model at the tiles, K x 2 x parameters, and the ridge of each parameter."""
+    height, width = level.shape
+    columns_x, rows_y = np.meshgrid(grid.x, grid.y)
+    x = (columns_x.ravel() - (width - 1) / 2) / width
+    y = (rows_y.ravel() - (height - 1) / 2) / width
+    one, none = np.ones_like(x), np.zeros_like(x)
+    columns = [(one, none), (none, one)]
+    if model == 'similarity':
+        columns += [(x, y), (-y, x)]
+    else:
+        columns += [(x, none), (y, none), (none, x), (none, y)]
+    if model == 'homography':
+        columns += [(x * x, x * y), (x * y, y * y)]
+    ridge = np.array([1e-3] * 2 + [2e-2] * 4 + [1.0] * 2)[: len(columns)]
+    return np.stack([np.stack(c, -1) for c in columns], -1), ridge
+
+
+def _as_matrix(level: Level, parameters: np.ndarray, model: str) -> np.ndarray:
+    """Return the 3x3, in level pixels, whose displacement is the linear model's, to first order."""
+    height, width = level.shape
+    t = np.zeros(8)
+    if model == 'similarity':
+        t[:2] = parameters[:2]
+        t[2], t[3], t[4], t[5] = parameters[2], -parameters[3], parameters[3], parameters[2]
+    else:
+        t[: len(parameters)] = parameters
+    about_centre = np.array(
+        [[1 / width, 0, -(width - 1) / 2 / width], [0, 1 / width, -(height - 1) / 2 / width], [0, 0, 1]]
+    )
+    change = np.eye(3)
+    change[:2] += np.array([[t[2], t[3], t[0]], [t[4], t[5], t[1]]]) / width
+    change[2, :2] = -t[6:] / width
+    return np.linalg.inv(about_centre) @ change @ about_centre

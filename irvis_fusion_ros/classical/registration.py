@@ -1,0 +1,284 @@
+"""
+Registration of one pair by structure maps: find it from nothing, or follow it from the frame before.
+
+From nothing, a global search over scale, rotation and shift proposes; the proposals are refined level by
+level, the most likely go on, and in the end the one with the most evidence wins. A projective model and a
+smooth residual then follow at the finest level.
+"""
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.classical.consistency import local_trust
+from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, correlate, tiles
+from irvis_fusion_ros.classical.field_fit import CosineBasis, Fit, FitConfig, fit
+from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
+from irvis_fusion_ros.classical.search import Candidate, SearchConfig, search
+from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.systems.base import Alignment, Note
+
+# Pixels of the visible image at the three levels.
+COARSE_PIXELS = 96 * 128
+MIDDLE_PIXELS = 180 * 240
+FINE_PIXELS = 260 * 347
+# Evidence at which an alignment is as likely wrong as right (measured on real pairs).
+EVEN_EVIDENCE = 0.029
+# Standard deviation of brightness below which an image shows nothing.
+FLAT = 1e-3
+# Disagreement of a tile, full visible pixels, that halves its trust.
+TOLERANCE = 3.0
+# Two proposals this close, in coarse level pixels at the corners, are one: as the search finds them, and as
+# they are refined.
+ALIKE, SAME = 5.0, 2.0
+# A search that ends with less confidence is done again with more effort.
+SURE = 0.52
+# Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
+FOLLOWED_AT_ONCE = 1.0
+LEAST_GAIN = 0.15
+# A tracked frame whose evidence falls below this share of the usual may show another alignment.
+SUSPICIOUS = 0.75
+
+SIMILAR = FitConfig('similarity')
+AFFINE = FitConfig('affine', reach=(2.0, 1.2))
+AFFINE_FINE = FitConfig('affine', reach=(3.0, 2.0, 1.2))
+DENSE = FitConfig('homography', sharpness=15, reach=(3.0, 1.5), tile_weight=0.07)
+DENSE_LAST = FitConfig('homography', sharpness=15, reach=(1.5,), tile_weight=0.07)
+# Correlation length and standard deviation of the residual, full visible pixels.
+RESIDUAL_LENGTH = 35.0
+RESIDUAL_SIZE = 2.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How many proposals go on: to the similarity, the affine, the middle and the finest level."""
+
+    similarity: int
+    affine: int
+    middle: int
+    finest: int
+
+
+QUICK = Effort(10, 4, 3, 2)
+THOROUGH = Effort(32, 12, 6, 3)
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    An alignment as the fit knows it.
+
+    backward: 3x3. residual: coefficients of the cosine basis, level pixels, before `backward`. evidence:
+    of this frame. usual: evidence smoothed over the stream. frames: how many the alignment has held. belief:
+    how likely something else found it, [0, 1].
+    """
+
+    shapes: tuple
+    backward: np.ndarray
+    residual: np.ndarray
+    evidence: float
+    trust: np.ndarray
+    usual: float
+    frames: int = 1
+    belief: float = 0.0
+
+    @property
+    def confidence(self) -> float:
+        """How likely the alignment is right, [0, 1]."""
+        return max(self.belief, believed(self.evidence))
+
+
+def believed(evidence: float, before: float = 0.5) -> float:
+    """Return how likely an alignment is right, [0, 1], of evidence, and of how likely it was `before`."""
+    for_it, against = before * evidence**2, (1 - before) * EVEN_EVIDENCE**2
+    return for_it / max(for_it + against, 1e-12)
+
+
+class Frame:
+    """One pair at its two levels, and what can be found on it."""
+
+    def __init__(self, thermal: np.ndarray, visible: np.ndarray, pool: ThreadPoolExecutor):
+        self._visible = visible
+        self._pool = pool
+        self._shapes = (thermal.shape, visible.shape)
+        self._pyramid = ThermalPyramid(thermal)
+        self._level = Level(visible, self._pyramid, FINE_PIXELS)
+        self._wide, self._narrow = tiles(self._level, 18, 3), tiles(self._level, 14, 2)
+        scale = float(self._level.scale[0])
+        self._basis = CosineBasis(self._level.shape, RESIDUAL_LENGTH * scale, RESIDUAL_SIZE * scale)
+
+    @property
+    def has_structure(self) -> bool:
+        """Whether there is anything to search for in both images."""
+        return bool(self._level.maps.any()) and float(self._pyramid.image.std()) > FLAT
+
+    def search(self) -> State:
+        """Return the alignment with the most evidence, wherever it is."""
+        found = search(self._visible, self._pyramid, SearchConfig(), self._pool)
+        best = self._best(found, QUICK)
+        if best.confidence < SURE:
+            best = max(best, self._best(found, THOROUGH), key=lambda state: state.evidence)
+        return best
+
+    def refine(self, backward: np.ndarray) -> State:
+        """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
+        level = self._level
+        found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
+        return self.sharpen(_compose(level, backward, found.step), 3)
+
+    def sharpen(self, backward: np.ndarray, radius: int) -> State:
+        """Return the alignment that is at most `radius` level pixels from a transform, 3x3 backward."""
+        level, basis = self._level, self._basis
+        surfaces = self._correlate(self._narrow, backward, None, radius)
+        found = fit(level, self._narrow, surfaces, DENSE, basis)
+        backward = _compose(level, backward, found.step)
+        field = self._field(backward, found.residual)
+        surfaces = self._correlate(self._narrow, backward, field, 3)
+        found = fit(level, self._narrow, surfaces, DENSE_LAST, basis, found.residual)
+        backward = _compose(level, backward, found.step)
+        trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
+        evidence = _evidence(found)
+        return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
+
+    def apart(self, state: State, proposal: Alignment) -> float:
+        """Return the mean distance of an alignment from a proposed one, full visible pixels."""
+        # on the tiles: a few hundred points tell as much as all
+        level, grid = self._level, self._narrow
+        points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
+        visible = transform.apply(level.to_full, points)
+        found = self.alignment(state, 'search').deformation_at(visible, level.full_shape)
+        distance = found - proposal.deformation_at(visible, level.full_shape)
+        return float(np.linalg.norm(distance, axis=-1).mean())
+
+    def unrefined(self, backward: np.ndarray, like: State) -> State:
+        """Return what a transform is as an alignment, without residual, with evidence and trust of `like`."""
+        return replace(like, backward=backward, residual=np.zeros_like(like.residual))
+
+    def follow(self, state: State) -> State:
+        """Return the alignment near `state`, smoothed over the stream."""
+        field = self._field(state.backward, state.residual)
+        surfaces = self._correlate(self._narrow, state.backward, field, 3)
+        found = fit(self._level, self._narrow, surfaces, DENSE_LAST, self._basis, state.residual)
+        moved = float(np.sqrt((found.displacement**2).sum(-1).mean()))
+        gain = max(LEAST_GAIN, 1 / (state.frames + 1), min(1.0, moved / FOLLOWED_AT_ONCE))
+        step = np.eye(3) + gain * (found.step - np.eye(3))
+        evidence = _evidence(found)
+        trust = local_trust(surfaces, self._narrow, gain * found.displacement, self._tolerance)
+        return State(
+            self._shapes,
+            _compose(self._level, state.backward, step),
+            state.residual + gain * (found.residual - state.residual),
+            evidence,
+            state.trust + max(gain, 0.3) * (trust - state.trust),
+            usual=state.usual + 0.1 * (evidence - state.usual),
+            frames=state.frames + 1,
+            # who saw more then saw the same rig
+            belief=state.belief if evidence >= SUSPICIOUS * state.usual else 0.0,
+        )
+
+    def alignment(
+        self, state: State, source: str, notes: tuple[Note, ...] = (), confidence: float | None = None
+    ) -> Alignment:
+        """Turn a state into what the floors above know."""
+        residual = self._field(state.backward, state.residual)
+        return Alignment(
+            state.backward,
+            state.confidence if confidence is None else confidence,
+            source,
+            residual=residual,
+            trust=self._spread(state.trust),
+            cold=source == 'search',
+            notes=notes,
+        )
+
+    def _best(self, found: list[Candidate], effort: Effort) -> State:
+        """Refine candidates, best first; identity is always considered."""
+        level = self._coarse
+        first = _distinct(level, [c.backward for c in found], ALIKE, effort.similarity)
+        similar = self._fitted(level, 8, [*first, np.eye(3)], SIMILAR, 4)
+        chosen = _distinct(level, similar, SAME, effort.affine)
+        affine = self._fitted(level, 8, chosen, AFFINE, 4)
+        chosen = _distinct(level, affine, SAME, effort.middle)
+        middle = self._fitted(self._middle, 14, chosen, AFFINE_FINE, 5)
+        chosen = _distinct(level, middle, SAME / 4, effort.finest)
+        return max((self.refine(backward) for backward in chosen), key=lambda state: state.evidence)
+
+    def _fitted(
+        self, level: Level, spacing: int, proposals: list[np.ndarray], config: FitConfig, radius: int
+    ) -> list[np.ndarray]:
+        """Fit every proposal at a level, and return them by falling evidence."""
+        grid = tiles(level, spacing, 3)
+
+        def improve(backward: np.ndarray) -> tuple[float, np.ndarray]:
+            found = fit(level, grid, correlate(level, grid, backward, None, radius), config)
+            return _evidence(found), _compose(level, backward, found.step)
+
+        fitted = sorted(self._pool.map(improve, proposals), key=lambda proposal: -proposal[0])
+        return [backward for _, backward in fitted]
+
+    @functools.cached_property
+    def _coarse(self) -> Level:
+        return Level(self._visible, self._pyramid, COARSE_PIXELS)
+
+    @functools.cached_property
+    def _middle(self) -> Level:
+        return Level(self._visible, self._pyramid, MIDDLE_PIXELS)
+
+    def _field(self, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Turn coefficients (before `backward`, level pixels) into a field (after it, visible pixels)."""
+        linear = _linear_part(self._level, backward)
+        return self._basis.field(linear @ (coefficients / self._level.scale[:, None]))
+
+    def _correlate(
+        self, grid: Tiles, backward: np.ndarray, residual: np.ndarray | None, radius: int
+    ) -> Surfaces:
+        return correlate(self._level, grid, backward, residual, radius, self._pool)
+
+    @property
+    def _tolerance(self) -> float:
+        return max(1.0, TOLERANCE * float(self._level.scale[0]))
+
+    def _spread(self, trust: np.ndarray) -> np.ndarray:
+        """Spread tile values to a grid that spans the visible image edge to edge."""
+        grid, (height, width) = self._narrow, self._level.shape
+        x = (np.arange(0, width, 8) + 3.5 - grid.x[0]) / grid.spacing
+        y = (np.arange(0, height, 8) + 3.5 - grid.y[0]) / grid.spacing
+        points = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
+        return cv2.remap(trust, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _evidence(found: Fit) -> float:
+    return found.score * found.energy**0.5
+
+
+def _compose(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Apply a step in level pixels before a backward transform."""
+    return transform.normalised(backward @ level.to_full @ step @ level.to_level)
+
+
+def _linear_part(level: Level, backward: np.ndarray) -> np.ndarray:
+    """2x2 of a backward transform at the image centre."""
+    centre = (np.array(level.full_shape[::-1]) - 1) / 2
+    origin = transform.apply(backward, centre)
+    return np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
+
+
+def _distinct(level: Level, proposals: list[np.ndarray], apart: float, limit: int) -> list[np.ndarray]:
+    """Return the first `limit` proposals that differ from all before them."""
+    kept: list[np.ndarray] = []
+    for backward in proposals:
+        if len(kept) == limit:
+            break
+        if all(_corner_distance(level, backward, other) > apart for other in kept):
+            kept.append(backward)
+    return kept
+
+
+def _corner_distance(level: Level, a: np.ndarray, b: np.ndarray) -> float:
+    height, width = level.full_shape
+    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1.0]])
+    apart = transform.apply(a, corners) - transform.apply(b, corners)
+    return float(np.linalg.norm(apart * level.scale, axis=-1).max())

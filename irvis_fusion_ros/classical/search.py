@@ -1,0 +1,163 @@
+"""
+Global search: scale, rotation and shift of an uncalibrated rig, from nothing.
+
+Edge-direction maps are correlated by FFT at every scale and rotation of a grid, normalised by the energy in
+the overlap, so that a small or empty overlap does not win.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.classical.pyramid import ThermalPyramid, eroded
+from irvis_fusion_ros.classical.structure import content_hull, structure
+from irvis_fusion_ros.geometry import transform
+
+NEIGHBOURHOOD = 6.0
+LEAST_OVERLAP = 0.35
+_INVERSE = cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """
+    pixels: size of the visible image in the search. scales: smallest and largest size of a visible pixel on
+    the thermal image, 1 = both fields of view have the same area. scale_step: ratio between neighbours.
+    rotation, rotation_step: degrees. margin: canvas size over image size; shifts reach half the difference.
+    """
+
+    pixels: int = 96 * 128
+    scales: tuple[float, float] = (0.42, 1.4)
+    scale_step: float = 1.073
+    rotation: float = 12.0
+    rotation_step: float = 4.0
+    margin: float = 1.75
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """backward: 3x3, visible to stretched thermal pixels. score: normalised correlation."""
+
+    backward: np.ndarray
+    score: float
+
+
+def search(
+    visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig, pool: ThreadPoolExecutor
+) -> list[Candidate]:
+    """Return the best shift for each scale and rotation, best first."""
+    scene = _Scene(visible, thermal, config)
+    steps = int(np.log(config.scales[1] / config.scales[0]) / np.log(config.scale_step)) + 1
+    scales = config.scales[0] * config.scale_step ** np.arange(steps)
+    found = [c for per_scale in pool.map(scene.candidates, scales) for c in per_scale]
+    return sorted(found, key=lambda candidate: -candidate.score)
+
+
+class _Scene:
+    """The visible side of the correlation, prepared once."""
+
+    def __init__(self, visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig):
+        self._thermal, self._config = thermal, config
+        self._visible_shape = visible.shape
+        scale = (config.pixels / visible.size) ** 0.5
+        self._shape = tuple(max(16, round(side * scale)) for side in visible.shape)
+        self._canvas = tuple(cv2.getOptimalDFTSize(int(side * config.margin)) for side in self._shape)
+        self._from_visible = transform.resize_transform(visible.shape, self._shape)
+        small = cv2.resize(visible, self._shape[::-1], interpolation=cv2.INTER_AREA)
+        hull = content_hull(small)
+        support = None if hull is None else eroded(hull)
+        maps = structure(small, support, neighbourhood=NEIGHBOURHOOD, harmonics=1)
+        self._maps = [self._spectrum(plane) for plane in maps]
+        self._energy = self._spectrum(maps[0] ** 2 + maps[1] ** 2)
+        thermal_height, thermal_width = thermal.image.shape
+        height, width = self._shape
+        # shifts at which the visible image lies on the canvas without wrapping round
+        self._valid = (slice(0, self._canvas[0] - height + 1), slice(0, self._canvas[1] - width + 1))
+        self._least_energy = np.float32(1e-4 * height * width)
+        # thermal pixels per search pixel where both see the same area
+        self._equal_area = (thermal_width * thermal_height / (self._shape[0] * self._shape[1])) ** 0.5
+
+    def candidates(self, scale: float) -> list[Candidate]:
+        """Return the best shift for each rotation at one scale."""
+        factor = self._equal_area * scale
+        upright, prior = self._draw(factor)
+        rotation = self._config.rotation
+        angles = np.arange(-rotation, rotation + 1e-6, self._config.rotation_step)
+        return [self._best_shift(upright, prior, factor, angle) for angle in angles]
+
+    def _draw(self, factor: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """
+        Draw the thermal image at this scale.
+
+        Returns its structure maps on a square that has room to turn, and, for each shift, what the score
+        is to be multiplied by for the overlap: that hardly depends on the turn, so once a scale will do.
+        """
+        image, support, shrink = self._thermal.shrunk(factor)
+        side = int(np.ceil(np.hypot(*self._canvas)))
+        matrix = (shrink @ self._to_thermal(factor, 0.0, (side, side)))[:2]
+        linear = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        nearest = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+        drawn = cv2.warpAffine(image, matrix, (side, side), flags=linear, borderMode=cv2.BORDER_REPLICATE)
+        full = support if support is not None else np.ones(image.shape, np.uint8)
+        seen = eroded(cv2.warpAffine(full, matrix, (side, side), flags=nearest))
+        maps = structure(drawn, seen, neighbourhood=NEIGHBOURHOOD, harmonics=1)
+        y, x = ((side - length) // 2 for length in self._canvas)
+        seen = np.ascontiguousarray(seen[y : y + self._canvas[0], x : x + self._canvas[1]])
+        energy = cv2.mulSpectrums(cv2.dft(seen), self._energy, 0, conjB=True)
+        energy = np.maximum(cv2.dft(energy, flags=_INVERSE)[self._valid], self._least_energy)
+        overlap = np.clip(self._window_sum(seen)[self._valid] / (self._shape[0] * self._shape[1]), 0, 1)
+        prior = np.sqrt(np.sqrt(overlap) / energy) * (overlap > LEAST_OVERLAP)
+        return (maps[0], maps[1]), prior
+
+    def _best_shift(self, upright, prior: np.ndarray, factor: float, angle: float) -> Candidate:
+        cosine, sine = self._turned(upright, angle)
+        product = cv2.mulSpectrums(cv2.dft(cosine), self._maps[0], 0, conjB=True)
+        product += cv2.mulSpectrums(cv2.dft(sine), self._maps[1], 0, conjB=True)
+        score = cv2.dft(product, flags=_INVERSE)[self._valid] * prior
+        energy = self._window_sum(cosine * cosine + sine * sine)[self._valid]
+        score /= np.sqrt(np.maximum(energy, self._least_energy))
+        _, best, _, (x, y) = cv2.minMaxLoc(score)
+        to_canvas = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+        to_thermal = self._to_thermal(factor, angle, self._canvas)
+        backward = to_thermal @ to_canvas @ self._from_visible
+        backward = transform.stretch(self._thermal.image.shape, self._visible_shape) @ backward
+        return Candidate(transform.normalised(backward), best)
+
+    def _turned(self, upright, angle: float) -> tuple[np.ndarray, np.ndarray]:
+        """The maps turned by `angle` degrees about the canvas centre: moved, and their directions too."""
+        height, width = self._canvas
+        side = upright[0].shape[0]
+        to_square = _turn(angle, ((width - 1) / 2, (height - 1) / 2), ((side - 1) / 2, (side - 1) / 2))[:2]
+        linear = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        cosine, sine = (cv2.warpAffine(plane, to_square, (width, height), flags=linear) for plane in upright)
+        c, s = np.float32(np.cos(np.deg2rad(2 * angle))), np.float32(np.sin(np.deg2rad(2 * angle)))
+        return c * cosine + s * sine, c * sine - s * cosine
+
+    def _to_thermal(self, factor: float, angle: float, canvas: tuple[int, int]) -> np.ndarray:
+        """3x3 from canvas pixels to original thermal pixels; the centres coincide."""
+        height, width = self._thermal.image.shape
+        turned = _turn(angle, ((canvas[1] - 1) / 2, (canvas[0] - 1) / 2), (0, 0))
+        grown = np.array([[factor, 0, (width - 1) / 2], [0, factor, (height - 1) / 2], [0, 0, 1]])
+        return grown @ turned
+
+    def _window_sum(self, plane: np.ndarray) -> np.ndarray:
+        """Sum over the visible window at every shift."""
+        height, width = self._shape
+        return cv2.boxFilter(
+            plane, -1, (width, height), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+
+    def _spectrum(self, plane: np.ndarray) -> np.ndarray:
+        padded = np.zeros(self._canvas, np.float32)
+        padded[: plane.shape[0], : plane.shape[1]] = plane
+        return cv2.dft(padded)
+
+
+def _turn(angle: float, centre: tuple[float, float], to: tuple[float, float]) -> np.ndarray:
+    """3x3 that turns by `angle` degrees about `centre` and puts it at `to`."""
+    c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+    matrix[:2, 2] = np.asarray(to) - matrix[:2, :2] @ centre
+    return matrix

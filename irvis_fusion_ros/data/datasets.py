@@ -1,0 +1,220 @@
+"""
+Folders of thermal and visible pairs, and which part of them may be learned from.
+
+A data set is a folder with two sub-folders, `ir` and `vi` (or `thermal`/`visible`, `infrared`/`visible`,
+`lwir`/`rgb`, in any case), whose images are paired by file stem. An optional `pairs.json` beside them says
+more: a list with one object a pair, of which these keys are used (paths relative to the data set):
+
+    name, ir, vi        the pair (required)
+    H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair is misaligned as recorded
+    ir_raw, H_raw_to_vi the same for a second, unaligned thermal image of an aligned pair
+    sequence            the video that the pair is a frame of, in natural order of name
+    scene, location     what the pair shows, where it is no video; pairs of one scene are never split
+
+Split. Neighbouring frames show the same scene, so pairs are never split at random. A scene is what
+pairs.json says, or else a run of frames whose numbers (the last number in the name) are at most SCENE_GAP
+apart. Every fourth scene, in natural order of name, is held out as `val`; the rest is `train`.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io.images import FileError
+
+FOLDERS = (('ir', 'vi'), ('thermal', 'visible'), ('infrared', 'visible'), ('lwir', 'rgb'))
+SCENE_KEYS = ('sequence', 'scene', 'location')
+SCENE_GAP = 100
+PARTS = ('all', 'train', 'val')
+
+
+@dataclass(frozen=True)
+class Pair:
+    """
+    One thermal and one visible image.
+
+    scene: pairs that share it show the same things. part: 'train' or 'val'. video: the clip that the pair
+    is a frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images
+    are aligned.
+    """
+
+    name: str
+    thermal: Path
+    visible: Path
+    scene: str
+    part: str
+    video: str | None = None
+    calibration: np.ndarray | None = field(default=None, compare=False)
+
+
+def recorded(folder: Path, raw: bool = False) -> list[Pair]:
+    """
+    Return every pair of a data set, aligned or not, of whatever sizes.
+
+    raw: with the thermal image that was not aligned, where there are two.
+    """
+    return [
+        Pair(
+            record['name'],
+            record.get('ir_raw', record['ir']) if raw else record['ir'],
+            record['vi'],
+            scene,
+            part,
+            record.get('sequence'),
+        )
+        for record, scene, part in _records(Path(folder))
+    ]
+
+
+def aligned(folder: Path) -> list[Pair]:
+    """Return the aligned pairs of a data set. Raises FileError if it has none or cannot be used."""
+    misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if 'H_ir_to_vi' in record}
+    pairs = [pair for pair in recorded(folder) if pair.name not in misaligned]
+    if not pairs:
+        raise FileError(f'{folder}: all its pairs are misaligned as recorded; use --protocol natural')
+    return pairs
+
+
+def natural(folder: Path) -> list[Pair]:
+    """Return the pairs that are misaligned as recorded. Raises FileError if the data set has none."""
+    pairs = []
+    for record, scene, part in _records(Path(folder)):
+        for image, matrix in (('ir', 'H_ir_to_vi'), ('ir_raw', 'H_raw_to_vi')):
+            if image in record and matrix in record:
+                calibration = _matrix(record[matrix], f"{folder}/pairs.json: {matrix} of '{record['name']}'")
+                pair = Pair(record['name'], record[image], record['vi'], scene, part, calibration=calibration)
+                pairs.append(pair)
+    if not pairs:
+        raise FileError(
+            f'{folder}: protocol natural needs pairs with a known homography: a pairs.json with '
+            'H_ir_to_vi, or ir_raw and H_raw_to_vi'
+        )
+    return pairs
+
+
+def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    """Return the videos among pairs, by name, each with its frames in order. Raises FileError without any."""
+    found: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        if pair.video is not None:
+            found.setdefault(pair.video, []).append(pair)
+    found = {name: frames for name, frames in found.items() if len(frames) > 1}
+    if not found:
+        raise FileError('no video in the data set: frames of one share a "sequence" in pairs.json')
+    return found
+
+
+def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -> list[Pair]:
+    """
+    Return the pairs of one part, at most `limit` of them, evenly spread over the data set.
+
+    Raises FileError if nothing is left.
+    """
+    chosen = [pair for pair in pairs if part in ('all', pair.part)]
+    if not chosen:
+        scenes = len({pair.scene for pair in pairs})
+        raise FileError(f"no pair in part '{part}': the data set has {scenes} scene(s); use --split all")
+    if limit is not None and limit < len(chosen):
+        chosen = [chosen[index] for index in np.linspace(0, len(chosen) - 1, limit).round().astype(int)]
+    return chosen
+
+
+def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
+
+    aligned: whether a pair without a calibration is. Raises FileError for a file that cannot be read, and for
+    an aligned pair of two sizes.
+    """
+    thermal, visible = color.gray(images.read(pair.thermal), 'bgr'), images.read(pair.visible)
+    if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
+        raise FileError(
+            f"pair '{pair.name}': thermal {_size(thermal)} and visible {_size(visible)}, but an aligned pair "
+            'has one size; give a homography in pairs.json and use --protocol natural, or resize the images'
+        )
+    return thermal, visible
+
+
+def _records(folder: Path) -> list[tuple[dict, str, str]]:
+    """Every pair as (record with absolute paths, scene, part)."""
+    if not folder.is_dir():
+        raise FileError(f'{folder}: no such folder')
+    listing = folder / 'pairs.json'
+    records = _listed(listing) if listing.is_file() else _found(folder)
+    records.sort(key=lambda record: images.natural_key(record['name']))
+    scenes = _scenes(records)
+    order = list(dict.fromkeys(scenes))
+    return [
+        (record, scene, 'val' if order.index(scene) % 4 == 3 else 'train')
+        for record, scene in zip(records, scenes, strict=True)
+    ]
+
+
+def _listed(listing: Path) -> list[dict]:
+    try:
+        entries = json.loads(listing.read_text())
+        records = []
+        for entry in entries:
+            record = dict(entry)
+            for key in ('ir', 'vi', 'ir_raw'):
+                if key in record:
+                    record[key] = listing.parent / record[key]
+            records.append(record)
+        missing = [key for record in records for key in ('name', 'ir', 'vi') if key not in record]
+    except (ValueError, TypeError) as error:
+        raise FileError(f'{listing}: not a list of pairs ({error})') from error
+    if missing:
+        raise FileError(f"{listing}: a pair without '{missing[0]}'; needed are name, ir and vi")
+    if not records:
+        raise FileError(f'{listing}: no pair in it')
+    return records
+
+
+def _found(folder: Path) -> list[dict]:
+    below = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
+    for thermal, visible in FOLDERS:
+        if thermal in below and visible in below:
+            thermals, visibles = images.by_stem(below[thermal]), images.by_stem(below[visible])
+            names = [name for name in thermals if name in visibles]
+            if not names:
+                raise FileError(
+                    f'{folder}: no thermal and visible file share a stem '
+                    f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
+                )
+            return [{'name': name, 'ir': thermals[name], 'vi': visibles[name]} for name in names]
+    pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
+    raise FileError(f'{folder}: not a data set: it needs the sub-folders {pairs}')
+
+
+def _scenes(records: list[dict]) -> list[str]:
+    scenes: list[str] = []
+    previous: tuple[str, int] | None = None
+    for record in records:
+        stated = next((str(record[key]) for key in SCENE_KEYS if key in record), None)
+        match = re.match(r'(.*?)(\d+)\D*$', record['name'])
+        if stated is not None or match is None:
+            scenes.append(stated or record['name'])
+            previous = None
+            continue
+        prefix, number = match[1], int(match[2])
+        near = previous is not None and previous[0] == prefix and number - previous[1] <= SCENE_GAP
+        scenes.append(scenes[-1] if near else record['name'])
+        previous = (prefix, number)
+    return scenes
+
+
+def _matrix(values: object, where: str) -> np.ndarray:
+    matrix = np.array(values, np.float64)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+        raise FileError(f'{where} is not an invertible 3x3')
+    return matrix
+
+
+def _size(image: np.ndarray) -> str:
+    return f'{image.shape[1]}x{image.shape[0]}'

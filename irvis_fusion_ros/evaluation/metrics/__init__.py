@@ -1,0 +1,1 @@
+"""What registration and fusion are measured by, each with its source."""

@@ -1,0 +1,223 @@
+"""Runs systems on moved pairs and videos, and scores what they answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.evaluation import baselines
+from irvis_fusion_ros.evaluation.metrics import fusion, registration
+from irvis_fusion_ros.evaluation.metrics.registration import Registration
+from irvis_fusion_ros.evaluation.metrics.video import Steadiness
+from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.random_warp import KnownWarp
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging.tone import ThermalTone
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.predictor import Calibration, FusionResult, ImageError, Predictor
+from irvis_fusion_ros.systems import registry
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One moved pair: `thermal` is what the method sees, `target` the thermal image perfectly registered.
+
+    still: the thermal image before it was moved, None where the pair was recorded misaligned.
+    """
+
+    pair: Pair
+    protocol: str
+    warp: int
+    known: KnownWarp
+    shown: np.ndarray
+    thermal: np.ndarray
+    visible: np.ndarray
+    target: np.ndarray
+    still: np.ndarray | None
+
+
+def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
+    """Yield the moved pairs of one pair under one protocol."""
+    thermal, visible = datasets.read(pair)
+    if protocol == protocols.NATURAL:
+        known = registration.natural_warp(pair.calibration, thermal.shape, visible.shape)
+        truth, shown = known.truth()
+        yield Case(pair, protocol, 0, known, shown, thermal, visible, warp.warp(thermal, truth), None)
+        return
+    for index, known in enumerate(protocols.warps(protocol, thermal.shape, pair.name, seed)):
+        _, shown = known.truth()
+        yield Case(pair, protocol, index, known, shown, known.move(thermal), visible, thermal, thermal)
+
+
+class Bench:
+    """
+    Measures presets (baselines included), each with predictors made once and warmed up.
+
+    fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
+    pairs that are not moved, so that its fusion is scored alone. backbone and registration_first: of those
+    presets that let one choose (predictor.Predictor).
+    """
+
+    def __init__(
+        self,
+        presets: Sequence[str],
+        device: str = 'auto',
+        seed: int = 0,
+        fusion: bool = False,
+        aligned: bool = False,
+        backbone: str = '',
+        registration_first: str = 'none',
+    ):
+        baselines.register()
+        self._presets = presets
+        self._device = device
+        self._seed = seed
+        self._fusion = fusion
+        self._told = aligned
+        self._choices = {'backbone': backbone, 'registration_first': registration_first}
+        self._predictors: dict[str, Predictor] = {}
+        self._told_predictors: dict[str, Predictor] = {}
+
+    def pair(self, pair: Pair, names: Sequence[str]) -> list[dict]:
+        """Return the records of one pair for these protocols and every preset."""
+        unmoved: dict[str, FusionResult] = {}
+        records = []
+        for protocol in names:
+            for case in cases(pair, protocol, self._seed):
+                for preset in self._presets:
+                    if case.still is not None and preset not in unmoved:
+                        unmoved[preset] = self.predict(preset, case.still, case.visible, pair.name)
+                    records.append(self._record(case, preset, unmoved.get(preset)))
+        return records
+
+    def predict(self, preset: str, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
+        """Register and fuse one pair, cold."""
+        if self._told:
+            return self._tell(preset, thermal, visible, np.eye(3), name)
+        if preset not in self._predictors:
+            self._predictors[preset] = self._predictor(preset, temporal=False)
+            self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
+        return _called(self._predictors[preset], thermal, visible, name)
+
+    def video(self, name: str, frames: Sequence[Pair], protocol: str) -> list[dict]:
+        """
+        Return one record for each preset and warp: a video whose thermal camera is moved by a fixed warp.
+
+        Every frame helps the next one. The measures are those of evaluation/metrics/video.Steadiness, with
+        endpoint_error the mean over the frames of the video and endpoint_errors that of each.
+        """
+        first, _ = datasets.read(frames[0])
+        return [
+            {'preset': preset, 'protocol': protocol, 'video': name, 'warp': index, **measures}
+            for index, known in enumerate(protocols.warps(protocol, first.shape, name, self._seed))
+            for preset in self._presets
+            for measures in [self._stream(preset, frames, known)]
+        ]
+
+    def _stream(self, preset: str, frames: Sequence[Pair], known: KnownWarp) -> dict:
+        steadiness, (_, shown) = Steadiness(), known.truth()
+        aligned_calibration = Calibration(np.eye(3), known.shape, known.shape)
+        tracked, aligned = (
+            self._predictor(preset, calibration=calibration) for calibration in (None, aligned_calibration)
+        )
+        tracked.warm_up(known.shape, known.shape)
+        tone, errors, milliseconds = ThermalTone(), [], []
+        for pair in frames:
+            thermal, visible = datasets.read(pair)
+            if thermal.shape != known.shape:
+                raise FileError(f"pair '{pair.name}': the frames of its video differ in size")
+            moved = known.move(thermal)
+            result = _called(tracked, moved, visible, pair.name)
+            expected = _called(aligned, thermal, visible, pair.name)
+            field = registration.continued(_answer(result))
+            errors.append(float(registration.endpoint_errors(known, field)[shown].mean()))
+            milliseconds.append(result.timing['total'])
+            tone.update(thermal)
+            steadiness.add(field, tone.apply(moved), _luma(result.fused), _luma(expected.fused))
+        return {
+            'endpoint_error': float(np.mean(errors)),
+            'endpoint_error_worst': float(np.max(errors)),
+            **steadiness.summary(),
+            'milliseconds': spread(milliseconds),
+            'endpoint_errors': errors,
+        }
+
+    def _predictor(self, preset: str, **options) -> Predictor:
+        choices = self._choices if registry.find(preset).backbone is not None else {}
+        return Predictor(preset, self._device, **choices, **options)
+
+    def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
+        if unmoved is not None and np.array_equal(case.thermal, case.still):
+            result = unmoved
+        else:
+            result = self.predict(preset, case.thermal, case.visible, case.pair.name)
+        tone = ThermalTone()
+        tone.update(case.target)
+        target = tone.apply(case.target)
+        record = {
+            'preset': preset,
+            'protocol': case.protocol,
+            'pair': case.pair.name,
+            'scene': case.pair.scene,
+            'warp': case.warp,
+            'milliseconds': result.timing['total'],
+            'confidence': result.confidence,
+            'source': result.source,
+            **registration.score(
+                case.known,
+                case.shown,
+                _answer(result),
+                None if unmoved is None else _answer(unmoved),
+                tone.apply(result.registered),
+                target,
+            ),
+        }
+        if self._fusion:
+            visible = color.luminance(case.visible, 'bgr')
+            aligned = _luma(self._aligned_fusion(preset, case))
+            record['fusion'] = fusion.score(_luma(result.fused), target, visible, aligned, case.shown)
+        return record
+
+    def _aligned_fusion(self, preset: str, case: Case) -> np.ndarray:
+        """What the preset fuses when it is told the truth, not corrected after that."""
+        thermal = case.thermal if case.still is None else case.still
+        matrix = np.eye(3) if case.still is not None else case.pair.calibration
+        # what corrects a fused image is measured against its backbone, not against itself
+        told = 'unregistered' if registry.find(preset).backbone is not None else preset
+        return self._tell(told, thermal, case.visible, matrix, case.pair.name).fused
+
+    def _tell(
+        self, preset: str, thermal: np.ndarray, visible: np.ndarray, matrix: np.ndarray, name: str
+    ) -> FusionResult:
+        """Fuse one pair by a known transform from thermal to visible pixels."""
+        if preset not in self._told_predictors:
+            self._told_predictors[preset] = self._predictor(preset, temporal=False)
+        predictor = self._told_predictors[preset]
+        predictor.calibration = Calibration(matrix, thermal.shape[:2], visible.shape[:2])
+        return _called(predictor, thermal, visible, name)
+
+
+def spread(milliseconds: Sequence[float]) -> dict:
+    """Return median and worst."""
+    return {'median': float(np.median(milliseconds)), 'worst': float(np.max(milliseconds))}
+
+
+def _called(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
+    try:
+        return predictor(thermal, visible)
+    except ImageError as error:
+        raise FileError(f"pair '{name}': {error}") from error
+
+
+def _answer(result: FusionResult) -> Registration:
+    """How the thermal image was registered: not at all, where only the fused image is."""
+    if result.deformation_of == 'fused':
+        return Registration(np.zeros_like(result.deformation), result.transform)
+    return Registration(result.deformation, result.transform)
+
+
+def _luma(fused: np.ndarray) -> np.ndarray:
+    return color.luminance(fused, 'bgr')

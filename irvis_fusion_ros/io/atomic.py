@@ -1,0 +1,44 @@
+"""Files that are written whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from irvis_fusion_ros.io.images import FileError
+
+
+def write(path: Path, data: bytes) -> None:
+    """
+    Put `data` into a file, in place of what was there.
+
+    It is written beside the file and takes its place when it is safely on the disk: whatever happens in
+    between, the file is the old one or the new one. Raises FileError, with the old file intact, if it cannot
+    be written (no space left, no permission).
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f'.{path.name}.', delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # a temporary file is for its owner alone
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None:
+            os.unlink(temporary)
+        if not isinstance(error, OSError):
+            raise
+        kept = '; the file that was there is intact' if path.exists() else ''
+        raise FileError(
+            f'{path}: {len(data) / 1e6:.1f} MB cannot be written ({error.strerror}){kept}; '
+            'make room or choose another folder'
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,154 @@
+"""
+Trained weights: `NAME.safetensors` and its card `NAME.md` in the folder models/ (or IRVIS_MODELS).
+
+A file says in its metadata which system it is for and how that was configured; the card says what its bytes
+hash to, in a line that holds `sha256` and the 64 digits.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
+from torch import Tensor, nn
+
+from irvis_fusion_ros import share
+from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io.images import FileError
+
+Network = TypeVar('Network', bound=nn.Module)
+
+VARIABLE = 'IRVIS_MODELS'
+SUFFIX = '.safetensors'
+# The one key of the metadata, whose order is not kept: equal weights are equal bytes.
+ABOUT = 'irvis_fusion_ros'
+
+
+@dataclass(frozen=True)
+class Weights:
+    """state: for `nn.Module.load_state_dict`, float32. config: options of the network, as saved."""
+
+    state: dict[str, Tensor]
+    config: dict
+
+
+def folder() -> Path:
+    """Return the folder of the weights: IRVIS_MODELS, or models/ of the package."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else share.folder() / 'models'
+
+
+def file_of(name: str) -> Path:
+    """Return where the weights `name` are, or would be."""
+    return folder() / f'{name}{SUFFIX}'
+
+
+def load(name: str, system: str) -> Weights:
+    """
+    Return the weights `name`, for a system.
+
+    Raises FileError, with the remedy, if they are missing, are not what their card says, or are another
+    system's.
+    """
+    path = file_of(name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileError(
+            f"{path}: '{name}' has no weights there: it is not trained yet, or the package is installed "
+            f'without its models; let {VARIABLE} name the folder that holds them, or make them with '
+            f"'irvis train {system} --config config/train_{system}.yaml --data PACK.npz' and put them there "
+            'with their card (docs/training.md), or choose another preset'
+        ) from error
+    except OSError as error:
+        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
+    expected, found = _stated_hash(path.with_suffix('.md')), hashlib.sha256(data).hexdigest()
+    if found != expected:
+        raise FileError(
+            f'{path}: sha256 is {found}, but the card says {expected}: the file is damaged or another one; '
+            'copy it again together with its card'
+        )
+    return _parsed(path, data, system)
+
+
+def read(path: Path, system: str) -> Weights:
+    """Return the weights in a file without a card, for a system. Raises FileError as `load` does."""
+    try:
+        return _parsed(path, path.read_bytes(), system)
+    except OSError as error:
+        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
+
+
+def into(network: Network, name: str, system: str) -> Network:
+    """Load the weights `name` into the network of a system; returns it. Raises FileError as `load` does."""
+    return built(lambda config: network, name, system)
+
+
+def built(build: Callable[[dict], Network], name: str, system: str) -> Network:
+    """
+    Return the network that `build` makes of the options saved with the weights `name`, with these weights.
+
+    Raises FileError as `load` does, and for options or weights that are not those of the network.
+    """
+    saved = load(name, system)
+    try:
+        network = build(saved.config)
+        network.load_state_dict(saved.state)
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise FileError(
+            f'{file_of(name)}: weights of another version of this network '
+            f'({" ".join(str(error).split())[:200]}); take the ones that came with the package'
+        ) from error
+    return network
+
+
+def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: bool = False) -> str:
+    """
+    Write weights and return their sha256, for the card.
+
+    half: floating point as float16, for networks that measure equal with it. Raises FileError if the file
+    cannot be written; one that was there is then intact.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    if half:
+        stored = {
+            name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in stored.items()
+        }
+    data = bytes_of(stored, {ABOUT: json.dumps({'system': system, 'config': config})})
+    atomic.write(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _stated_hash(card: Path) -> str:
+    try:
+        text = card.read_text(encoding='utf-8')
+    except OSError as error:
+        raise FileError(f'{card}: the card of the weights cannot be read ({error.strerror})') from error
+    stated = re.search(r'sha256\W+([0-9a-f]{64})\b', text, re.IGNORECASE)
+    if stated is None:
+        raise FileError(f"{card}: no 'sha256' with its 64 digits in the card; state what the weights hash to")
+    return stated[1].lower()
+
+
+def _parsed(path: Path, data: bytes, system: str) -> Weights:
+    try:
+        state = tensors_of(data)
+        # the header: its length in 8 bytes, then JSON
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
+        about = json.loads(header.get('__metadata__', {}).get(ABOUT, '{}'))
+    except (SafetensorError, ValueError) as error:
+        raise FileError(f'{path}: not a file of weights ({error})') from error
+    stated = about.get('system')
+    if stated != system:
+        raise FileError(f"{path}: weights of system '{stated}', wanted are those of '{system}'")
+    floating = {
+        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    return Weights(floating, about.get('config', {}))

@@ -1,0 +1,1 @@
+"""Networks and their layers, torch modules only; `systems` runs them and `training` teaches them."""

@@ -1,0 +1,88 @@
+"""Runs FusionRegister as a system: a backbone fuses, and the fused image is corrected at its full size."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.backends.device import Recorded, half_of
+from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks.fusion_register import FusionRegister
+from irvis_fusion_ros.systems.base import Alignment, identity
+from irvis_fusion_ros.systems.tracking import gain_of
+
+
+class PostRegistered:
+    """
+    Registers after fusion; see `systems.base.PostRegistration`.
+
+    The features of the network are computed in half precision where the device is faster so; images and
+    fields are not. temporal: smooth what is measured of the misregistration over a stream. half: None for
+    what suits the device.
+    """
+
+    devices = ('cuda', 'cpu')
+
+    def __init__(
+        self,
+        network: FusionRegister,
+        backbone: Backbone,
+        device: str,
+        temporal: bool = False,
+        half: bool | None = None,
+    ):
+        kind = half_of(device)
+        if half is not None:
+            kind = (kind or torch.bfloat16) if half else None
+        network = network.to(device, memory_format=torch.channels_last).eval()
+        self.network = network.with_features_in(kind)
+        self.backbone = backbone
+        self._measure = Recorded(network.evidence.measure, device) if network.config.evidence else None
+        self._correct = Recorded(self._corrected, device)
+        self._device = device
+        self._temporal = temporal
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._misplaced: Tensor | None = None
+        self._frames = 0
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Move nothing: what is misplaced is moved after fusion."""
+        return identity()
+
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        return self.correct(visible, thermal, trust)[0]
+
+    @torch.inference_mode()
+    def correct(
+        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fuse and correct; see `systems.base.PostRegistration.correct`."""
+        height, width = visible.shape
+        pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
+        images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
+        if self._measure is not None:
+            images.append(self._steady(self._measure(*images[1:])))
+        fused, effective = self._correct(*images)
+        fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
+        effective = effective[0, :height, :width].cpu().numpy()
+        return visible + (fused - visible) * trust, effective
+
+    def _steady(self, misplaced: Tensor) -> Tensor:
+        """Return what was measured of a frame, smoothed over its stream."""
+        last = self._misplaced
+        if self._temporal and last is not None and last.shape == misplaced.shape:
+            change = misplaced - last
+            misplaced = last + gain_of(self._frames, change.norm(dim=-1).mean()) * change
+        else:
+            self._frames = 0
+        self._misplaced = misplaced
+        self._frames += 1
+        return misplaced
+
+    def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.network(*images)
+        return found.fused, found.effective

@@ -1,0 +1,198 @@
+"""
+What all networks that register have in common as a `System`: sizes, evidence, and the state of a stream.
+
+A network works at a reduced resolution, whatever the size of the images; what it finds is scaled up, and the
+full-size image is sampled once, by the predictor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from irvis_fusion_ros.backends.device import placed
+from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks.affine import Affine
+from irvis_fusion_ros.networks.matching import Agreement
+from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
+
+LEAST_CONFIDENCE = 0.5
+# How fast confidence rises with agreement, where it is even.
+STEEPNESS = 50.0
+# Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
+# reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
+ZOOMS = (1.0, 0.67, 1.45)
+SQUARE = 0.02
+# A tracked frame whose agreement falls below this share of the usual is searched anew.
+SUSPICIOUS = 0.75
+# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
+FOLLOWED_AT_ONCE = 2.0
+LEAST_GAIN = 0.15
+# Doubt never takes a thermal image away completely: a person it shows must stay visible.
+LEAST_TRUST = 0.3
+
+Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+# Draws the thermal image on the grid of the network, 1 x 1 x h x w, laid where a 3x3 says.
+Draw = Callable[[np.ndarray], Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """
+    One alignment on the grid the network works on.
+
+    start: 3x3, where the thermal image was laid before the network saw it (`starts`). affine: 1 x 2 x 3.
+    residual: 1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement.
+    confidence: how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames:
+    how many the alignment has held.
+    """
+
+    shapes: tuple
+    start: np.ndarray
+    affine: Tensor
+    residual: Tensor
+    agreement: Agreement
+    confidence: float
+    usual: float
+    frames: int = 1
+
+    @property
+    def evidence(self) -> float:
+        """The agreement of the frame."""
+        return float(self.agreement.correlation)
+
+
+class Tracked:
+    """
+    A `network` as a system; see `systems.base.System`. What it finds, `_aligned` says.
+
+    network: pixels is of the images it sees; smaller ones are seen as they are. fuse: fuses registered images
+    as `System.fuse` does. temporal: keep the state of a stream. least_confidence: from which an alignment is
+    believed.
+    """
+
+    devices = ('cuda', 'cpu')
+
+    def __init__(
+        self,
+        network: nn.Module,
+        fuse: Fusion,
+        device: str,
+        temporal: bool,
+        least_confidence: float = LEAST_CONFIDENCE,
+    ):
+        self.network = placed(network, device)
+        self._fuse = fuse
+        self._least_confidence = least_confidence
+        self._device = device
+        self._temporal = temporal
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._state: State | None = None
+
+    @torch.inference_mode()
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Align thermal to visible; see `systems.base.System.register`."""
+        shapes = (thermal.shape, visible.shape)
+        if not self._temporal or (self._state is not None and self._state.shapes != shapes):
+            self.reset()
+        view = View(visible.shape, self.network.pixels)
+        seen = layers.tensor_of(view.visible(visible), self._device)
+
+        def draw(start: np.ndarray) -> Tensor:
+            return layers.tensor_of(view.thermal(thermal, start), self._device)
+
+        found, source = self._aligned(seen, draw, view, shapes)
+        if found.confidence < self._least_confidence:
+            if self._state is None:
+                return identity(found.confidence, (WEAK,))
+            held = alignment_of(self._state, view, 'held')
+            return replace(held, confidence=found.confidence, notes=(WEAK,))
+        self._state = found
+        return alignment_of(found, view, source)
+
+    def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
+        """Fuse brightness; see `systems.base.System.fuse`."""
+        return self._fuse(visible, thermal, trust)
+
+    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+        """
+        Return the alignment of a pair, smoothed over the stream if it was tracked, and its source.
+
+        seen: the visible image as the network sees it, 1 x 1 x h x w. shapes: of the thermal and the visible
+        image. The frame before is `_state`; source: see Alignment.
+        """
+        raise NotImplementedError
+
+
+def checked(
+    shapes: tuple, start: np.ndarray, affine: Tensor, residual: Tensor, agreement: Agreement, even: float
+) -> State:
+    """Return the state of an alignment that was just found; even: see Network."""
+    evidence = float(agreement.correlation)
+    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
+    return State(shapes, start, affine, residual, agreement, confidence, evidence)
+
+
+def smoothed(last: State, found: State, view: View) -> State:
+    """Return what was found in a frame, smoothed over its stream; a jump is followed at once."""
+    stride = view.shape[0] // found.residual.shape[1]
+    points = layers.centres(found.residual[..., 0], stride)
+    step = Affine(view.shape).displacement(found.affine - last.affine, points)
+    moved = (step + found.residual - last.residual).norm(dim=-1).mean()
+    gain = float(gain_of(last.frames, moved / float(view.scale.mean())))
+    return replace(
+        found,
+        affine=last.affine + gain * (found.affine - last.affine),
+        residual=last.residual + gain * (found.residual - last.residual),
+        usual=last.usual + gain * (found.evidence - last.usual),
+        frames=last.frames + 1,
+    )
+
+
+def gain_of(frames: int, moved: Tensor) -> Tensor:
+    """
+    Return the share of a new frame in an alignment that has held for `frames`.
+
+    moved: the mean change of the field, full visible pixels; a jump is followed at once.
+    """
+    return (moved / FOLLOWED_AT_ONCE).clamp(max(LEAST_GAIN, 1 / (frames + 1)), 1)
+
+
+def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
+    """
+    Return where a thermal image is laid before a network looks at it, in the order to try.
+
+    Each a 3x3, backward, for shapes (height, width): stretched over the visible image first, as if both saw
+    the same; then with square pixels, about the centre, at the ratios of the fields of view in ZOOMS.
+    """
+    aspect = thermal[1] * visible[0] / (thermal[0] * visible[1])
+    found = [np.eye(3)]
+    for zoom in ZOOMS:
+        if zoom == 1 and abs(np.log(aspect)) < SQUARE:
+            continue
+        along, down = zoom / np.sqrt(aspect), zoom * np.sqrt(aspect)
+        x, y = (visible[1] - 1) / 2, (visible[0] - 1) / 2
+        found.append(np.array([[along, 0, x - along * x], [0, down, y - down * y], [0, 0, 1.0]]))
+    return found
+
+
+def alignment_of(state: State, view: View, source: str) -> Alignment:
+    """Turn a state into what the floors above know."""
+    matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
+    backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix
+    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+    return Alignment(
+        transform.normalised(backward),
+        state.confidence,
+        source,
+        residual=state.residual[0].cpu().numpy() / view.scale @ state.start[:2, :2].T.astype(np.float32),
+        trust=trust,
+        cold=source == 'search',
+    )

@@ -1,0 +1,1 @@
+"""From image pairs to batches moved by known warps."""

@@ -1,0 +1,217 @@
+"""
+A training set in one file: every usable pair decoded, gray, 8-bit, stored without loss.
+
+`train --pack OUT.npz --data FOLDER...` makes one. Neighbouring frames of a video show the same, so only
+FRAMES of each are taken. Both parts of a data set are kept, each image marked with its own: `train` is
+learned from, `val` watches.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.data import datasets, terms
+from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging.tone import ThermalTone
+from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.training.data.cleaning import Cleaner, CleaningError, shown
+
+FRAMES = 8
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov')
+FORMAT = 'irvis_fusion_ros training pack 1'
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    One pair: thermal and visible luminance, both H x W uint8.
+
+    name: SET/PAIR. scene: pairs of one scene show the same things. part: 'train' or 'val'. aligned: whether
+    the thermal image lies on the visible one; else it is stretched over it.
+    """
+
+    name: str
+    scene: str
+    part: str
+    thermal: np.ndarray
+    visible: np.ndarray
+    aligned: bool = True
+
+
+def collect(
+    folders: Sequence[Path],
+    accepted: frozenset[str] = frozenset(),
+    frames: int = FRAMES,
+    aligned: bool = True,
+    cleaner: Cleaner | None = None,
+) -> tuple[list[Item], list[str]]:
+    """
+    Return the items of data sets, and a line for each set, pair or video that is left out.
+
+    folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
+    refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. cleaner:
+    aligns what is not known to be aligned, or refuses it. Raises FileError for data that cannot be used.
+    """
+    paths = [Path(folder) for folder in folders]
+    sets, remarks = terms.expand(paths, accepted, aligned, cleaner is not None)
+    items: list[Item] = []
+    for folder in sets:
+        as_aligned = aligned and terms.taken_as_aligned(folder, cleaner is not None)
+        pairs, left_out = terms.usable(folder, accepted, as_aligned)
+        remarks += left_out
+        for pair in _thinned(pairs, frames):
+            if aligned and not as_aligned:
+                found, refused = _cleaned(folder, pair, frames, cleaner)
+                remarks += refused
+            else:
+                found = _items(folder, pair, frames, aligned)
+            items += found
+    if not items:
+        raise FileError(f'{", ".join(map(str, folders))}: nothing there may be learned from')
+    return items, remarks
+
+
+def save(path: Path, items: Sequence[Item]) -> int:
+    """Write a pack; returns its size in bytes. Raises FileError if it cannot be written."""
+    images, ends, listing = [], [0], []
+    for item in items:
+        entry = {'name': item.name, 'scene': item.scene, 'part': item.part, 'aligned': item.aligned}
+        listing.append(entry)
+        for image in (item.thermal, item.visible):
+            images.append(cv2.imencode('.png', image, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].ravel())
+            ends.append(ends[-1] + images[-1].size)
+    buffer = io.BytesIO()
+    text = json.dumps({'format': FORMAT, 'items': listing})
+    np.savez(buffer, listing=np.array(text), ends=np.array(ends), images=np.concatenate(images))
+    atomic.write(path, buffer.getvalue())
+    return buffer.tell()
+
+
+def load(path: Path) -> list[Item]:
+    """Return the items of a pack. Raises FileError if it is missing, damaged or no pack."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            listing = json.loads(str(content['listing']))
+            ends, images = content['ends'], content['images']
+        if listing['format'] != FORMAT:
+            raise ValueError(f"its format is '{listing['format']}'")
+        items = []
+        for index, entry in enumerate(listing['items']):
+            pair = [
+                cv2.imdecode(images[ends[at] : ends[at + 1]], cv2.IMREAD_GRAYSCALE)
+                for at in (2 * index, 2 * index + 1)
+            ]
+            items.append(
+                Item(entry['name'], entry['scene'], entry['part'], *pair, entry.get('aligned', True))
+            )
+    except OSError as error:
+        raise FileError(f'{path}: the pack cannot be read ({error.strerror or error})') from error
+    except (EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, cv2.error) as error:
+        raise FileError(f'{path}: not a training pack ({error}); make one with train --pack') from error
+    return items
+
+
+def _thinned(pairs: Sequence[Pair], frames: int) -> list[Pair]:
+    """At most so many frames of each video, evenly spread; other pairs stay."""
+    clips: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        clips.setdefault(pair.video or pair.name, []).append(pair)
+    return [pair for clip in clips.values() for pair in datasets.select(clip, limit=frames)]
+
+
+def stretched(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return a thermal image stretched over the visible one."""
+    shrinks = thermal.size > visible.size
+    size = visible.shape[1::-1]
+    return cv2.resize(thermal, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Item]:
+    offset = terms.correction(folder, pair) if aligned else None
+    for name, thermal, visible in _images(pair, frames, aligned):
+        gray, luma = _gray(thermal, visible)
+        if offset is not None:
+            gray, luma = _corrected(gray, luma, offset)
+        if gray.shape != luma.shape:
+            gray = stretched(gray, luma)
+        yield _item(folder, pair, name, gray, luma, aligned)
+
+
+def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[list[Item], list[str]]:
+    """Return the items of a pair that could be aligned, and a line for each that could not."""
+    items, refused = [], []
+    for name, thermal, visible in _images(pair, frames, aligned=False):
+        try:
+            deformation, part = cleaner(thermal, visible)
+        except CleaningError as error:
+            refused.append(f'{folder.name}/{name}: left out: {error}')
+            continue
+        gray, luma = _gray(thermal, visible)
+        items.append(_item(folder, pair, name, *_cut(gray, luma, deformation, part), aligned=True))
+    return items, refused
+
+
+def _gray(thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is learned from, H x W uint8 each, of images as recorded."""
+    tone = ThermalTone()
+    tone.update(thermal)
+    return color.to_byte(tone.apply(thermal)), color.to_byte(color.luminance(visible, 'bgr'))
+
+
+def _item(
+    folder: Path, pair: Pair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
+) -> Item:
+    # scenes of different sets may bear one name
+    return Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, thermal, visible, aligned)
+
+
+def _images(pair: Pair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    if pair.thermal.suffix.lower() not in VIDEO_SUFFIXES:
+        yield pair.name, *datasets.read(pair, aligned)
+        return
+    thermals, visibles = (_frames(path, frames) for path in (pair.thermal, pair.visible))
+    for (index, thermal), (other, visible) in zip(thermals, visibles, strict=True):
+        if index != other or (aligned and thermal.shape != visible.shape):
+            raise FileError(f'{pair.thermal} and {pair.visible} differ in length or in size')
+        yield f'{pair.name}_{index:04d}', color.gray(thermal, 'bgr'), visible
+
+
+def _frames(path: Path, count: int) -> list[tuple[int, np.ndarray]]:
+    capture = cv2.VideoCapture(str(path))
+    total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    wanted = set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
+    found = []
+    # read to the end: seeking lands on key frames
+    for index in range(total):
+        if not capture.grab():
+            break
+        if index in wanted:
+            found.append((index, capture.retrieve()[1]))
+    capture.release()
+    if len(found) < max(1, len(wanted)):
+        raise FileError(f'{path}: {len(found)} of {len(wanted)} frames can be read; is the video whole?')
+    return found
+
+
+def _corrected(
+    thermal: np.ndarray, visible: np.ndarray, offset: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift the thermal image into place, and cut both to what it then shows."""
+    deformation = np.full((*thermal.shape, 2), offset, np.float32)
+    return _cut(thermal, visible, deformation, shown(deformation, thermal.shape))
+
+
+def _cut(
+    thermal: np.ndarray, visible: np.ndarray, deformation: np.ndarray, part: tuple[slice, slice]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Register a thermal image, and cut both to a part of the visible one."""
+    return warp.warp(thermal, deformation)[part].copy(), visible[part].copy()

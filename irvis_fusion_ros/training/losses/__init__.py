@@ -1,0 +1,1 @@
+"""Loss terms, with their equations."""

@@ -1,0 +1,160 @@
+"""
+How BusReF is trained: bus, Affine Net, Deformable Net, fusion, and registration guided by fusion.
+
+The paper freezes the bus before it mounts the registration nets. Here it goes on learning with them, its
+reconstruction loss kept, so that it stays one set of features; it is frozen from the fusion stage on.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from irvis_fusion_ros.config import option
+from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks.busref import BusReF, Registered
+from irvis_fusion_ros.networks.matching import COARSEST, Measured
+from irvis_fusion_ros.training.losses import basic
+from irvis_fusion_ros.training.losses.known import Known
+from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
+
+# Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
+HOT, COOLING = 30.0, 500
+REGISTRATION = ('describe', 'search', 'affine')
+
+
+@dataclass(frozen=True)
+class BusReFConfig:
+    """Steps and learning rate of every stage, and the weights of the loss terms."""
+
+    bus_steps: int = option(1000, 'Steps of the reconstruction stage.', minimum=1)
+    affine_steps: int = option(6000, 'Steps of the coarse registration stage.', minimum=1)
+    deformable_steps: int = option(6000, 'Steps of the fine registration stage.', minimum=1)
+    fusion_steps: int = option(1500, 'Steps of the fusion stage.', minimum=1)
+    guide_steps: int = option(1500, 'Steps of registration guided by fusion.', minimum=1)
+    bus_lr: float = option(1e-3, 'Peak learning rate of the reconstruction stage.', minimum=0)
+    lr: float = option(6e-4, 'Peak learning rate of the registration stages.', minimum=0)
+    fusion_lr: float = option(1e-3, 'Peak learning rate of the fusion stage.', minimum=0)
+    guide_lr: float = option(1e-4, 'Peak learning rate of the guided stage.', minimum=0)
+    ssim: float = option(1.0, 'Lambda of eq. 4: SSIM in the reconstruction loss.', minimum=0)
+    keep_bus: float = option(0.2, 'Weight of reconstruction while the bus learns to register.', minimum=0)
+    sigma: float = option(1.0, 'Sigma of eq. 8: SSIM in the fusion loss.', minimum=0)
+    epsilon: float = option(1.0, 'Epsilon of eq. 13: MNCC in the guided stage.', minimum=0)
+    guide: float = option(
+        1.0, 'Weight of the masked gradient loss (eq. 12), 0 for no fusion guide.', minimum=0
+    )
+    mask: bool = option(True, 'Leave out what cannot be reconstructed; for the ablation of table 3.')
+    train_bus: bool = option(True, 'Teach the bus, or leave it as drawn; for the ablation of table 3.')
+
+
+class BusReFRecipe(Recipe):
+    """See `training.recipes.base.Recipe`."""
+
+    Config = BusReFConfig
+
+    def build(self) -> nn.Module:
+        """Return the untrained network."""
+        return BusReF()
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return bus, affine, deformable, fusion and guide."""
+        c = self.config
+        bus = ('bus',) if c.train_bus else ()
+        return (
+            *(Stage(name, c.bus_steps, c.bus_lr, ('bus',)) for name in bus),
+            Stage('affine', c.affine_steps, c.lr, (*bus, *REGISTRATION)),
+            Stage('deformable', c.deformable_steps, c.lr, (*bus, *REGISTRATION, 'deformable')),
+            Stage('fusion', c.fusion_steps, c.fusion_lr, ('gaf',)),
+            Stage('guide', c.guide_steps, c.guide_lr, ('describe', 'affine', 'deformable')),
+        )
+
+    def before_step(self, model: nn.Module, stage: Stage, step: int) -> None:
+        """Cool the dynamic convolutions."""
+        share = min(step / COOLING, 1.0) if stage.name == 'affine' else 1.0
+        for module in model.modules():
+            if isinstance(module, layers.DynamicConv):
+                module.temperature = HOT + (1 - HOT) * share
+
+    def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
+        """Return the terms of a stage."""
+        if stage.name == 'bus':
+            images = layers.padded(torch.cat([batch.visible, batch.moved]), COARSEST)
+            features = model.bus.encode(images, layers.content(images))
+            return {'reconstruction': self._reconstruction(model, features, images)}
+        if stage.name == 'fusion':
+            fused = model.fuse(batch.visible, batch.thermal)
+            similar = basic.weighted_ssim(fused, batch.visible, batch.thermal)
+            gradient = basic.fusion_gradient(fused, batch.visible, batch.thermal)
+            return {'wsim': self.config.sigma * similar, 'grad': gradient}
+        if not self.config.mask:
+            batch = replace(batch, shown=torch.ones_like(batch.shown))
+        known = Known(batch)
+        images = torch.cat([known.visible, known.moved])
+        support = layers.content(images)
+        features = model.bus.encode(images, support)
+        descriptions = model.described(features, support)
+        # as it runs: what describes may be in half precision, what compares and solves may not
+        with layers.exactly(images.device):
+            found, terms = self._compared(model, known, descriptions, stage)
+        if stage.name == 'guide':
+            return terms | self._guide(model, batch, found)
+        if not self.config.train_bus:
+            return terms
+        # one pair of the batch is enough to keep the bus what it is
+        kept = slice(0, None, len(batch.moved))
+        terms['reconstruction'] = self.config.keep_bus * self._reconstruction(
+            model, [f[kept] for f in features], images[kept]
+        )
+        return terms
+
+    @staticmethod
+    def _compared(
+        model: nn.Module, known: Known, descriptions: tuple, stage: Stage
+    ) -> tuple[Registered, dict[str, Tensor]]:
+        """Return what was found, and the terms that compare it with the known warp."""
+        logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
+        dense = stage.name != 'affine'
+        found = model.compare(*descriptions, start=known.close(best), dense=dense)
+        terms = {
+            'search': known.search_loss(model.search, logits),
+            'match': sum(match_loss(known, seen) for seen in found.measured) / len(found.measured),
+            'affine': sum(known.affine_loss(p) for p in found.affine_steps) / 4,
+        }
+        if dense:
+            affine = found.affine.detach()
+            residual = sum(known.endpoint_error(affine, step) for step in found.residual_steps)
+            terms['residual'] = residual / 4 + known.endpoint_error(affine, found.residual)
+        return found, terms
+
+    @torch.no_grad()
+    def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
+        """Return the whole answer of the network so far, the search included."""
+        if stage.name in ('bus', 'fusion'):
+            return None
+        return model.field(model.register(batch.visible, batch.moved), batch.visible.shape[-2:])
+
+    def _reconstruction(self, model: nn.Module, features: list[Tensor], images: Tensor) -> Tensor:
+        """L_re (eq. 4)."""
+        return basic.reconstruction(model.bus.decode(features), images, weight=self.config.ssim)
+
+    def _guide(self, model: nn.Module, batch: Batch, found: Registered) -> dict[str, Tensor]:
+        """L_MNCC and L_MG (eq. 10 and 12) of the registered image against the one that was moved."""
+        with layers.exactly(batch.moved.device):
+            field = model.field(found, batch.visible.shape[-2:])
+            registered = tensors.warp(batch.moved, field, 'zeros')
+        terms = {'mncc': self.config.epsilon * basic.masked_ncc(registered, batch.thermal, batch.shown)}
+        if self.config.guide:
+            guided = model.fuse(batch.visible, registered)
+            with torch.no_grad():
+                target = model.fuse(batch.visible, batch.thermal)
+            terms['mg'] = self.config.guide * basic.masked_laplacian(guided, target, batch.shown)
+        return terms
+
+
+def match_loss(known: Known, seen: Measured) -> Tensor:
+    """Return the negative log-likelihood of what a step measured (Laplace), over what it can see."""
+    left, visible = known.left(seen.start, seen.reach)
+    error = (seen.shift - left).abs().sum(-1)
+    likelihood = error / seen.scale + 2 * torch.log(seen.scale)
+    return (likelihood * visible).sum() / visible.sum().clamp(min=1) / 4

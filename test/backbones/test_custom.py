@@ -1,0 +1,179 @@
+import re
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from installation import REPOSITORY
+from networks import DESCRIPTION, expected, own
+
+from irvis_fusion_ros import backbones
+from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.predictor import Predictor
+
+without_onnx = pytest.mark.skipif(
+    not all(find_spec(name) for name in ('onnx', 'onnxruntime')), reason='extra `onnx` is not installed'
+)
+SUFFIXES = ('.pt2', pytest.param('.onnx', marks=without_onnx))
+COLOUR = """\
+inputs:
+  - {image: visible, colour: rgb, range: [0, 255]}
+  - {image: thermal, range: [0, 255]}
+output: {colour: rgb, range: [0, 255]}
+"""
+JOINED = 'inputs: [{image: thermal}, {image: visible}]\njoined: true\nmultiple: 8\n'
+
+
+@pytest.fixture
+def images():
+    generator = torch.Generator().manual_seed(0)
+    return tuple(torch.rand(2, 1, 45, 61, generator=generator) for _ in range(2))
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_two_images_with_a_batch_of_one(tmp_path, images, suffix):
+    name = own(tmp_path, suffix, 'weighed')
+    backbone = backbones.build(name)
+    torch.testing.assert_close(backbone(*images), expected(*images))
+    assert backbone.name == name
+    assert not any(module.training for module in backbone.train().modules())
+
+
+def test_one_tensor_of_both_with_sides_in_multiples(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.pt2', 'joined8', JOINED))
+    assert backbone.multiple == 8
+    torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+@without_onnx
+def test_one_tensor_of_both_by_onnx(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.onnx', 'joined', JOINED))
+    torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+def test_colour_and_bytes(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.pt2', 'colour', COLOUR))
+    torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+def test_images_are_fused_by_it_as_they_are(tmp_path):
+    name = own(tmp_path, '.pt2', 'weighed')
+    thermal, tinted = synthetic.pair((120, 161), 3)
+    dim, visible = thermal // 4, tinted[..., 1] // 4
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name)
+    fused = predictor(dim, visible).fused
+    assert predictor.backbone == name
+    assert np.abs(fused - expected(visible.astype(float), dim)).max() <= 1
+
+
+def test_gradients_pass_an_exported_network_and_leave_it_as_it_is(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.pt2', 'weighed'))
+    assert backbone.differentiable
+    visible, thermal = (image.requires_grad_() for image in images)
+    backbone(visible, thermal).sum().backward()
+    assert float(visible.grad.mean()) == pytest.approx(0.75)
+    assert float(thermal.grad.mean()) == pytest.approx(0.25)
+    assert len(list(backbone.parameters())) == 1
+    assert not any(parameter.requires_grad for parameter in backbone.parameters())
+
+
+@without_onnx
+def test_gradients_do_not_pass_onnx_and_that_is_said(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.onnx', 'weighed'))
+    assert not backbone.differentiable
+    assert not backbone(*(image.requires_grad_() for image in images)).requires_grad
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (JOINED, 'expected inputs B x 2 x H x W, found 1 x 1 x H x W, 1 x 1 x H x W'),
+        (COLOUR, 'expected inputs B x 3 x H x W, B x 1 x H x W, found 1 x 1 x H x W'),
+        (
+            f'{DESCRIPTION}output: {{colour: rgb}}',
+            'expected an output of 1 x 3 x 64 x 96, found 1 x 1 x 64 x 96',
+        ),
+    ],
+)
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_description_of_another_network_is_refused(tmp_path, suffix, text, words):
+    with pytest.raises(FileError, match=words):
+        backbones.build(own(tmp_path, suffix, 'weighed', text))
+
+
+def test_sides_that_the_network_cannot_take_are_found_before_an_image_comes(tmp_path):
+    with pytest.raises(FileError, match='fails on a 72x120 image'):
+        backbones.build(own(tmp_path, '.pt2', 'joined16', JOINED))
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_fixed_size_is_refused(tmp_path, suffix):
+    with pytest.raises(FileError, match=r'any height and width, found 1 x 1 x 64 x 96.* dynamic'):
+        backbones.build(own(tmp_path, suffix, 'fixed'))
+
+
+@without_onnx
+def test_numbers_that_are_none_are_refused(tmp_path):
+    with pytest.raises(FileError, match='expected finite numbers'):
+        backbones.build(own(tmp_path, '.onnx', 'nan'))
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_a_damaged_file_is_refused(tmp_path, suffix):
+    name = own(tmp_path, suffix, 'weighed')
+    file = tmp_path / f'mine{suffix}'
+    whole = file.read_bytes()
+    for data in (b'nothing', b'', whole[: len(whole) // 2]):
+        file.write_bytes(data)
+        with pytest.raises(FileError, match=rf'mine\{suffix}: expected an'):
+            backbones.build(name)
+
+
+def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    (tmp_path / 'mine.yaml').write_text(DESCRIPTION)
+    (tmp_path / 'mine.onnx').write_bytes(b'')
+    with pytest.raises(FileError, match=r"pip install 'irvis_fusion_ros\[onnx\]'"):
+        backbones.build(str(tmp_path / 'mine.yaml'))
+
+
+def test_the_network_lies_beside_its_description(tmp_path):
+    name = str(tmp_path / 'mine.yaml')
+    (tmp_path / 'mine.yaml').write_text(DESCRIPTION)
+    with pytest.raises(FileError, match=r'expected mine.onnx or mine.pt2 beside it, found neither'):
+        backbones.build(name)
+    for suffix in ('.pt2', '.onnx'):
+        (tmp_path / f'mine{suffix}').write_bytes(b'')
+    with pytest.raises(FileError, match=r'found mine.onnx and mine.pt2'):
+        backbones.build(name)
+    with pytest.raises(ValueError, match=r'name the YAML file beside it'):
+        backbones.check(str(tmp_path / 'mine.onnx'))
+
+
+@pytest.mark.parametrize(
+    'suffix',
+    [
+        '.pt2',
+        pytest.param(
+            '.onnx',
+            marks=pytest.mark.skipif(not find_spec('onnxscript'), reason='onnxscript is not installed'),
+        ),
+    ],
+)
+def test_the_example_of_the_documentation(tmp_path, monkeypatch, images, suffix):
+    page = (REPOSITORY / 'docs' / 'backbones.md').read_text()
+    (code,) = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
+    (description,) = re.findall(r'```yaml\n(.*?)```', page, re.DOTALL)
+    (onnx,) = re.findall(r'# or: (torch.onnx.export\(.*\)),', code)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    # what is documented is what is tested
+    exec(code if suffix == '.pt2' else code.replace("torch.export.save(program, 'mine.pt2')", onnx), scope)
+    (tmp_path / 'mine.yaml').write_text(description)
+    visible, thermal = images
+    with torch.no_grad():
+        exact = scope['network'](thermal, visible)
+    torch.testing.assert_close(backbones.build('mine.yaml')(visible, thermal), exact)
+    assert (tmp_path / f'mine{suffix}').exists()

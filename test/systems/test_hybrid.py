@@ -1,0 +1,92 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from irvis_fusion_ros.classical.registration import Frame
+from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
+from irvis_fusion_ros.systems.hybrid import Proposed
+
+RIG = synthetic.Rig((240, 320), (240, 320))
+TRUTH, SHOWN = RIG.known.truth()
+
+
+class Network:
+    """What a network proposes for every pair, and how often it was asked."""
+
+    network = None
+
+    def __init__(self, alignment):
+        self.alignment, self.asked = alignment, 0
+
+    def register(self, thermal, visible):
+        self.asked += 1
+        return self.alignment
+
+
+def proposal(off=(0.0, 0.0), confidence=0.9):
+    """The true alignment, shifted."""
+    matrix = np.linalg.inv(RIG.known.matrix)
+    matrix[:2, 2] += off
+    return Alignment(matrix, confidence, 'search')
+
+
+def frame(index=0):
+    thermal, visible = RIG.frame(index)
+    return thermal.astype(np.float32) / 255, color.luminance(visible, 'bgr')
+
+
+def error(alignment):
+    return np.linalg.norm(alignment.deformation((240, 320)) - TRUTH, axis=-1)[SHOWN].mean()
+
+
+@pytest.mark.parametrize('off', [(0.0, 0.0), (1.5, -1.0), (-1.2, 0.9)])
+def test_what_is_proposed_is_made_exact(off):
+    found = Proposed(Network(proposal(off)), temporal=False).register(*frame())
+    assert found.source == 'search'
+    assert found.confidence >= 0.9
+    assert error(found) < 0.6
+
+
+# as if the image were of usual width: 3 of its 320 pixels are far, too
+@pytest.mark.parametrize('pixels', [9, 3])
+def test_maps_that_lead_far_away_are_not_followed(pixels, monkeypatch):
+    sharpen = Frame.sharpen
+
+    def astray(self, backward, radius):
+        state = sharpen(self, backward, radius)
+        state.backward[:2, 2] += pixels
+        return state
+
+    monkeypatch.setattr(Frame, 'sharpen', astray)
+    found = Proposed(Network(proposal((1.0, 0.0))), temporal=False).register(*frame())
+    np.testing.assert_allclose(found.transform, proposal((1.0, 0.0)).transform, atol=1e-9)
+    assert not found.residual.any()
+
+
+def test_where_the_network_does_not_believe_itself_the_maps_search():
+    network = Network(identity(0.1, (WEAK,)))
+    found = Proposed(network, temporal=False).register(*frame())
+    assert network.asked == 1
+    assert found.source == 'search'
+    assert error(found) < 1
+
+
+def test_a_stream_is_tracked_without_the_network():
+    network = Network(proposal())
+    system = Proposed(network, temporal=True)
+    sources = [system.register(*frame(index)).source for index in range(4)]
+    assert sources == ['search', 'track', 'track', 'track']
+    assert network.asked == 1
+    system.reset()
+    assert system.register(*frame()).source == 'search'
+    assert network.asked == 2
+
+
+def test_distance_from_a_proposal_is_in_visible_pixels():
+    seen = Frame(*frame(), ThreadPoolExecutor(1))
+    state = seen.unrefined(proposal().transform, seen.refine(proposal().transform))
+    assert seen.apart(state, proposal()) < 1e-3
+    assert seen.apart(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)

@@ -1,0 +1,225 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from recording import NothingOfTheHost
+
+from irvis_fusion_ros import backbones
+from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.base import PostRegistration
+from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.tools import fuse_images
+from irvis_fusion_ros.training.config import plain
+from irvis_fusion_ros.training.recipes.fusion_register import FusionRegisterConfig
+
+SHAPE = (121, 163)
+# Where the untrained networks of these tests say that pixels come from.
+STEP = (3.0, -2.0)
+NETWORK = NetworkConfig(width=8, blocks=1, retention=False, evidence=False)
+
+
+def shifting(step=STEP):
+    """A network that moves everything by `step`, whatever it sees, and changes nothing else."""
+    torch.manual_seed(0)
+    net = FusionRegister(NETWORK)
+    net.localise[0].odds.data.fill_(1e4)
+    net.localise[0].field = Constant(step)
+    return net
+
+
+class Constant(torch.nn.Module):
+    def __init__(self, step):
+        super().__init__()
+        self.step = torch.nn.Parameter(torch.tensor(step).view(1, 2, 1, 1) / UNIT)
+
+    def forward(self, z):
+        return self.step.expand(len(z), 2, *z.shape[-2:])
+
+
+@pytest.fixture
+def images():
+    thermal, tinted = synthetic.pair(SHAPE, 3)
+    return color.luminance(tinted, 'bgr'), thermal.astype(np.float32) / 255
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Weights of an untrained network where the predictor looks for trained ones."""
+    torch.manual_seed(0)
+    options = plain(FusionRegisterConfig(network=NETWORK))
+    state = FusionRegister(NETWORK).state_dict()
+    sha = weights.save(tmp_path / 'fusion_register.safetensors', 'fusion_register', options, state)
+    (tmp_path / 'fusion_register.md').write_text(f'sha256: {sha}\n')
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize('shape', [SHAPE, (120, 160), (33, 64)])
+def test_any_size_comes_back_as_it_was(shape):
+    system = PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu')
+    visible, thermal = (np.random.default_rng(k).random(shape, np.float32) for k in range(2))
+    fused, moved = system.correct(visible, thermal, np.ones(shape, np.float32))
+    assert fused.dtype == moved.dtype == np.float32
+    assert moved.shape == (*shape, 2)
+    # untrained it is the backbone
+    np.testing.assert_allclose(fused, np.maximum(visible, thermal), atol=1e-4)
+    assert not moved.any()
+
+
+def test_the_fused_image_is_moved_as_the_field_says(images):
+    visible, thermal = images
+    system = PostRegistered(shifting(), backbones.build('average'), 'cpu', half=False)
+    fused, moved = system.correct(visible, thermal, np.ones(SHAPE, np.float32))
+    assert np.allclose(moved, STEP, atol=1e-5)
+    expected = (visible + thermal)[:-2, 3:] / 2
+    np.testing.assert_allclose(fused[2:, :-3], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('temporal', [True, False])
+def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(temporal):
+    network = FusionRegister(replace(NETWORK, evidence=True))
+    system = PostRegistered(network, backbones.build('average'), 'cpu', temporal, half=False)
+    flat, edges = np.full(SHAPE, 0.5, np.float32), np.random.default_rng(0).random(SHAPE, np.float32)
+
+    def moved(pixels, shape=SHAPE):
+        system._measure = lambda visible, thermal: torch.full((1, *visible.shape[-2:], 2), float(pixels))
+        images = (image[: shape[0], : shape[1]] for image in (flat, edges, np.ones_like(flat)))
+        # all that is to be seen is thermal
+        return np.median(system.correct(*images)[1])
+
+    still = moved(4)
+    noisy = [moved(4 + 0.4 * (-1) ** k) for k in range(12)]
+    assert still == pytest.approx(4, rel=0.1)
+    assert np.ptp(noisy[-4:]) < (0.2 if temporal else 10)
+    assert temporal or np.ptp(noisy) > 0.7
+    jumped = moved(8)
+    assert jumped == pytest.approx(2 * still, rel=0.05)
+    assert moved(4.5, (90, 100)) == pytest.approx(4.5 / 4 * still, rel=0.05), 'another size is another stream'
+    system.reset()
+    assert moved(4) == still
+
+
+def test_without_trust_it_is_the_visible_image(images):
+    visible, thermal = images
+    system = PostRegistered(shifting(), backbones.build('average'), 'cpu')
+    trust = np.zeros(SHAPE, np.float32)
+    assert np.array_equal(system.fuse(visible, thermal, trust), visible)
+
+
+@pytest.mark.parametrize('half', [True, False])
+def test_images_keep_their_precision(images, half):
+    visible, thermal = images
+    system = PostRegistered(FusionRegister(), backbones.build('average'), 'cpu', half=half)
+    fused = system.fuse(visible, thermal, np.ones(SHAPE, np.float32))
+    np.testing.assert_allclose(fused, (visible + thermal) / 2, atol=1e-4)
+
+
+def test_weights_that_are_not_shipped_are_said_to_be_and_how_to_make_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    message = r'not trained yet, or .* make them with .irvis train fusion_register --'
+    with pytest.raises(FileError, match=message):
+        Predictor('fusion_register', 'cpu')
+    thermal, visible = synthetic.pair((96, 128))
+    for name, image in (('ir', thermal), ('vi', visible)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), image)
+    folders = [str(tmp_path / name) for name in ('ir', 'vi', 'out')]
+    assert fuse_images.main([*folders, '--preset', 'fusion_register', '--device', 'cpu']) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'not trained yet' in line
+
+
+def test_weights_of_other_options_are_refused(trained):
+    file = trained / 'fusion_register.safetensors'
+    sha = weights.save(file, 'fusion_register', {'network': {'depth': 3}}, {})
+    (trained / 'fusion_register.md').write_text(f'sha256: {sha}\n')
+    with pytest.raises(FileError, match='another version of this network'):
+        Predictor('fusion_register', 'cpu')
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == sha
+
+
+def test_alone_its_deformation_is_that_of_the_fused_image(trained):
+    rig = synthetic.Rig((120, 160), (96, 128))
+    predictor = Predictor('fusion_register', 'cpu', backbone='max')
+    predictor._system = PostRegistered(shifting(), backbones.build('max'), 'cpu', half=False)
+    thermal, visible = rig.frame(0)
+    result = predictor(thermal, visible)
+    assert result.deformation_of == predictor.deformation_of == 'fused'
+    assert result.deformation_fused is None
+    assert np.allclose(result.deformation[2:, :-3], STEP, atol=1e-5)
+    # what the fused image does not have is marked
+    assert np.isnan(result.deformation[:2]).all()
+    assert np.isnan(result.deformation[:, -3:]).all()
+    # the thermal image is left as it lies
+    assert np.abs(result.registered.astype(int) - cv2.resize(thermal, (160, 120))).mean() < 8
+    field = predictor(thermal, visible, outputs=frozenset({'deformation'}))
+    assert field.fused is None
+    np.testing.assert_array_equal(field.deformation, result.deformation)
+
+
+def test_after_a_registration_both_deformations_are_there(trained):
+    rig = synthetic.Rig((240, 320), (192, 256))
+    truth, shown = rig.known.truth()
+    predictor = Predictor('fusion_register', 'cpu', registration_first='classical')
+    result = predictor(*rig.frame(0))
+    assert result.deformation_of == 'thermal'
+    assert result.source == 'search'
+    assert np.nanmean(np.linalg.norm(result.deformation - truth, axis=-1)[shown]) < 1.5
+    assert not result.deformation_fused.any()
+    assert predictor(*rig.frame(1)).source == 'track'
+    predictor.reset()
+    assert predictor(*rig.frame(2)).source == 'search'
+
+
+def test_registration_first_is_for_presets_that_do_not_register():
+    assert registry.first_of('unregistered', 'classical') == 'classical'
+    assert registry.first_of('classical', 'none') is None
+    with pytest.raises(ValueError, match="preset 'classical' registers by itself"):
+        registry.first_of('classical', 'busref')
+    with pytest.raises(ValueError, match="unknown registration 'umf'; valid: none, classical, busref"):
+        registry.first_of('unregistered', 'umf')
+
+
+def test_only_a_system_that_corrects_is_taken_for_one():
+    assert isinstance(
+        PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu'), PostRegistration
+    )
+    assert Predictor('classical').deformation_of == 'thermal'
+    assert Predictor('unregistered', 'cpu').deformation_of == 'thermal'
+
+
+@pytest.mark.parametrize('first, of', [('none', 'fused'), ('classical', 'thermal')])
+def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, of):
+    thermal, visible = synthetic.pair((96, 128))
+    for name, image in (('ir', thermal), ('vi', visible)):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / 'a.png'), image)
+    out = tmp_path / 'out'
+    folders = [str(tmp_path / 'ir'), str(tmp_path / 'vi'), str(out)]
+    options = ['--preset', 'fusion_register', '--device', 'cpu', '--registration-first', first]
+    assert fuse_images.main([*folders, *options]) == 0
+    summary = json.loads((out / 'summary.json').read_text())
+    assert summary['deformation_of'] == of
+    assert summary['registration_first'] == first
+    assert (out / 'deformation' / 'a.npy').exists()
+    assert (out / 'deformation_fused').exists() == (of == 'thermal')
+
+
+@torch.inference_mode()
+def test_what_runs_on_a_gpu_can_be_recorded():
+    network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()
+    images = [torch.empty(1, 1, 96, 128, device='meta') for _ in range(3)]
+    # grids are made in the runs before a graph is recorded
+    network(*images)
+    with NothingOfTheHost():
+        network(*images)
