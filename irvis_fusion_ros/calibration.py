@@ -6,15 +6,32 @@ Calibration files: a fixed transform of a rig, measured once, as YAML.
     visible_size: [1280, 720]
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from irvis_fusion_ros.io.images import FileError
-from irvis_fusion_ros.predictor import Calibration
+from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import transform
 
 KEYS = ('matrix', 'thermal_size', 'visible_size')
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width)."""
+
+    matrix: np.ndarray
+    thermal_shape: tuple[int, int]
+    visible_shape: tuple[int, int]
+
+    def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
+        """Return the backward transform for images of these shapes: the same field of view, resized."""
+        to_stated_thermal = transform.resize_transform(thermal_shape, self.thermal_shape)
+        from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
+        matrix = from_stated_visible @ self.matrix @ to_stated_thermal
+        return transform.backward_from_calibration(matrix, thermal_shape, visible_shape)
 
 
 def load(path: Path) -> Calibration:

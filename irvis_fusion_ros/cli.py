@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from irvis_fusion_ros.backbones import BACKBONES
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.systems import registry
 
 

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.alignment import Alignment, Note, identity
 from irvis_fusion_ros.backends.device import has_failed, resolve_device
-from irvis_fusion_ros.geometry import transform, warp
+from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import Alignment, Note, PostRegistration, System, identity
+from irvis_fusion_ros.systems.base import PostRegistration, System
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
 SMALLEST_SIDE = 32
@@ -29,30 +32,6 @@ LARGEST_SIDE = 32766  # cv2.remap
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
 RAMP = 17
-
-
-class ImageError(ValueError):
-    """An image that cannot be used; `cause` is a stable code for counting."""
-
-    def __init__(self, cause: str, text: str):
-        super().__init__(text)
-        self.cause = cause
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width)."""
-
-    matrix: np.ndarray
-    thermal_shape: tuple[int, int]
-    visible_shape: tuple[int, int]
-
-    def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
-        """Return the backward transform for images of these shapes: the same field of view, resized."""
-        to_stated_thermal = transform.resize_transform(thermal_shape, self.thermal_shape)
-        from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
-        matrix = from_stated_visible @ self.matrix @ to_stated_thermal
-        return transform.backward_from_calibration(matrix, thermal_shape, visible_shape)
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,7 @@ class FusionResult:
         was asked for). registered: the thermal image on the visible grid, its own dtype and values,
         0 outside. deformation: H x W x 2 float32 pixels, NaN outside the thermal image (geometry/warp.py).
         valid: H x W uint8, 255 = inside and believed.
-    confidence: [0, 1] for the whole frame. source: where the alignment came from (systems/base.SOURCES).
+    confidence: [0, 1] for the whole frame. source: where the alignment came from (alignment.SOURCES).
     transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
     notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
     deformation_of: what the deformation moves: 'thermal', or 'fused' where a pair is registered after fusion

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from irvis_fusion_ros import calibration
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 GOOD = 'matrix: [2, 0.1, -4, 0, 2, 3, 0, 0, 1]\nthermal_size: [640, 512]\nvisible_size: [1280, 720]\n'
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 def test_errors_that_the_user_can_mend_are_one_line(capsys):

@@ -2,12 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
+from irvis_fusion_ros.alignment import SOURCES, Alignment
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.imaging.tone import ToneConfig
-from irvis_fusion_ros.predictor import OUTPUTS, Calibration, ImageError, Predictor
+from irvis_fusion_ros.predictor import OUTPUTS, Predictor
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import SOURCES, Alignment
 
 THERMAL, VISIBLE = pair((96, 128))
 SIZES = [((96, 128), (96, 128)), ((64, 80), (97, 131)), ((120, 90), (75, 161)), ((33, 200), (100, 32))]

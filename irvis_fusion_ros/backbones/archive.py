@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 PROGRAM = 'models/model.json'
 CONFIGS = {

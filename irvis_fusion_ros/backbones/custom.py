@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from irvis_fusion_ros.backbones import NETWORKS, description
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.backbones.description import Description
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 # Sides of the made-up images, made multiples of what the network needs.
 PROBES = ((64, 96), (120, 72))

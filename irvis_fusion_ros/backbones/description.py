@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 IMAGES = ('visible', 'thermal')
 CHANNELS = {'luminance': 1, 'rgb': 3}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.backends import onnx
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 class OnnxNetwork(nn.Module):

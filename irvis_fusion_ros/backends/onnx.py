@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 def opened(file: Path, device: str) -> Any:

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.networks.matching import COARSEST, model_of
 from irvis_fusion_ros.networks.swift import Registered, Swift
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 
 # The least version whose interface is used, and that samples as ONNX says.
 LEAST = '8.6'

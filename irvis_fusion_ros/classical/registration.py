@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.classical.consistency import local_trust
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, correlate, tiles
 from irvis_fusion_ros.classical.field_fit import CosineBasis, Fit, FitConfig, fit
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.classical.search import Candidate, SearchConfig, search
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.systems.base import Alignment, Note
 
 # Pixels of the visible image at the three levels.
 COARSE_PIXELS = 96 * 128

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.io.images import FileError
 
 FOLDERS = (('ir', 'vi'), ('thermal', 'visible'), ('infrared', 'visible'), ('lwir', 'rgb'))
 SCENE_KEYS = ('sequence', 'scene', 'location')

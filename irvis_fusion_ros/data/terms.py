@@ -10,7 +10,7 @@ from pathlib import Path
 
 from irvis_fusion_ros.data import datasets
 from irvis_fusion_ros.data.datasets import Pair
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ They are not offered to users of the node: `register` adds them where results ar
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import Alignment, identity
 
 
 class Identity:

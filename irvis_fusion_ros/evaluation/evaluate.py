@@ -33,10 +33,10 @@ import numpy as np
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation import baselines, report
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
 from irvis_fusion_ros.evaluation.runner import Bench, spread
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.systems import registry
 
 DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')

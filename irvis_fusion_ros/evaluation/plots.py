@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation.metrics import registration
 from irvis_fusion_ros.evaluation.runner import Case, cases
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
-from irvis_fusion_ros.io.images import FileError
 
 # Errors below this are drawn at it: the axis is logarithmic.
 SMALLEST = 0.05

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
 from irvis_fusion_ros.evaluation.metrics.registration import Registration
@@ -15,8 +17,7 @@ from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.geometry.random_warp import KnownWarp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
-from irvis_fusion_ros.io.images import FileError
-from irvis_fusion_ros.predictor import Calibration, FusionResult, ImageError, Predictor
+from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 def write(path: Path, data: bytes) -> None:

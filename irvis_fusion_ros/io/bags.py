@@ -24,6 +24,8 @@ from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from irvis_fusion_ros.errors import BagError
+
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -34,10 +36,6 @@ _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _METADATA_VERSION = 8
 # The image, camera and diagnostic messages are the same, type hashes included, from Humble to Lyrical.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
-
-
-class BagError(RuntimeError):
-    """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
 
 
 @dataclass(frozen=True)

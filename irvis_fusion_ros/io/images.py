@@ -6,11 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.errors import FileError
+
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.pgm', '.ppm', '.webp')
-
-
-class FileError(ValueError):
-    """A file or folder that cannot be used; the text names it and the remedy."""
 
 
 def read(path: Path) -> np.ndarray:

@@ -20,8 +20,8 @@ from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
 from irvis_fusion_ros import share
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 
 Network = TypeVar('Network', bound=nn.Module)
 

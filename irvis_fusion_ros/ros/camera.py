@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from irvis_fusion_ros.predictor import ImageError
+from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.ros import conversions, qos
 from irvis_fusion_ros.ros.throttle import Complaints
 

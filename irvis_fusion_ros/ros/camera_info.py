@@ -5,8 +5,8 @@ import copy
 import numpy as np
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.geometry.transform import normalised, resize_transform
-from irvis_fusion_ros.predictor import Calibration
 
 
 def for_image(info: CameraInfo, shape: tuple[int, int]) -> CameraInfo:

@@ -17,8 +17,9 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE, ImageError
+from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 
 # encoding: (type of a channel, channels, order of the colours)
 ENCODINGS = {

@@ -15,7 +15,8 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from irvis_fusion_ros import calibration
-from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
+from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.ros import camera_info, conversions
 from irvis_fusion_ros.ros.camera import Arrival, Camera
 from irvis_fusion_ros.ros.conversions import Picture

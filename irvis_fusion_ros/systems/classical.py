@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical import fusion
 from irvis_fusion_ros.classical.registration import SUSPICIOUS, Frame, State
-from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
 TAKEN_UP, FOLLOWED = 0.5, 0.35

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.backends.device import Recorded, half_of
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import FusionRegister
-from irvis_fusion_ros.systems.base import Alignment, identity
 from irvis_fusion_ros.systems.tracking import gain_of
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.backends.device import placed
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.matching import Agreement
 from irvis_fusion_ros.networks.working_grid import View
-from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 
 LEAST_CONFIDENCE = 0.5
 # How fast confidence rises with agreement, where it is even.

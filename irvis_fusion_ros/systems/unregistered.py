@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.networks import layers
-from irvis_fusion_ros.systems.base import Alignment, identity
 
 
 class Unregistered:

@@ -32,11 +32,11 @@ import numpy as np
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, synthetic
+from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import registration
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.io.images import FileError
-from irvis_fusion_ros.predictor import OUTPUTS, ImageError, Predictor
+from irvis_fusion_ros.predictor import OUTPUTS, Predictor
 from irvis_fusion_ros.systems import registry
 
 # Made-up frames kept in memory; a longer run goes through them again, back and forth.

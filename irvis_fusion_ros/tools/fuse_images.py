@@ -16,9 +16,9 @@ import numpy as np
 
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.io.images import FileError
-from irvis_fusion_ros.predictor import FusionResult, ImageError, Predictor
+from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
 NAMES_SHOWN = 20

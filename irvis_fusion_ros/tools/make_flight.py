@@ -20,9 +20,10 @@ from pathlib import Path
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.config import OptionSpec, walk
+from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
 from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
-from irvis_fusion_ros.io.bags import STORAGES, BagError, BagWriter
+from irvis_fusion_ros.io.bags import STORAGES, BagWriter
 
 FRAMES = {'thermal': THERMAL_FRAME, 'visible': VISIBLE_FRAME}
 TRUTH = '/truth/deformation'

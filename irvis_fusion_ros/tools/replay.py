@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irvis_fusion_ros import cli, dds_profile
-from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagError, BagReader, Record, Topic
+from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, Record, Topic
 
 CLOCK = '/clock'
 CLOCK_PERIOD = 0.025  # s; what `ros2 bag play --clock` publishes at, too

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 
 FORMAT = 'irvis_fusion_ros checkpoint 1'
 

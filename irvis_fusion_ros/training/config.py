@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from irvis_fusion_ros.config import check, group, option
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training.data import warps
 from irvis_fusion_ros.training.data.augmentation import AugmentationConfig
 from irvis_fusion_ros.training.data.batches import JointConfig

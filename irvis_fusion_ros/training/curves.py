@@ -12,8 +12,8 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 
 # Measures that share a panel, with its title.
 PANELS = {

@@ -23,8 +23,8 @@ from typing import Any, TextIO
 
 from irvis_fusion_ros import cli, share
 from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic, weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.training import config
 from irvis_fusion_ros.training.data import pack, recording
 from irvis_fusion_ros.training.data.batches import PairSource

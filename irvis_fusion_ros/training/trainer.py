@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.training import checkpoint
 from irvis_fusion_ros.training.checkpoint import Checkpoint
 from irvis_fusion_ros.training.config import TrainConfig, plain

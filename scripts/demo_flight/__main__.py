@@ -13,7 +13,7 @@ import pictures
 import results
 import system
 
-from irvis_fusion_ros.io.bags import BagError
+from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.tools import make_flight
 
 

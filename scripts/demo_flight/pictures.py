@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros import cli
+from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.imaging import color, deformation_color
 from irvis_fusion_ros.imaging.tone import ThermalTone
-from irvis_fusion_ros.io.bags import BagError, BagReader
+from irvis_fusion_ros.io.bags import BagReader
 
 # Stamps as times of video frames: a shutter gap is a pause of the video, too.
 CLOCK = Fraction(1, 1000)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from irvis_fusion_ros.io.bags import BagError, BagReader
+from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.tools.make_flight import TRUTH
 
 

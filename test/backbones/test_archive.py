@@ -11,7 +11,7 @@ from networks import DESCRIPTION, own, pt2
 
 from irvis_fusion_ros import backbones
 from irvis_fusion_ros.backbones import archive
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 WEIGHTS = 'data/weights/model_weights_config.json'
 CONSTANTS = 'data/constants/model_constants_config.json'

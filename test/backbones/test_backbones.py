@@ -4,9 +4,9 @@ import torch
 
 from irvis_fusion_ros import backbones
 from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.networks.busref import BusReF
 from irvis_fusion_ros.networks.cnn import Cnn
 from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion

@@ -10,7 +10,7 @@ from networks import DESCRIPTION, expected, own
 
 from irvis_fusion_ros import backbones
 from irvis_fusion_ros.data import synthetic
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.predictor import Predictor
 
 without_onnx = pytest.mark.skipif(

@@ -1,7 +1,7 @@
 import pytest
 
 from irvis_fusion_ros.backbones.description import Layout, read
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 BOTH = 'inputs: [{image: thermal}, {image: visible}]\n'
 

@@ -6,8 +6,8 @@ import torch
 
 from irvis_fusion_ros.backends import onnx, swift_export
 from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.networks import field_fit
 from irvis_fusion_ros.networks.swift import PROPOSED_PIXELS, Swift, SwiftConfig
 from irvis_fusion_ros.networks.working_grid import View

@@ -3,8 +3,8 @@ import importlib.util
 import pytest
 
 from irvis_fusion_ros.backends import swift_export, tensorrt
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import registry
 

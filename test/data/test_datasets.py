@@ -6,7 +6,7 @@ import pytest
 from shared_data import shared
 
 from irvis_fusion_ros.data import datasets
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 
 
 def write(path, shape=(40, 50), dtype=np.uint8):

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import pytest
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io import bags
 
 ENCODINGS = ['mono8', 'mono16', '16UC1', 'bgr8', 'rgba8', '32FC1', '32FC2', '8UC3']
@@ -137,11 +138,9 @@ def test_a_missing_topic_error_lists_what_there_is(tmp_path):
     with bags.BagWriter(tmp_path / 'bag') as bag:
         bag.write_image('/thermal/image_raw', random_image('mono8'), 'mono8', 1, 'camera')
     with bags.BagReader(tmp_path / 'bag') as bag:
-        with pytest.raises(
-            bags.BagError, match=r"(?s)no topic '/thermal/image'.*/thermal/image_raw.*1 messages"
-        ):
+        with pytest.raises(BagError, match=r"(?s)no topic '/thermal/image'.*/thermal/image_raw.*1 messages"):
             list(bag.images('/thermal/image'))
-        with pytest.raises(bags.BagError, match='expected sensor_msgs/msg/CameraInfo'):
+        with pytest.raises(BagError, match='expected sensor_msgs/msg/CameraInfo'):
             bag.topic('thermal/image_raw', [bags.CAMERA_INFO])
 
 
@@ -158,13 +157,13 @@ def test_a_missing_topic_error_lists_what_there_is(tmp_path):
 def test_an_unreadable_bag_is_one_clear_error(tmp_path, name, content, text):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(bags.BagError, match=text) as raised:
+    with pytest.raises(BagError, match=text) as raised:
         bags.BagReader(tmp_path / name)
     assert name in str(raised.value)
 
 
 def test_a_directory_that_is_no_bag_is_refused(tmp_path):
-    with pytest.raises(bags.BagError, match=r'no metadata\.yaml'):
+    with pytest.raises(BagError, match=r'no metadata\.yaml'):
         bags.BagReader(tmp_path)
 
 
@@ -175,7 +174,7 @@ def test_a_truncated_bag_never_shows_a_traceback_of_the_storage(tmp_path, storag
             bag.write_image('/a', random_image('mono8', (200, 300)), 'mono8', time, 'camera')
     file = next(f for f in (tmp_path / 'bag').iterdir() if f.suffix in ('.mcap', '.db3'))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(bags.BagError, match='bag'):
+    with pytest.raises(BagError, match='bag'):
         list(bags.BagReader(tmp_path / 'bag').images('/a'))
 
 
@@ -183,14 +182,14 @@ def test_a_cut_image_names_the_topic_and_the_sizes(tmp_path):
     write_raw_image(tmp_path / 'bag', 'bgr8', (10, 20), 60, np.zeros(599, np.uint8))
     with (
         bags.BagReader(tmp_path / 'bag') as bag,
-        pytest.raises(bags.BagError, match=r"'/image': a 20x10 bgr8 image with step 60 and 599 bytes"),
+        pytest.raises(BagError, match=r"'/image': a 20x10 bgr8 image with step 60 and 599 bytes"),
     ):
         list(bag.images('/image'))
 
 
 def test_an_existing_bag_is_not_overwritten(tmp_path):
     (tmp_path / 'bag').mkdir()
-    with pytest.raises(bags.BagError, match='exists already'):
+    with pytest.raises(BagError, match='exists already'):
         bags.BagWriter(tmp_path / 'bag')
 
 

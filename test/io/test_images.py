@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.io.images import FileError
 
 
 def noise(shape, dtype):

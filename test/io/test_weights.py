@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from irvis_fusion_ros import share
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 
 STATE = {'layer.weight': torch.linspace(-1, 1, 12).reshape(3, 4), 'steps': torch.tensor([3])}
 

@@ -11,7 +11,7 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed (extra `
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from irvis_fusion_ros.predictor import ImageError
+from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.ros import conversions
 from irvis_fusion_ros.ros.conversions import ENCODINGS, to_compressed, to_image, to_picture
 

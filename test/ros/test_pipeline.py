@@ -9,7 +9,9 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
 from rig import START, header, image
 
-from irvis_fusion_ros.predictor import FusionResult, ImageError
+from irvis_fusion_ros.alignment import Note
+from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros.camera import Arrival
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import (
@@ -22,7 +24,6 @@ from irvis_fusion_ros.ros.outputs import (
 )
 from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
 from irvis_fusion_ros.ros.worker import Job
-from irvis_fusion_ros.systems.base import Note
 
 
 class Predictor:

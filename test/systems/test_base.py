@@ -1,7 +1,7 @@
 import numpy as np
 
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.systems.base import Alignment
 
 SHAPE = (48, 60)
 

@@ -3,10 +3,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical.registration import Frame
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.systems.base import WEAK, Alignment, identity
 from irvis_fusion_ros.systems.hybrid import Proposed
 
 RIG = synthetic.Rig((240, 320), (240, 320))

@@ -10,9 +10,9 @@ from recording import NothingOfTheHost
 
 from irvis_fusion_ros import backbones
 from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import registry

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training import config
 from irvis_fusion_ros.training.config import MixtureConfig, TrainConfig
 from irvis_fusion_ros.training.data import warps

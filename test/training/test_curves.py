@@ -1,6 +1,6 @@
 import pytest
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training.curves import Curves
 
 

@@ -11,7 +11,7 @@ import torch
 from tiny import Tiny, TinyConfig
 
 from irvis_fusion_ros.data.synthetic import pair
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training import checkpoint, train
 from irvis_fusion_ros.training.config import TrainConfig
 from irvis_fusion_ros.training.data.batches import PairSource

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from irvis_fusion_ros.config import option
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.geometry.transform import resize_transform
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.training.data import augmentation, warps
 from irvis_fusion_ros.training.data.augmentation import AugmentationConfig, Chance
 from irvis_fusion_ros.training.data.pack import Item

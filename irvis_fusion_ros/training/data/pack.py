@@ -18,11 +18,11 @@ import numpy as np
 
 from irvis_fusion_ros.data import datasets, terms
 from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.training.data.cleaning import Cleaner, CleaningError, shown
 
 FRAMES = 8

@@ -9,17 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.errors import BagError, FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
-from irvis_fusion_ros.io.bags import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    BagError,
-    BagReader,
-    RecordedImage,
-    to_nanoseconds,
-)
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, RecordedImage, to_nanoseconds
 from irvis_fusion_ros.training.data.pack import Item, stretched
 
 # Pairs that are used of a recording, evenly spread, and seconds that the stamps of one may differ by.

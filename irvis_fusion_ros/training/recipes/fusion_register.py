@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from irvis_fusion_ros import backbones
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.config import group, option
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import Corrected, FusionRegister, NetworkConfig
 from irvis_fusion_ros.networks.misregistration import thermal_share

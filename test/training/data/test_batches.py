@@ -4,8 +4,8 @@ import torch
 from made import item
 
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import tensors
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.training.data import augmentation
 from irvis_fusion_ros.training.data.augmentation import AugmentationConfig, Chance
 from irvis_fusion_ros.training.data.batches import JointConfig, PairSource

@@ -6,7 +6,7 @@ import pytest
 
 from irvis_fusion_ros.data import terms
 from irvis_fusion_ros.data.synthetic import pair
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training.data import pack
 
 

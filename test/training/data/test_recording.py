@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.io.bags import BagWriter
-from irvis_fusion_ros.io.images import FileError
 from irvis_fusion_ros.networks.bsr import Bsr
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.training import train

@@ -4,7 +4,7 @@ import pytest
 import torch
 from made import item
 
-from irvis_fusion_ros.io.images import FileError
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.networks.fusion_register import NetworkConfig
 from irvis_fusion_ros.training import config
 from irvis_fusion_ros.training.data import augmentation

@@ -1,0 +1,17 @@
+"""What goes wrong with what a user gives: each says in one sentence what it concerns and what to do."""
+
+
+class FileError(ValueError):
+    """A file or folder that cannot be used; the text names it and the remedy."""
+
+
+class BagError(RuntimeError):
+    """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
+
+
+class ImageError(ValueError):
+    """An image that cannot be used; `cause` is a stable code for counting."""
+
+    def __init__(self, cause: str, text: str):
+        super().__init__(text)
+        self.cause = cause
