@@ -135,8 +135,9 @@ import sys
 for name in ('rclpy', 'sensor_msgs', 'cv_bridge', 'message_filters', 'ament_index_python'):
     sys.modules[name] = None
 import numpy as np
-from irvis_fusion_ros import bags, dds_profile
+from irvis_fusion_ros import dds_profile
 from irvis_fusion_ros.evaluation import evaluate
+from irvis_fusion_ros.io import bags
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros import options
 from irvis_fusion_ros.tools import benchmark, fuse_images, make_flight, replay

@@ -129,7 +129,7 @@ def test_an_unknown_backbone_is_refused_before_anything_is_learned():
 
 
 def test_the_configuration_of_the_repository_is_valid(recipe):
-    path = Path(__file__).parents[2] / 'config' / 'train_fusion_register.yaml'
+    path = Path(__file__).parents[3] / 'config' / 'train_fusion_register.yaml'
     run, own = config.load(path, FusionRegisterRecipe)
     assert run.mixture.zero > 0
     assert run.mixture.large == 0
