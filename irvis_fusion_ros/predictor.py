@@ -24,6 +24,7 @@ from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import PostRegistration, System
+from irvis_fusion_ros.systems.targets import Targets
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
 SMALLEST_SIDE = 32
@@ -32,6 +33,11 @@ LARGEST_SIDE = 32766  # cv2.remap
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
 RAMP = 17
+# Colours of highlighted targets by their sign, red, green and blue; how much of it they take.
+TINTS = {1: (1.0, 0.45, 0.05), -1: (0.1, 0.55, 1.0)}
+TINTED = 0.8
+# How the thermal image is stretched for the search for targets.
+CONTRAST = ToneConfig(normalisation='percentile')
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ class Predictor:
     which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
     that lets one choose it, a name or the path of a YAML file (backbones); '' is the preset's own.
     registration_first: the preset that registers the thermal image for one that does not do so itself
-    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS).
+    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS). targets: which things
+    that stand out of the thermal image are always seen (registry.TARGETS), with presets that have no fusion
+    of their own. highlight: 'tint' colours them where the picture has colours (registry.HIGHLIGHTS).
     """
 
     def __init__(
@@ -89,6 +97,8 @@ class Predictor:
         backbone: str = '',
         registration_first: str = 'none',
         backend: str = 'auto',
+        targets: str = 'warm',
+        highlight: str = 'none',
     ):
         entry = registry.find(preset)
         self.preset = preset
@@ -102,6 +112,9 @@ class Predictor:
         self._build()
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
+        # targets are sought in the stretched image whatever the gain that is fused
+        self._contrast = ThermalTone(CONTRAST)
+        self.set_targets(targets, highlight)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
     @property
@@ -119,12 +132,26 @@ class Predictor:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)
 
+    def set_targets(self, targets: str, highlight: str) -> None:
+        """Change which targets are shown, and how; raises ValueError, listing what is valid."""
+        for name, value, valid in (
+            ('targets', targets, registry.TARGETS),
+            ('highlight', highlight, registry.HIGHLIGHTS),
+        ):
+            if value not in valid:
+                raise ValueError(f"unknown {name} '{value}'; valid: {', '.join(valid)}")
+        self._emphasised = registry.find(self.preset).targets
+        self._highlight = highlight == 'tint'
+        wanted = targets != 'off' and (self._emphasised or self._highlight)
+        self._targets = Targets(targets) if wanted else None
+
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
         self._system.reset()
         if self._first is not None:
             self._first.reset()
         self._tone.reset()
+        self._contrast.reset()
         self._last = None
 
     def warm_up(
@@ -202,6 +229,7 @@ class Predictor:
         # what a blank frame would teach the gain control is wrong for the next one
         if not any(note.code.startswith('thermal') for note in blank) or not self._tone.ready:
             self._tone.update(thermal_gray)
+            self._contrast.update(thermal_gray)
         visible_luma = color.luminance(visible, visible_order)
         clock.lap('tone')
 
@@ -228,7 +256,14 @@ class Predictor:
             gray = color.gray(registered, thermal_order)
             luma, moved = self._fuse(visible_luma, self._tone.apply(gray), fading)
             clock.lap('fuse')
+            where = {}
+            if self._targets is not None and not any(note.code.startswith('thermal') for note in blank):
+                luma, where = self._show_targets(luma, self._contrast.apply(gray), fading)
+            clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma)
+            if self._highlight and fused.ndim == 3:
+                for sign, share in where.items():
+                    fused = color.tinted(fused, share * TINTED, TINTS[sign], visible_order)
             clock.lap('colour')
         if 'valid' in outputs:
             believed = inside if trust is None else inside & (trust >= BELIEVED)
@@ -264,6 +299,13 @@ class Predictor:
             return self._system.fuse(visible, thermal, fading), None
         luma, moved = self._system.correct(visible, thermal, fading)
         return luma, warp.mark_outside(moved, moved.shape)
+
+    def _show_targets(
+        self, luma: np.ndarray, thermal: np.ndarray, fading: np.ndarray
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Show targets in fused brightness; returns it, and by sign where they are."""
+        shown, where = self._targets.show(luma, thermal, fading, self._targets.find(thermal, fading))
+        return (shown if self._emphasised else luma), where
 
     def _align(
         self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]

@@ -10,6 +10,7 @@ more: a list with one object a pair, of which these keys are used (paths relativ
     ir_raw, H_raw_to_vi the same for a second, unaligned thermal image of an aligned pair
     sequence            the video that the pair is a frame of, in natural order of name
     scene, location     what the pair shows, where it is no video; pairs of one scene are never split
+    light               'day' or 'night'
 
 Split. Neighbouring frames show the same scene, so pairs are never split at random. A scene is what
 pairs.json says, or else a run of frames whose numbers (the last number in the name) are at most SCENE_GAP
@@ -41,7 +42,7 @@ class Pair:
 
     scene: pairs that share it show the same things. part: 'train' or 'val'. video: the clip that the pair
     is a frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images
-    are aligned.
+    are aligned. light: 'day' or 'night' where pairs.json says so, else None.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Pair:
     part: str
     video: str | None = None
     calibration: np.ndarray | None = field(default=None, compare=False)
+    light: str | None = None
 
 
 def recorded(folder: Path, raw: bool = False) -> list[Pair]:
@@ -67,6 +69,7 @@ def recorded(folder: Path, raw: bool = False) -> list[Pair]:
             scene,
             part,
             record.get('sequence'),
+            light=record.get('light'),
         )
         for record, scene, part in _records(Path(folder))
     ]

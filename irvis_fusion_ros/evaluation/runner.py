@@ -59,7 +59,7 @@ class Bench:
 
     fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
     pairs that are not moved, so that its fusion is scored alone. backbone and registration_first: of those
-    presets that let one choose (predictor.Predictor).
+    presets that let one choose (predictor.Predictor). targets: what the fusion shows of them.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Bench:
         aligned: bool = False,
         backbone: str = '',
         registration_first: str = 'none',
+        targets: str = 'warm',
     ):
         baselines.register()
         self._presets = presets
@@ -79,6 +80,7 @@ class Bench:
         self._fusion = fusion
         self._told = aligned
         self._choices = {'backbone': backbone, 'registration_first': registration_first}
+        self._targets = targets
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
@@ -148,7 +150,7 @@ class Bench:
 
     def _predictor(self, preset: str, **options) -> Predictor:
         choices = self._choices if registry.find(preset).backbone is not None else {}
-        return Predictor(preset, self._device, **choices, **options)
+        return Predictor(preset, self._device, targets=self._targets, **choices, **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):

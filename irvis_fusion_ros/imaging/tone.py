@@ -50,6 +50,8 @@ class ThermalTone:
     JUMP = 0.75
     # At most about this many pixels are looked at: percentiles need no more.
     SAMPLES = 40_000
+    # Values of 8 bit that differ by less are the steps of a converter, not a picture.
+    LEAST_8_BIT = 8.0
 
     def __init__(self, config: ToneConfig = ToneConfig()):
         self.config = config
@@ -106,7 +108,7 @@ class ThermalTone:
             return None
         low, high = np.percentile(values, (self.config.percentile_low, self.config.percentile_high))
         # a flat frame must not turn sensor noise into a picture
-        least = 1e-3 * max(abs(high), 1.0)
+        least = self.LEAST_8_BIT if values.dtype == np.uint8 else 1e-3 * max(abs(high), 1.0)
         if high - low < least:
             middle = (low + high) / 2
             low, high = middle - least / 2, middle + least / 2

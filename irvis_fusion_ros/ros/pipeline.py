@@ -42,6 +42,8 @@ def build_predictor(config: NodeConfig) -> Predictor:
         backbone=config.backbone,
         registration_first=config.registration_first,
         backend=config.backend,
+        targets=config.targets,
+        highlight=config.highlight,
     )
     # what is exported is for the size of the camera, which is not known yet
     if predictor.backend == 'torch':

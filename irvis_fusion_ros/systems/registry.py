@@ -19,7 +19,8 @@ class Preset:
     devices: kinds of device ('cuda', 'cpu'), preferred first. backbone: the fusion network it runs unless
     another is asked for (backbones), or None where there is none to choose. build(device, temporal),
     or with a backbone build(device, temporal, backbone), makes the system. backends: what can run its
-    networks, preferred first; with more than one, build takes `backend`, too.
+    networks, preferred first; with more than one, build takes `backend`, too. targets: whether its fusion
+    leaves it to systems/targets.py to show targets; those with a fusion of their own are left as they are.
 
     `build` raises FileError, with the remedy, if weights are missing or damaged.
     """
@@ -28,6 +29,7 @@ class Preset:
     build: Callable[..., System]
     backbone: str | None = None
     backends: tuple[str, ...] = ('torch',)
+    targets: bool = False
 
 
 def _classical(device: str, temporal: bool) -> System:
@@ -124,11 +126,14 @@ def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
 
 # What can run networks; auto is what a preset prefers.
 BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
+# Which targets are shown, and how they are made conspicuous.
+TARGETS = ('warm', 'cold', 'both', 'off')
+HIGHLIGHTS = ('none', 'tint')
 PRESETS = {
-    'classical': Preset(devices=('cpu',), build=_classical),
+    'classical': Preset(devices=('cpu',), build=_classical, targets=True),
     'busref': Preset(devices=('cuda', 'cpu'), build=_busref),
-    'swift': Preset(devices=('cuda', 'cpu'), build=_swift('swift'), backends=BACKENDS[1:]),
-    'swift_lite': Preset(devices=('cpu', 'cuda'), build=_swift('swift_lite'), backends=BACKENDS[1:]),
+    'swift': Preset(('cuda', 'cpu'), _swift('swift'), backends=BACKENDS[1:], targets=True),
+    'swift_lite': Preset(('cpu', 'cuda'), _swift('swift_lite'), backends=BACKENDS[1:], targets=True),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
     'fusion_register': Preset(devices=('cuda', 'cpu'), build=_fusion_register, backbone='average'),
     'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr),

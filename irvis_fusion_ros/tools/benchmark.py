@@ -114,6 +114,7 @@ def _run(options: argparse.Namespace) -> int:
         'backbone': cold.backbone,
         'registration_first': options.registration_first,
         'backend': cold.backend,
+        'targets': options.targets,
         'device': cold.device,
         'size': list(visible.shape[1::-1]),
         'thermal_size': list(thermal.shape[1::-1]),
@@ -170,6 +171,8 @@ def _choices(options: argparse.Namespace) -> dict[str, str]:
         'backbone': options.backbone,
         'registration_first': options.registration_first,
         'backend': options.backend,
+        'targets': options.targets,
+        'highlight': options.highlight,
     }
 
 
@@ -286,6 +289,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     cli.add_fusion_choices(parser)
     cli.add_backend(parser)
+    cli.add_target_choices(parser)
     parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
     parser.add_argument(
         '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'

@@ -90,6 +90,8 @@ def _run(options: argparse.Namespace) -> int:
         backbone=options.backbone,
         registration_first=options.registration_first,
         backend=options.backend,
+        targets=options.targets,
+        highlight=options.highlight,
     )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
@@ -143,6 +145,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
     cli.add_backend(parser)
+    cli.add_target_choices(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',
