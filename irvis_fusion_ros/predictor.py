@@ -258,7 +258,7 @@ class Predictor:
             clock.lap('fuse')
             where = {}
             if self._targets is not None and not any(note.code.startswith('thermal') for note in blank):
-                luma, where = self._show_targets(luma, self._contrast.apply(gray), fading)
+                luma, where = self._show_targets(luma, self._contrast.stretch(gray), fading)
             clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma)
             if self._highlight and fused.ndim == 3:

@@ -17,6 +17,7 @@ import irvis_fusion_ros
 
 PACKAGE = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
 EXECUTABLES = {
+    'detect',
     'fusion_node',
     'replay',
     'make_flight',
@@ -30,6 +31,8 @@ EXECUTABLES = {
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
 # imported by what an extra or the build of the wheels brings
 OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt'}
+# messages for boxes where a distribution without vision_msgs has them
+OPTIONAL |= {'visualization_msgs', 'geometry_msgs'}
 
 
 @pytest.fixture(scope='module')

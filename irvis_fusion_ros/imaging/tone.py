@@ -82,6 +82,11 @@ class ThermalTone:
 
     def apply(self, thermal: np.ndarray) -> np.ndarray:
         """Return brightness, float32 [0, 1], of thermal values; needs an `update` first."""
+        bright = self.stretch(thermal)
+        return np.clip(bright, 0, 1, out=bright)
+
+    def stretch(self, thermal: np.ndarray) -> np.ndarray:
+        """Return the same without limits, float32: what is beyond the percentiles keeps its texture."""
         if self._low_high is None:
             raise RuntimeError('ThermalTone.apply: call update with a frame of the stream first')
         low, high = self._low_high
@@ -91,7 +96,7 @@ class ThermalTone:
         bright *= gain
         if bright.dtype == np.float32 and thermal.dtype.kind == 'f':
             np.nan_to_num(bright, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.clip(bright, 0, 1, out=bright)
+        return bright
 
     def _mode(self, dtype: np.dtype) -> str:
         mode = self.config.normalisation

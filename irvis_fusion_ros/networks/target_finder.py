@@ -58,13 +58,11 @@ class TargetFinder(nn.Module):
 
     @torch.inference_mode()
     def find(self, thermal: Tensor) -> Tensor:
-        """Return the same as a probability, of images of any size, B x 1 x H x W like them."""
+        """Return the same as a probability, of images of any even sides."""
         height, width = thermal.shape[-2:]
         rest = [-side % self.config.multiple for side in (width, height)]
         padded = F.pad(thermal, (0, rest[0], 0, rest[1]), mode='replicate')
-        found = torch.sigmoid(self(padded))
-        found = F.interpolate(found, scale_factor=2.0, mode='bilinear', align_corners=False)
-        return found[..., :height, :width]
+        return torch.sigmoid(self(padded))[..., : height // 2, : width // 2]
 
 
 def _step(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

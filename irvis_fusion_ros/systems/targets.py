@@ -33,25 +33,37 @@ class TargetsConfig:
     # Shorter side of the image that the network sees: what it was trained at.
     side: int = 160
     # Probability at which a target begins to show, and is shown fully.
-    seen: tuple[float, float] = (0.05, 0.25)
+    seen: tuple[float, float] = (0.05, 0.2)
+    # Thermal contrast, of all there is and in standard deviations of the surroundings, from which a place is
+    # taken for a target, and fully: what the thermal image hardly shows is not shown.
+    faint: tuple[float, float] = (0.03, 0.07)
+    separate: tuple[float, float] = (0.8, 1.4)
     # What a target has of its thermal contrast at least, in the picture; and in brightness.
-    share: float = 0.8
+    share: float = 1.0
     least: float = 0.11
     # Contrast in standard deviations of the picture around it, so that it can be told from restless ground.
-    above_clutter: float = 1.8
+    above_clutter: float = 2.2
     # A warm target is darker than its surroundings where these leave less than this share of its contrast.
-    room: float = 0.6
+    room: float = 0.8
     # Shares of thermal and of visible texture inside a target, and the most that the latter adds.
-    thermal_texture: float = 0.6
+    thermal_texture: float = 0.8
     visible_texture: float = 0.35
     most_texture: float = 0.1
     # Where the silhouette begins and is full, between the surroundings' warmth and the target's own.
-    silhouette: tuple[float, float] = (0.15, 0.5)
+    silhouette: tuple[float, float] = (0.1, 0.35)
     # Windows, as shares of the shorter side, in which surroundings are sought: the smallest that has some.
     around: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6)
     enough: float = 0.35
     # Window of a target's own means.
-    own: float = 0.15
+    own: float = 0.1
+
+
+@dataclass(frozen=True)
+class Found:
+    """seen: how surely each place is a target, by sign, h x w [0, 1]. warmth: the thermal image there."""
+
+    seen: dict[int, np.ndarray]
+    warmth: np.ndarray
 
 
 class Targets:
@@ -68,25 +80,24 @@ class Targets:
         self._config = config
         self._network = None if kind == 'off' else network()
 
-    def find(self, thermal: np.ndarray, trust: np.ndarray) -> dict[int, np.ndarray]:
+    def find(self, thermal: np.ndarray, trust: np.ndarray) -> Found:
         """
-        Return how surely each place is a target, by sign, h x w float32 [0, 1] on a small grid.
+        Return where targets are, on a small grid.
 
-        thermal: H x W float32, stretched to [0, 1], on the visible grid. trust: H x W float32 [0, 1].
+        thermal: H x W float32 on the visible grid, its percentiles at 0 and 1. trust: H x W float32 [0, 1].
         """
-        size = self._grid(thermal.shape)
-        small, believed = (
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (thermal, trust)
-        )
-        found = {}
+        width, height = self._grid(thermal.shape)
+        small = np.clip(_reduced(thermal, (2 * width, 2 * height)), 0, 1)
+        believed = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
+        seen = {}
         for sign in SIGNS[self.kind]:
-            seen = small if sign > 0 else 1 - small
-            probability = self._network.find(torch.from_numpy(seen)[None, None])[0, 0].numpy()
-            found[sign] = _ramp(probability, *self._config.seen) * (believed > 0.5)
-        return found
+            image = torch.from_numpy(small if sign > 0 else 1 - small)
+            probability = self._network.find(image[None, None])[0, 0].numpy()
+            seen[sign] = _ramp(probability, *self._config.seen) * believed
+        return Found(seen, cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA))
 
     def show(
-        self, picture: np.ndarray, thermal: np.ndarray, trust: np.ndarray, found: dict[int, np.ndarray]
+        self, picture: np.ndarray, thermal: np.ndarray, trust: np.ndarray, found: Found
     ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
         """
         Return the picture with its targets shown, and by sign where they are, H x W float32 [0, 1].
@@ -94,51 +105,70 @@ class Targets:
         picture: fused brightness, H x W float32 [0, 1]. thermal, trust: as for `find`; found: its answer.
         """
         where = {}
-        for sign, seen in found.items():
+        for sign, seen in found.seen.items():
             if float(seen.max()) < FAINT:
                 continue
-            picture, where[sign] = self._shown(picture, thermal, trust, seen, sign)
+            warm = (thermal, found.warmth) if sign > 0 else (1 - thermal, 1 - found.warmth)
+            picture, where[sign] = self._shown(picture, *warm, trust, seen, sign)
         return picture, where
 
     def _shown(
-        self, picture: np.ndarray, thermal: np.ndarray, trust: np.ndarray, seen: np.ndarray, sign: int
+        self,
+        picture: np.ndarray,
+        thermal: np.ndarray,
+        warmth: np.ndarray,
+        trust: np.ndarray,
+        seen: np.ndarray,
+        sign: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        config, size = self._config, seen.shape[::-1]
-        if sign < 0:
-            thermal = 1 - thermal
-        warmth, light = (
-            cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in (thermal, picture)
-        )
+        config = self._config
+        light = _reduced(picture, seen.shape[::-1])
         taken = cv2.dilate((seen > 0.3).astype(np.uint8), np.ones((3, 3), np.uint8))
-        ground, lit, squared = self._surroundings((warmth, light, light * light), 1.0 - taken)
-        clutter = np.sqrt(np.maximum(squared - lit * lit, 0))
+        planes = (warmth, warmth * warmth, light, light * light)
+        ground, ground_squared, lit, lit_squared = self._surroundings(planes, 1.0 - taken)
+        unrest, clutter = _deviation(ground, ground_squared), _deviation(lit, lit_squared)
         core = seen * _ramp(warmth - ground, 0, 0.05) + 1e-4
         own_warmth, own_light = self._own((warmth, light), core)
         contrast = np.maximum(own_warmth - ground, 0)
+        seen = seen * _ramp(contrast, *config.faint)
+        seen *= _ramp(contrast / np.maximum(unrest, 1e-3), *config.separate)
+        if float(seen.max()) < FAINT:
+            return picture, np.zeros_like(picture)
         needed = np.maximum(config.share * contrast, config.above_clutter * clutter)
         needed = np.maximum(needed, config.least)
         towards = self._direction(sign, taken, core, lit, needed)
         room = np.where(towards > 0, 1 - lit, lit)
         shown = lit + towards * np.minimum(needed, np.maximum(room - 0.02, 0))
 
-        def full(plane: np.ndarray) -> np.ndarray:
-            return cv2.resize(plane.astype(np.float32), picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
-
         # silhouettes are as sharp as the thermal image: only their surroundings are known coarsely
-        rise = thermal - full(ground)
-        rise /= full(np.maximum(contrast, FAINT))
-        where = _ramp(rise, *config.silhouette)
-        where *= full(cv2.dilate(seen, np.ones((3, 3), np.uint8)))
-        where *= trust
-        texture = config.visible_texture * (picture - full(own_light))
-        np.clip(texture, -config.most_texture, config.most_texture, out=texture)
-        texture += full(config.thermal_texture * towards) * (thermal - full(own_warmth))
-        texture += full(shown)
-        np.clip(texture, 0, 1, out=texture)
-        texture -= picture
-        texture *= where
-        texture += picture
-        return texture, where
+        seen = cv2.dilate(seen, np.ones((3, 3), np.uint8))
+        part = _reached(seen, picture.shape)
+
+        def full(plane: np.ndarray) -> np.ndarray:
+            plane = np.ascontiguousarray(plane, np.float32)
+            return cv2.resize(plane, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)[part]
+
+        bright, warm = picture[part], thermal[part]
+        gain = 1 / np.maximum(contrast, FAINT)
+        share = warm * full(gain)
+        share -= full(ground * gain)
+        share = _ramp(share, *config.silhouette)
+        share *= full(seen)
+        share *= trust[part]
+        change = bright - full(own_light)
+        change *= config.visible_texture
+        np.clip(change, -config.most_texture, config.most_texture, out=change)
+        slope = config.thermal_texture * towards
+        change += warm * full(slope)
+        change += full(shown - slope * own_warmth)
+        np.clip(change, 0, 1, out=change)
+        change -= bright
+        change *= share
+        where = np.zeros_like(picture)
+        where[part] = share
+        picture = picture.copy()
+        picture[part] += change
+        return picture, where
 
     def _surroundings(self, planes: tuple[np.ndarray, ...], free: np.ndarray) -> list[np.ndarray]:
         """Means of planes over what is free around each place, in the smallest window with enough of it."""
@@ -173,7 +203,8 @@ class Targets:
         return np.where(turned, -sign, sign).astype(np.float32)[labels]
 
     def _grid(self, shape: tuple[int, int]) -> tuple[int, int]:
-        scale = min(1.0, self._config.side / min(shape))
+        """Return width and height of what the network answers: half of what it sees."""
+        scale = min(1.0, self._config.side / min(shape)) / 2
         return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 
     @staticmethod
@@ -187,9 +218,38 @@ def network() -> TargetFinder:
     def build(config: dict) -> TargetFinder:
         return TargetFinder(TargetFinderConfig(channels=tuple(config['network']['channels'])))
 
-    return weights.built(build, 'targets', 'targets').eval()
+    return weights.built(build, 'targets', 'targets').eval().to(memory_format=torch.channels_last)
+
+
+def _reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image at a smaller size (width, height): by halves first, which is exact and fast."""
+    while image.shape[1] >= 3 * size[0] and image.shape[1] % 2 == 0 and image.shape[0] % 2 == 0:
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _reached(seen: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return the rows and columns of an image of `shape` that what is seen on the small grid can reach."""
+    rows, columns = (np.flatnonzero(seen.max(axis)) for axis in (1, 0))
+    slices = []
+    for cells, small, side in zip((rows, columns), seen.shape, shape, strict=True):
+        scale = side / small
+        # bilinear interpolation reaches one cell further
+        first, last = (cells[0] - 1) * scale, (cells[-1] + 2) * scale
+        slices.append(slice(max(0, int(first)), min(side, int(np.ceil(last)))))
+    return tuple(slices)
+
+
+def _deviation(mean: np.ndarray, mean_square: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(mean_square - mean * mean, 0))
 
 
 def _ramp(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = np.clip((value - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    return share * share * (3 - 2 * share)
+    share = value * np.float32(1 / (high - low))
+    share -= np.float32(low / (high - low))
+    np.clip(share, 0, 1, out=share)
+    smooth = share * np.float32(-2)
+    smooth += 3
+    smooth *= share
+    smooth *= share
+    return smooth
