@@ -49,7 +49,8 @@ def tinted(image: np.ndarray, where: np.ndarray, color: tuple[float, float, floa
     """
     Return `image` (H x W x 3 uint8) in another color where `where` (H x W float32 [0, 1]) says so.
 
-    color: red, green and blue in [0, 1], shown at the brightness that the image has there.
+    color: red, green and blue in [0, 1], shown at the brightness that the image has there, or as bright as it
+    can be.
     """
     x, y, width, height = cv2.boundingRect((where > 1 / 255).astype(np.uint8))
     if not width:
@@ -58,10 +59,8 @@ def tinted(image: np.ndarray, where: np.ndarray, color: tuple[float, float, floa
     luma = gray(part, order).astype(np.float32)[..., None]
     weights = np.float32((0.299, 0.587, 0.114))
     painted = luma * (np.float32(color) / float(np.float32(color) @ weights))
-    # what is too bright for its color becomes paler instead of darker
-    most = painted.max(-1, keepdims=True)
-    pale = np.clip((most - 255) / np.maximum(most - luma, 1e-3), 0, 1)
-    painted += (luma - painted) * pale
+    # a color is darker than white: it is kept, and not its brightness, so that white targets have one, too
+    painted *= 255 / np.maximum(painted.max(-1, keepdims=True), 255)
     if order == 'bgr':
         painted = painted[..., ::-1]
     result = image.copy()

@@ -66,3 +66,20 @@ def test_to_byte_clips():
     luma = np.float32([[-0.5, 0, 0.5, 1, 1.7]])
     np.testing.assert_array_equal(color.to_byte(luma), [[0, 0, 128, 255, 255]])
     assert cv2.mean(color.to_byte(np.zeros((3, 3), np.float32)))[0] == 0
+
+
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_a_tint_colours_what_it_is_told_at_the_brightness_that_it_has(order):
+    where = np.zeros(IMAGE.shape[:2], np.float32)
+    where[10:20, 15:30] = 1
+    muted = (IMAGE // 4 + 20).astype(np.uint8)
+    found = color.tinted(muted, where, (1.0, 0.5, 0.0), order)
+    np.testing.assert_array_equal(found[where == 0], muted[where == 0])
+    np.testing.assert_allclose(color.luminance(found, order), color.luminance(muted, order), atol=0.02)
+    red, _, blue = np.moveaxis(found[where > 0] if order == 'rgb' else found[where > 0][:, ::-1], 1, 0)
+    assert (red.astype(int) > blue).all()
+
+
+def test_nothing_is_tinted_where_there_is_nothing():
+    nowhere = np.zeros(IMAGE.shape[:2], np.float32)
+    assert color.tinted(IMAGE, nowhere, (1.0, 0.5, 0.0), 'bgr') is IMAGE
