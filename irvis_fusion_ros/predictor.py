@@ -143,7 +143,7 @@ class Predictor:
         self._emphasised = registry.find(self.preset).targets
         self._highlight = highlight == 'tint'
         wanted = targets != 'off' and (self._emphasised or self._highlight)
-        self._targets = Targets(targets) if wanted else None
+        self._targets = Targets(targets, self.temporal) if wanted else None
 
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
@@ -152,6 +152,8 @@ class Predictor:
             self._first.reset()
         self._tone.reset()
         self._contrast.reset()
+        if self._targets is not None:
+            self._targets.reset()
         self._last = None
 
     def warm_up(

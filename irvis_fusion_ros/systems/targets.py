@@ -33,18 +33,20 @@ class TargetsConfig:
     # Shorter side of the image that the network sees: what it was trained at.
     side: int = 160
     # Probability at which a target begins to show, and is shown fully.
-    seen: tuple[float, float] = (0.05, 0.2)
+    seen: tuple[float, float] = (0.03, 0.12)
+    # Share of the last frame's probability that is kept in a stream.
+    steady: float = 0.7
     # Thermal contrast, of all there is and in standard deviations of the surroundings, from which a place is
     # taken for a target, and fully: what the thermal image hardly shows is not shown.
     faint: tuple[float, float] = (0.03, 0.07)
-    separate: tuple[float, float] = (0.8, 1.4)
+    separate: tuple[float, float] = (0.5, 1.0)
     # What a target has of its thermal contrast at least, in the picture; and in brightness.
     share: float = 1.0
     least: float = 0.11
     # Contrast in standard deviations of the picture around it, so that it can be told from restless ground.
     above_clutter: float = 2.2
     # A warm target is darker than its surroundings where these leave less than this share of its contrast.
-    room: float = 0.8
+    room: float = 0.9
     # Shares of thermal and of visible texture inside a target, and the most that the latter adds.
     thermal_texture: float = 0.8
     visible_texture: float = 0.35
@@ -68,17 +70,24 @@ class Found:
 
 class Targets:
     """
-    Finds targets and shows them; one for a stream or for single images, without state.
+    Finds targets and shows them.
 
-    kind: one of registry.TARGETS. Raises FileError, with the remedy, if the weights are missing or damaged.
+    kind: one of registry.TARGETS. temporal: follow a stream, so that targets do not flicker. It raises
+    FileError, with the remedy, if the weights are missing or damaged.
     """
 
-    def __init__(self, kind: str = 'warm', config: TargetsConfig = TargetsConfig()):
+    def __init__(self, kind: str = 'warm', temporal: bool = False, config: TargetsConfig = TargetsConfig()):
         if kind not in SIGNS:
             raise ValueError(f"unknown targets '{kind}'; valid: {', '.join(SIGNS)}")
         self.kind = kind
         self._config = config
+        self._temporal = temporal
+        self.reset()
         self._network = None if kind == 'off' else network()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._last: dict[int, np.ndarray] = {}
 
     def find(self, thermal: np.ndarray, trust: np.ndarray) -> Found:
         """
@@ -93,8 +102,16 @@ class Targets:
         for sign in SIGNS[self.kind]:
             image = torch.from_numpy(small if sign > 0 else 1 - small)
             probability = self._network.find(image[None, None])[0, 0].numpy()
-            seen[sign] = _ramp(probability, *self._config.seen) * believed
+            seen[sign] = _ramp(self._steady(sign, probability), *self._config.seen) * believed
         return Found(seen, cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA))
+
+    def _steady(self, sign: int, probability: np.ndarray) -> np.ndarray:
+        """Return a probability smoothed over the stream; silhouettes follow each thermal image."""
+        last = self._last.get(sign)
+        if self._temporal and last is not None and last.shape == probability.shape:
+            probability = probability + np.float32(self._config.steady) * (last - probability)
+        self._last[sign] = probability
+        return probability
 
     def show(
         self, picture: np.ndarray, thermal: np.ndarray, trust: np.ndarray, found: Found

@@ -102,15 +102,15 @@ def test_the_highest_temperature_of_a_box(rig, start):
 
 
 @pytest.mark.parametrize(
-    ('content', 'message'),
+    ('name', 'content', 'message'),
     [
-        ({'output': 'yolov5'}, 'expected an output of 7 values a box, found 1 x 6 x 20'),
-        ({'size': [32, 32]}, 'expected one input of 1 x 3 x 32 x 32'),
-        ({'model': 'none.onnx'}, 'none.onnx'),
+        ('n.onnx', {'output': 'yolov5'}, 'expected an output of 7 values a box, found 1 x 6 x 20'),
+        ('n.onnx', {'size': [32, 32]}, 'expected one input of 1 x 3 x 32 x 32'),
+        ('none.onnx', {}, 'none.onnx'),
     ],
 )
-def test_a_detector_that_does_not_fit_is_refused(tmp_path, model, capsys, content, message):
-    file = description(tmp_path / 'other.yaml', tmp_path / 'n.onnx', **content)
+def test_a_detector_that_does_not_fit_is_refused(tmp_path, model, capsys, name, content, message):
+    file = description(tmp_path / 'other.yaml', tmp_path / name, **content)
     assert detect.main(['--model', str(file)]) == 1
     said = capsys.readouterr().err
     assert said.startswith('detect: error: ') and message in said
