@@ -35,6 +35,8 @@ setup(
         'kornia',
         'safetensors',
         'rosbags',
+        'lz4',
+        'backports.zstd; python_version < "3.14"',
         'PyYAML',
         'tqdm',
     ],

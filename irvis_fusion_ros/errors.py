@@ -1,5 +1,7 @@
 """What goes wrong with what a user gives: each says in one sentence what it concerns and what to do."""
 
+from collections.abc import Mapping
+
 
 class FileError(ValueError):
     """A file or folder that cannot be used; the text names it and the remedy."""
@@ -7,6 +9,19 @@ class FileError(ValueError):
 
 class BagError(RuntimeError):
     """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
+
+
+class IncompleteBagError(BagError):
+    """
+    A bag of which not everything could be read; raised after everything that is whole has been read.
+
+    read, claimed: messages by topic.
+    """
+
+    def __init__(self, text: str, read: Mapping[str, int], claimed: Mapping[str, int]):
+        super().__init__(text)
+        self.read = read
+        self.claimed = claimed
 
 
 class ImageError(ValueError):

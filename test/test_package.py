@@ -27,9 +27,11 @@ EXECUTABLES = {
     'export',
 }
 # import name to name on PyPI, where they differ
-DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
+DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}
 # imported by what an extra or the build of the wheels brings
 OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt'}
+# in the standard library of later versions of Python
+LATER = {'compression'}
 
 
 @pytest.fixture(scope='module')
@@ -69,11 +71,15 @@ def test_the_changelog_begins_with_this_version():
 def test_everything_the_code_imports_is_declared(metadata):
     declared = {element.text for element in PACKAGE.iter('exec_depend')}
     for requirement in metadata.get_all('Requires-Dist'):
-        name, _, extra = requirement.partition(';')
-        if not extra:
+        name, _, condition = requirement.partition(';')
+        if 'extra' not in condition:
             declared.add(re.match(r'[\w.-]+', name)[0])
     known = (
-        declared | set(sys.stdlib_module_names) | OPTIONAL | {NAME, 'parameter_arguments', 'irvis_launcher'}
+        declared
+        | set(sys.stdlib_module_names)
+        | LATER
+        | OPTIONAL
+        | {NAME, 'parameter_arguments', 'irvis_launcher'}
     )
     for path in [*(REPOSITORY / NAME).rglob('*.py'), *(REPOSITORY / 'launch').glob('*.py')]:
         for module in imported(path):

@@ -11,8 +11,12 @@ A thin layer over the rosbags library. Stamps and times are integer nanoseconds;
 """
 
 import difflib
+import functools
 import re
+import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +24,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.interfaces import QosDurability
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 from rosbags.typesys import Stores, get_typestore
 
-from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.errors import BagError, IncompleteBagError
+from irvis_fusion_ros.io.storage import files
+from irvis_fusion_ros.io.storage.base import Storage, merged
+from irvis_fusion_ros.io.storage.compression import ZSTD_MAGIC, decompressed
+from irvis_fusion_ros.io.storage.metadata import Metadata, parsed
+from irvis_fusion_ros.io.storage.writer import Writer
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -36,6 +44,9 @@ _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _METADATA_VERSION = 8
 # The image, camera and diagnostic messages are the same, type hashes included, from Humble to Lyrical.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
+# The encapsulation header of CDR, which begins with a 0.
+_SHORTEST = 4
+_CAUSES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -87,19 +98,21 @@ class Intrinsics:
 
 class BagReader:
     """
-    A bag opened for reading: a rosbag2 directory, or one .mcap or .db3 file of it.
+    A bag opened for reading: a rosbag2 directory, or one .mcap or .db3 file of it, whole or damaged.
 
-    topics: name to Topic. start, stop: time of the first message, and just after the last one.
-    Raises BagError.
+    topics: name to Topic. start, stop: time of the first message, and just after the last one. notes: what
+    the user should know of the bag, one line each, nothing being lost by it.
+    Raises BagError if nothing can be read of it.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self._reader = _open(self.path)
-        self.topics = _summary(self._reader.connections)
-        self.start = self._reader.start_time
-        self.stop = max(self._reader.end_time, self.start)
-        self.count = self._reader.message_count
+        self._files = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._files.close()
+            raise
 
     def __enter__(self) -> 'BagReader':
         return self
@@ -111,7 +124,7 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader.close()
+        self._files.close()
 
     def contents(self) -> str:
         """Return a line for each topic: name, type and number of messages."""
@@ -142,17 +155,34 @@ class BagReader:
     def records(
         self, topics: Iterable[str] | None = None, start: int | None = None, stop: int | None = None
     ) -> Iterator[Record]:
-        """Iterate the messages of `topics` (default: all) in recorded order, `start` <= time < `stop`."""
-        names = self.topics if topics is None else {self.topic(name).name for name in topics}
-        connections = [c for c in self._reader.connections if c.topic in names]
-        if not connections:
-            return
-        try:
-            for connection, time, cdr in self._reader.messages(connections, start, stop):
-                yield Record(connection.topic, connection.msgtype, time, bytes(cdr))
-        except Exception as error:
-            # rosbags lets errors of sqlite, zstd, lz4 and struct through as they are
-            raise BagError(f"bag '{self.path}' is damaged: {error}") from error
+        """
+        Iterate the messages of `topics` (default: all) in recorded order, `start` <= time < `stop`.
+
+        Raises IncompleteBagError at the end, when all that is whole has come, if that is not everything.
+        """
+        names = frozenset(self.topics if topics is None else (self.topic(name).name for name in topics))
+        start = self.start if start is None else start
+        stop = self.stop if stop is None else stop
+        read: Counter = Counter()
+        damaged = [f"'{name}' is missing" for name in self._missing] + [*self._unreadable]
+        parts = [
+            (max(storage.start, start), functools.partial(storage.messages, names, start, stop))
+            for storage in self._storages
+            if storage.start < stop and storage.stop > start
+        ]
+        for time, channel, data in merged(parts):
+            if data.startswith(ZSTD_MAGIC):
+                data, problem = decompressed(data, 'zstd')
+                if problem:
+                    damaged.append(f"a message of '{channel.topic}' at {time} ns is {problem}")
+                    continue
+            if len(data) < _SHORTEST or data[0]:
+                damaged.append(f"a message of '{channel.topic}' at {time} ns is none of ROS 2")
+                continue
+            read[channel.topic] += 1
+            yield Record(channel.topic, self.topics[channel.topic].type, time, data)
+        damaged += [loss for storage in self._storages for loss in storage.losses]
+        self._check(read, names, start <= self.start and stop >= self.stop, damaged)
 
     def decode(self, record: Record) -> Any:
         """Return the message of a record, with the fields of its ROS definition. Raises BagError."""
@@ -180,6 +210,74 @@ class BagReader:
             stamp = to_nanoseconds(message.header.stamp)
             yield RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
 
+    def _open(self) -> None:
+        found = files.contents(self.path)
+        self.notes = list(found.notes)
+        self._missing = found.missing
+        self._unreadable: list[str] = []
+        self._storages: list[Storage] = []
+        for file in found.files:
+            self._add(file)
+        if not self._storages:
+            raise BagError(self._unreadable[0])
+        self.notes += [note for storage in self._storages for note in storage.notes]
+        stated = found.metadata
+        if not stated.counts:
+            # rosbag2 stores the same in the files themselves
+            stated = next((each for storage in self._storages if (each := _stored(storage)).counts), stated)
+            # ... which says nothing of the others
+            stated = stated if len(self._storages) == 1 else Metadata(types=stated.types)
+        self._describe(stated)
+        if stated.stop:
+            for storage in self._storages:
+                storage.confine(stated.start, stated.stop)
+        held = [storage for storage in self._storages if storage.counts]
+        self.start = min((storage.start for storage in held), default=0)
+        self.stop = max((storage.stop for storage in held), default=0)
+        self.count = sum(topic.count for topic in self.topics.values())
+
+    def _add(self, file: Path) -> None:
+        try:
+            self._storages.append(files.opened(file, self._files))
+        except BagError as error:
+            self._unreadable.append(str(error))
+
+    def _describe(self, stated: Metadata) -> None:
+        """Bring what the files hold and what is stated of them together; what the files say is so."""
+        stored: Counter = sum((storage.counts for storage in self._storages), Counter())
+        self.topics: dict[str, Topic] = {}
+        foreign = {}
+        for channel in (channel for storage in self._storages for channel in storage.channels):
+            if channel.encoding != 'cdr':
+                foreign[channel.topic] = channel.encoding
+                continue
+            earlier = self.topics.get(channel.topic)
+            kind = earlier.type if earlier else channel.type
+            if kind not in _TYPES.fielddefs:
+                kind = stated.types.get(channel.topic) or kind
+            latched = channel.latched or bool(earlier and earlier.latched)
+            count = max(stored[channel.topic], stated.counts[channel.topic])
+            self.topics[channel.topic] = Topic(channel.topic, kind, count, latched)
+        for topic, count in stated.counts.items():
+            if topic not in self.topics:
+                self.topics[topic] = Topic(topic, stated.types[topic], count, topic in stated.latched)
+        for topic, encoding in foreign.items():
+            text = f"topic '{topic}' is left out: its messages are '{encoding}', not 'cdr' as those of ROS 2"
+            # the metadata of a bag knows only what ROS 2 has recorded
+            (self._unreadable if topic in self.topics else self.notes).append(text)
+
+    def _check(self, read: Counter, names: frozenset[str], complete: bool, damaged: list[str]) -> None:
+        claimed = {name: self.topics[name].count for name in sorted(names)}
+        short = {name: count for name, count in claimed.items() if complete and read[name] < count}
+        if not short and not damaged:
+            return
+        causes = list(dict.fromkeys(damaged)) or ['the files hold no more']
+        more = f' and {len(causes) - _CAUSES_SHOWN} more' if len(causes) > _CAUSES_SHOWN else ''
+        numbers = ', '.join(f'{read[name]} of {count} of {name}' for name, count in short.items())
+        why = '; '.join(causes[:_CAUSES_SHOWN]) + more
+        text = f'{numbers} were read ({why})' if short else why
+        raise IncompleteBagError(f"bag '{self.path}' is not complete: {text}", read, claimed)
+
 
 class BagWriter:
     """
@@ -197,11 +295,10 @@ class BagWriter:
         if self.path.exists():
             raise BagError(f"'{self.path}' exists already; remove it or choose another name")
         self._connections: dict[str, Any] = {}
+        self._failed = False
         self._writer = Writer(self.path, version=_METADATA_VERSION, storage_plugin=STORAGES[storage])
-        try:
+        with self._telling():
             self._writer.open()
-        except OSError as error:
-            raise BagError(f"cannot write a bag at '{self.path}': {error.strerror}") from error
 
     def __enter__(self) -> 'BagWriter':
         return self
@@ -209,11 +306,23 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if not self._failed:
+            self.close()
 
     def close(self) -> None:
-        """Write the index and the metadata."""
-        self._writer.close()
+        """Write the index and the metadata. Raises BagError."""
+        with self._telling():
+            self._writer.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            self._writer.abort()  # a second attempt to write the index would fail in the same way
+            self._failed = True
+            reason = getattr(error, 'strerror', None) or error
+            raise BagError(f"cannot write the bag '{self.path}': {reason}") from error
 
     def note(self, key: str, value: str) -> None:
         """Keep a remark in the metadata of the bag (`custom_data`)."""
@@ -225,7 +334,8 @@ class BagWriter:
             if type_name not in _TYPES.fielddefs:
                 raise BagError(f"topic '{topic}': no definition of {type_name} to write into a bag")
             self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=_TYPES)
-        self._writer.write(self._connections[topic], time, cdr)
+        with self._telling():
+            self._writer.write(self._connections[topic], time, cdr)
 
     def write_image(
         self, topic: str, image: np.ndarray, encoding: str, stamp: int, frame_id: str, time: int | None = None
@@ -302,38 +412,11 @@ _NAMED = {
 _DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
 
 
-def _open(path: Path) -> Reader:
-    storage = path
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        # a recorder that was killed wrote no metadata, but its file may be whole
-        files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
-        if len(files) != 1:
-            raise BagError(
-                f"'{path}' is not a bag: it has no metadata.yaml"
-                + (' (several files: try `ros2 bag reindex`)' if files else '')
-            )
-        storage = files[0]
-    elif not path.exists():
-        raise BagError(f"there is no bag at '{path}'")
-    elif path.is_file() and path.suffix not in _SUFFIXES:
-        raise BagError(f"'{path}' is not a bag: expected a rosbag2 directory, or a .mcap or .db3 file")
+def _stored(storage: Storage) -> Metadata:
     try:
-        reader = Reader(storage)
-        reader.open()
-    except Exception as error:
-        # rosbags lets errors of sqlite, zstd, lz4 and struct through as they are
-        raise BagError(f"cannot read the bag '{path}': {str(error) or type(error).__name__}") from error
-    return reader
-
-
-def _summary(connections: Iterable[Any]) -> dict[str, Topic]:
-    # one topic has several connections where publishers with different QoS were recorded
-    topics: dict[str, Topic] = {}
-    for c in connections:
-        latched = any(q.durability == QosDurability.TRANSIENT_LOCAL for q in c.ext.offered_qos_profiles)
-        earlier = topics.get(c.topic, Topic(c.topic, c.msgtype, 0))
-        topics[c.topic] = Topic(c.topic, c.msgtype, earlier.count + c.msgcount, earlier.latched or latched)
-    return topics
+        return parsed(storage.metadata) if storage.metadata else Metadata()
+    except ValueError:
+        return Metadata()
 
 
 def _header(stamp: int, frame_id: str) -> Any:

@@ -214,3 +214,18 @@ def write_raw_image(path, encoding, shape, step, data, is_bigendian=0):
     )
     with bags.BagWriter(path) as bag:
         bag.write('/image', bags.IMAGE, store.serialize_cdr(message, bags.IMAGE), 1)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_full_disk_is_one_clear_error(tmp_path, storage):
+    resource = pytest.importorskip('resource')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = bags.BagWriter(tmp_path / 'bag', storage)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(BagError, match=r"cannot write the bag '.*bag': ") as raised, writer:
+            for time in range(200):
+                writer.write_image('/a', random_image('mono16', (300, 400)), 'mono16', time, 'camera')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert '\n' not in str(raised.value)

@@ -252,3 +252,40 @@ def test_ros_arguments_are_left_to_ros():
     assert ours == ['bag', '--loop']
     assert ros == ['--ros-args', '-r', 'a:=b', '--']
     assert replay._split_ros_arguments(['bag']) == (['bag'], [])
+
+
+def test_a_name_that_ros_does_not_allow_is_left_out_with_the_remedy(environment, tmp_path):
+    with bags.BagWriter(tmp_path / 'bag') as writer:
+        for topic in ('/gimbal-2/lwir', '/3/image', '/fine'):
+            writer.write_image(topic, np.zeros((3, 4), np.uint8), 'mono8', START, 'camera')
+    done = play(environment, tmp_path / 'bag', '--wait', 0, '--remap', '/3/image:=/three')
+    assert done.returncode == 0
+    assert "topic '/gimbal-2/lwir' is left out" in done.stderr
+    assert '--remap /gimbal-2/lwir:=/NAME' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert '1  /fine' in done.stdout and '1  /three' in done.stdout and 'gimbal' not in done.stdout
+
+
+def test_what_is_whole_is_played_and_what_is_not_is_said(environment, bag):
+    file = next(bag.glob('*.mcap'))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    done = play(environment, bag, '--wait', 0)
+    assert done.returncode == 1
+    published = int(done.stdout.split('published:')[1].split()[0])
+    assert 0 < published < 15
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'is not complete' in last and f'{published} of 15 of {VISIBLE}' in last
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('variables', 'arguments'), [({'HOME': '/proc'}, []), ({}, ['--ros-args', '-p', 'no_value'])]
+)
+def test_what_ros_refuses_is_one_line(environment, bag, variables, arguments):
+    environment = {**environment, **variables}
+    if variables:
+        del environment['ROS_LOG_DIR']
+    done = play(environment, bag, '--wait', 0, *arguments)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith('replay: ')]
