@@ -25,6 +25,7 @@ EXECUTABLES = {
     'train',
     'benchmark',
     'export',
+    'fuse_bag',
 }
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}

@@ -337,6 +337,10 @@ class BagWriter:
         with self._telling():
             self._writer.write(self._connections[topic], time, cdr)
 
+    def write_message(self, topic: str, type_name: str, message: Any, time: int) -> None:
+        """Write a message as `BagReader.decode` gives it."""
+        self.write(topic, type_name, _TYPES.serialize_cdr(message, type_name), time)
+
     def write_image(
         self, topic: str, image: np.ndarray, encoding: str, stamp: int, frame_id: str, time: int | None = None
     ) -> None:

@@ -1,15 +1,18 @@
 """CameraInfo: for images of another size, and as the calibration of a rig."""
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.geometry.transform import normalised, resize_transform
 
+if TYPE_CHECKING:  # those of a bag do as well, where there is no ROS
+    from sensor_msgs.msg import CameraInfo
 
-def for_image(info: CameraInfo, shape: tuple[int, int]) -> CameraInfo:
+
+def for_image(info: 'CameraInfo', shape: tuple[int, int]) -> 'CameraInfo':
     """Return a copy for an image of shape (height, width) with the same view: K and P are scaled."""
     scaled = copy.deepcopy(info)
     height, width = shape
@@ -21,11 +24,11 @@ def for_image(info: CameraInfo, shape: tuple[int, int]) -> CameraInfo:
     scaled.p = (resize @ np.reshape(info.p, (3, 4))).ravel()
     scaled.height, scaled.width = height, width
     scaled.binning_x = scaled.binning_y = 0
-    scaled.roi = RegionOfInterest()
+    scaled.roi = type(info.roi)(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
     return scaled
 
 
-def calibration(thermal: CameraInfo, visible: CameraInfo) -> Calibration:
+def calibration(thermal: 'CameraInfo', visible: 'CameraInfo') -> Calibration:
     """
     Return the homography of two cameras at one place, H = K_visible R_visible^T R_thermal K_thermal^-1.
 
@@ -43,6 +46,6 @@ def calibration(thermal: CameraInfo, visible: CameraInfo) -> Calibration:
     return Calibration(normalised(matrix), (thermal.height, thermal.width), (visible.height, visible.width))
 
 
-def _rotation(info: CameraInfo) -> np.ndarray:
+def _rotation(info: 'CameraInfo') -> np.ndarray:
     rotation = np.reshape(info.r, (3, 3))
     return rotation if rotation.any() else np.eye(3)

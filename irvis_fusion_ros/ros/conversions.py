@@ -14,12 +14,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.imaging.color import in_encoding as in_encoding
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
+
+try:
+    from sensor_msgs.msg import CompressedImage, Image
+    from std_msgs.msg import Header
+except ImportError:  # messages of a bag are converted without ROS; none is made of pixels
+    CompressedImage = Image = Header = Any
 
 # encoding: (type of a channel, channels, order of the colours)
 ENCODINGS = {
@@ -60,7 +65,7 @@ def check(message: Any, max_pixels: int) -> None:
 
     Raises ImageError with cause 'empty', 'too_small', 'too_large', 'unknown_encoding', 'step' or 'truncated'.
     """
-    if isinstance(message, CompressedImage):
+    if _is_compressed(message):
         _check_compressed(message, max_pixels)
     else:
         _check_raw(message, max_pixels)
@@ -74,7 +79,7 @@ def to_picture(message: Any, max_pixels: int) -> Picture:
     are swapped, padding of rows is skipped. Raises ImageError as `check` does, and with cause 'corrupt'.
     """
     check(message, max_pixels)
-    if isinstance(message, CompressedImage):
+    if _is_compressed(message):
         return _decode(message)
     if message.encoding not in ENCODINGS:
         return _by_cv_bridge(message)
@@ -123,15 +128,9 @@ def to_compressed(
     return message
 
 
-def in_encoding(pixels: np.ndarray, order: str, encoding: str) -> np.ndarray:
-    """Return 8-bit pixels, H x W or H x W x 3 in `order`, as bgr8, rgb8 or mono8."""
-    if encoding == 'mono8':
-        if pixels.ndim == 2:
-            return pixels
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY if order == 'bgr' else cv2.COLOR_RGB2GRAY)
-    if pixels.ndim == 2:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-    return pixels if encoding.startswith(order) else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+def _is_compressed(message: Any) -> bool:
+    # not by its class: a bag has others than ROS
+    return not hasattr(message, 'encoding')
 
 
 def _bytes(pixels: np.ndarray) -> array.array:
@@ -142,7 +141,7 @@ def _bytes(pixels: np.ndarray) -> array.array:
 
 
 def _check_raw(message: Image, max_pixels: int) -> None:
-    if not message.width or not message.height or not message.data:
+    if not message.width or not message.height or not len(message.data):
         raise ImageError('empty', f'{message.width}x{message.height} image with {len(message.data)} bytes')
     _check_size(message.width, message.height, max_pixels)
     if message.encoding not in ENCODINGS:
@@ -170,7 +169,7 @@ def _check_raw(message: Image, max_pixels: int) -> None:
 
 
 def _check_compressed(message: CompressedImage, max_pixels: int) -> None:
-    if not message.data:
+    if not len(message.data):
         raise ImageError('empty', f"compressed image ('{message.format}') without data")
     if 'compresseddepth' in message.format.lower():
         raise ImageError(

@@ -16,13 +16,14 @@ from std_srvs.srv import SetBool, Trigger
 
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
 from irvis_fusion_ros.ros import qos
+from irvis_fusion_ros.ros.build import build_predictor
 from irvis_fusion_ros.ros.camera import Arrival, Camera
 from irvis_fusion_ros.ros.filters import UpstreamPairing
 from irvis_fusion_ros.ros.health import Health
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import FUSED, Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
-from irvis_fusion_ros.ros.pipeline import Pipeline, build_predictor
+from irvis_fusion_ros.ros.pipeline import Pipeline
 from irvis_fusion_ros.ros.throttle import Complaints, described
 from irvis_fusion_ros.ros.watch import Watch
 from irvis_fusion_ros.ros.worker import Everything, Job, Newest, Worker

@@ -8,45 +8,21 @@ Every job has one outcome in `counts`: 'fused', 'passed_through', or why there i
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from irvis_fusion_ros import calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.ros import camera_info, conversions
 from irvis_fusion_ros.ros.camera import Arrival, Camera
 from irvis_fusion_ros.ros.conversions import Picture
+from irvis_fusion_ros.ros.formats import Format, described
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
 from irvis_fusion_ros.ros.throttle import Complaints
 from irvis_fusion_ros.ros.worker import Job
-
-
-def build_predictor(config: NodeConfig) -> Predictor:
-    """
-    Return a predictor that is ready to run.
-
-    Raises ValueError, naming the parameter or the file, for what cannot be had.
-    """
-    fixed = calibration.load(config.calibration.file) if config.calibration.source == 'file' else None
-    predictor = Predictor(
-        config.preset,
-        config.device,
-        calibration=fixed,
-        tone=config.thermal,
-        gray=config.output_encoding == 'mono8',
-        backbone=config.backbone,
-        registration_first=config.registration_first,
-        backend=config.backend,
-    )
-    # what is exported is for the size of the camera, which is not known yet
-    if predictor.backend == 'torch':
-        predictor.warm_up()
-    return predictor
 
 
 class Pipeline:
@@ -71,7 +47,7 @@ class Pipeline:
         self._config = config
         self._now = now
         self._complaints = complaints
-        self._formats = {name: _Format() for name in cameras}
+        self._formats = {name: Format() for name in cameras}
         self._epoch = 0
         self._started = 0.0
         self._grid_frame = ''
@@ -153,7 +129,8 @@ class Pipeline:
         if not settled:
             self._complaints.say(
                 (name, 'format_change'),
-                f'{topic}: image is {_format(picture.kind)} instead of {before}; left out unless it stays so',
+                f'{topic}: image is {described(picture.kind)} instead of {before}; left out unless it '
+                'stays so',
             )
         elif known.changes > changes:
             self.predictor.reset()
@@ -274,37 +251,6 @@ class Statistics:
     def last(self, name: str) -> float | None:
         """Return the newest value of a number."""
         return self._values[name][-1] if self._values[name] else None
-
-
-class _Format:
-    """The size and encoding of a camera's images; a change has to last for two of them."""
-
-    def __init__(self):
-        self.changes = 0
-        self.reset()
-
-    def reset(self) -> None:
-        self._kind: tuple | None = None
-        self._candidate: tuple | None = None
-
-    def accept(self, kind: tuple) -> bool:
-        if self._kind is None or kind == self._kind:
-            self._kind, self._candidate = kind, None
-            return True
-        if kind == self._candidate:
-            self._kind, self._candidate = kind, None
-            self.changes += 1
-            return True
-        self._candidate = kind
-        return False
-
-    def __str__(self) -> str:
-        return _format(self._kind) if self._kind else 'nothing yet'
-
-
-def _format(kind: tuple[Any, ...]) -> str:
-    width, height, encoding = kind
-    return f'{width}x{height} {encoding}'
 
 
 def _grid_shape(result: FusionResult, visible: Picture | None) -> tuple[int, int] | None:
