@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from irvis_fusion_ros.backbones import BACKBONES
+from irvis_fusion_ros.data.folders import PRESETS
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.systems import registry
 
@@ -58,6 +59,17 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
     return int(text)
+
+
+def above_zero(text: str) -> float:
+    """Argument type: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
 
 
 def size(text: str) -> tuple[int, int]:
@@ -106,7 +118,35 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_json(path: Path, content: dict) -> None:
+def add_pairing(parser: argparse.ArgumentParser) -> None:
+    """Add --pattern and --pairs; `folders.find` judges them."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        '--pattern',
+        metavar='P',
+        help="what the files of a pair are called, THERMAL:VISIBLE such as '*_T:*_W' (both may lie in one "
+        f'folder), or one of {", ".join(PRESETS)} (default: one stem, or a pattern that is known)',
+    )
+    how.add_argument(
+        '--pairs',
+        type=Path,
+        metavar='F',
+        help='a list instead: a pairs.json (name, ir, vi), or lines of a thermal and a visible file',
+    )
+
+
+def add_bag_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what fuses a bag; `offline.parameters` and `offline.source` judge them."""
+    parser.add_argument(
+        '--params', type=Path, metavar='F', help='parameters of the node, a YAML file as ROS 2 has it'
+    )
+    parser.add_argument('--preset', metavar='P', help='instead of that of the parameters')
+    parser.add_argument('--device', metavar='D', help='instead of that of the parameters')
+    parser.add_argument('--thermal', metavar='TOPIC', help='thermal images (default: thermal/image_raw)')
+    parser.add_argument('--visible', metavar='TOPIC', help='visible images (default: visible/image_raw)')
+
+
+def write_json(path: Path, content: dict | list) -> None:
     """Write a result file for people and programs; JSON has no infinity and no NaN, so these become null."""
     path.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + '\n')
 

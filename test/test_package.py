@@ -26,6 +26,8 @@ EXECUTABLES = {
     'benchmark',
     'export',
     'fuse_bag',
+    'make_bag',
+    'export_pairs',
 }
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}

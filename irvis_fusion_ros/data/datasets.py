@@ -2,8 +2,9 @@
 Folders of thermal and visible pairs, and which part of them may be learned from.
 
 A data set is a folder with two sub-folders, `ir` and `vi` (or `thermal`/`visible`, `infrared`/`visible`,
-`lwir`/`rgb`, in any case), whose images are paired by file stem. An optional `pairs.json` beside them says
-more: a list with one object a pair, of which these keys are used (paths relative to the data set):
+`lwir`/`rgb`, in any case), whose images are paired by file stem, or one of a layout that folders.py knows. An
+optional `pairs.json` beside them says more: a list with one object a pair, of which these keys are used
+(paths relative to the data set):
 
     name, ir, vi        the pair (required)
     H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair is misaligned as recorded
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import images
@@ -180,16 +182,22 @@ def _found(folder: Path) -> list[dict]:
     below = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     for thermal, visible in FOLDERS:
         if thermal in below and visible in below:
-            thermals, visibles = images.by_stem(below[thermal]), images.by_stem(below[visible])
-            names = [name for name in thermals if name in visibles]
-            if not names:
-                raise FileError(
-                    f'{folder}: no thermal and visible file share a stem '
-                    f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-                )
-            return [{'name': name, 'ir': thermals[name], 'vi': visibles[name]} for name in names]
-    pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
-    raise FileError(f'{folder}: not a data set: it needs the sub-folders {pairs}')
+            found = folders.find(below[thermal], below[visible]).pairs
+            break
+    else:
+        found = _by_layout(folder)
+    return [{'name': name, 'ir': thermal, 'vi': visible} for name, (thermal, visible) in found.items()]
+
+
+def _by_layout(folder: Path) -> dict:
+    try:
+        return folders.find(folder, folder).pairs
+    except FileError as error:
+        pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
+        raise FileError(
+            f'{folder}: not a data set: it needs the sub-folders {pairs}, a pairs.json, or the layout of '
+            f'{", ".join(folders.PRESETS)}'
+        ) from error
 
 
 def _scenes(records: list[dict]) -> list[str]:

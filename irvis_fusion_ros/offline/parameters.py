@@ -1,7 +1,8 @@
 """The parameters of the node from a YAML file of ROS 2, read without ROS."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from irvis_fusion_ros.config import problem_of, walk, with_values
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.options import NodeConfig, conflict
 
 _NODES = ('/**', '/*', 'fusion_node', '/fusion_node', '/**/fusion_node')
 # Parameters of every node of ROS 2, without a meaning here.
@@ -53,6 +54,26 @@ def load(path: Path) -> tuple[NodeConfig, list[str]]:
                 raise FileError(f'{path}: {problem}')
             values[name] = value
     return with_values(NodeConfig(), values), notes
+
+
+def chosen(
+    path: Path | None, preset: str | None, device: str | None, say: Callable[[str], None]
+) -> NodeConfig:
+    """
+    Return the parameters in a file, if one is given, with another preset and device, if they are.
+
+    say(text) is told of parameters that the node does not have. Raises FileError for what does not go
+    together, or cannot be had on this machine.
+    """
+    config, notes = load(path) if path else (NodeConfig(), [])
+    for note in notes:
+        say(note)
+    given = {'preset': preset, 'device': device}
+    config = replace(config, **{name: value for name, value in given.items() if value is not None})
+    problem = conflict(config)
+    if problem:
+        raise FileError(problem)
+    return config
 
 
 def _flat(given: dict, prefix: str = '') -> Iterator[tuple[str, Any]]:

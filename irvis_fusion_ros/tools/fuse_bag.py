@@ -13,16 +13,14 @@ import argparse
 import glob
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.errors import BagError, FileError, IncompleteBagError
+from irvis_fusion_ros.errors import BagError, IncompleteBagError
 from irvis_fusion_ros.io.bags import STORAGES
 from irvis_fusion_ros.offline import parameters
 from irvis_fusion_ros.offline.fuser import OUTPUTS
 from irvis_fusion_ros.offline.run import Run, Task
-from irvis_fusion_ros.ros.options import NodeConfig, conflict
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +82,7 @@ def _done(task: Task, resume: bool) -> int:
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
-    config = _config(options)
+    config = parameters.chosen(options.params, options.preset, options.device, _complain)
     sources = _sources(options.bags)
     return [
         Task(
@@ -119,18 +117,6 @@ def _name(path: Path) -> str:
     return path.stem if path.is_file() else path.absolute().name
 
 
-def _config(options: argparse.Namespace) -> NodeConfig:
-    config, notes = parameters.load(options.params) if options.params else (NodeConfig(), [])
-    for note in notes:
-        _complain(note)
-    chosen = {name: value for name in ('preset', 'device') if (value := getattr(options, name)) is not None}
-    config = replace(config, **chosen)
-    problem = conflict(config)
-    if problem:
-        raise FileError(problem)
-    return config
-
-
 def _parser() -> argparse.ArgumentParser:
     summary, _, details = __doc__.strip().partition('\n\n')
     parser = argparse.ArgumentParser(
@@ -148,13 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('out', type=Path, metavar='OUT', help='directory of the new bag')
     parser.add_argument('--resume', action='store_true', help='go on with what was begun at OUT')
     parser.add_argument('--copy', nargs='+', default=[], metavar='TOPIC', help='copy these topics, too')
-    parser.add_argument(
-        '--params', type=Path, metavar='F', help='parameters of the node, a YAML file as ROS 2 has it'
-    )
-    parser.add_argument('--preset', metavar='P', help='instead of that of the parameters')
-    parser.add_argument('--device', metavar='D', help='instead of that of the parameters')
-    parser.add_argument('--thermal', metavar='TOPIC', help='thermal images (default: thermal/image_raw)')
-    parser.add_argument('--visible', metavar='TOPIC', help='visible images (default: visible/image_raw)')
+    cli.add_bag_choices(parser)
     parser.add_argument(
         '--outputs', nargs='+', choices=OUTPUTS, default=OUTPUTS, help='what is written (default: all)'
     )

@@ -1,5 +1,5 @@
 """
-`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem.
+`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem; or two videos.
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
 OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
@@ -16,6 +16,7 @@ import numpy as np
 
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import FusionResult, Predictor
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def fuse_folder(
-    pairs: dict[str, tuple[Path, Path]], out: Path, predictor: Predictor
+    pairs: dict[str, tuple[folders.Source, folders.Source]], out: Path, predictor: Predictor
 ) -> tuple[list[dict], dict[str, str]]:
     """
     Fuse pairs of files, by name, into `out`.
@@ -39,13 +40,13 @@ def fuse_folder(
     Returns the summary of each pair (name, milliseconds, confidence, cold), and by name why a pair was
     skipped: a file that cannot be read, or an image that cannot be used.
     """
-    for folder in ('fused', 'registered', 'deformation', 'valid'):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    for name in ('fused', 'registered', 'deformation', 'valid'):
+        (out / name).mkdir(parents=True, exist_ok=True)
     fused: list[dict] = []
     skipped: dict[str, str] = {}
     for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
         try:
-            thermal, visible = images.read(thermal_file), images.read(visible_file)
+            thermal, visible = folders.read(thermal_file), folders.read(visible_file)
             if not fused:
                 predictor.warm_up(thermal.shape[:2], visible.shape[:2])
             result = predictor(thermal, visible)
@@ -80,7 +81,7 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
+    found = folders.find(options.thermal_dir, options.visible_dir, options.pattern, options.pairs)
     fixed = calibration.load(options.calibration) if options.calibration else None
     predictor = Predictor(
         options.preset,
@@ -91,9 +92,13 @@ def _run(options: argparse.Namespace) -> int:
         registration_first=options.registration_first,
         backend=options.backend,
     )
-    if unpaired:
-        _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
-    fused, skipped = fuse_folder(pairs, options.out, predictor)
+    if found.pattern and not options.pattern:
+        _complain(f"no stem is shared: paired by the pattern '{found.pattern}'")
+    if found.unpaired:
+        names = _listing([str(path) for path in found.unpaired])
+        count = len(found.unpaired)
+        _complain(f'{count} file(s) without a partner of the same stem: {names}')
+    fused, skipped = fuse_folder(found.pairs, options.out, predictor)
     summary = {
         'preset': options.preset,
         'device': predictor.device,
@@ -106,23 +111,9 @@ def _run(options: argparse.Namespace) -> int:
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
-    print(f'{len(fused)} pair(s) fused into {options.out}, {len(skipped)} skipped, {len(unpaired)} unpaired')
+    done = f'{len(fused)} pair(s) fused into {options.out}'
+    print(f'{done}, {len(skipped)} skipped, {len(found.unpaired)} unpaired')
     return 1 if skipped else 0
-
-
-def _pair(thermal_dir: Path, visible_dir: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Pairs by stem in natural order, and the files that have no partner."""
-    thermals, visibles = images.by_stem(thermal_dir), images.by_stem(visible_dir)
-    pairs = {name: (path, visibles[name]) for name, path in thermals.items() if name in visibles}
-    if not pairs:
-        raise FileError(
-            f'no file of {thermal_dir} has the stem of a file of {visible_dir} '
-            f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-        )
-    unpaired = [
-        str(path) for found in (thermals, visibles) for name, path in found.items() if name not in pairs
-    ]
-    return pairs, unpaired
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -151,6 +142,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    cli.add_pairing(parser)
     options = parser.parse_args(argv)
     try:
         device = resolve_device(options.device, registry.find(options.preset).devices)
@@ -159,8 +151,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         registry.backend_of(options.preset, options.backend, device)
     except ValueError as error:
         parser.error(str(error))
-    if options.thermal_dir.resolve() == options.visible_dir.resolve():
-        parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
     return options
 
 
