@@ -58,6 +58,7 @@ setup(
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         'plots': ['matplotlib'],
         'video': ['av'],
+        'fleet': ['ray'],
         'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
     },
     data_files=[

@@ -32,7 +32,7 @@ EXECUTABLES = {
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}
 # imported by what an extra or the build of the wheels brings
-OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt'}
+OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt', 'ray'}
 # in the standard library of later versions of Python
 LATER = {'compression'}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.errors import BagError, IncompleteBagError
 from irvis_fusion_ros.io.bags import STORAGES
-from irvis_fusion_ros.offline import parameters
+from irvis_fusion_ros.offline import fleet, parameters
 from irvis_fusion_ros.offline.fuser import OUTPUTS
 from irvis_fusion_ros.offline.run import Run, Task
 
@@ -65,29 +65,54 @@ def fuse(task: Task, resume: bool = False, progress: bool = True) -> str:
 def _run(options: argparse.Namespace) -> int:
     try:
         tasks = _tasks(options)
+        if options.ray is None:
+            return max([_told(*_attempted(task, options.resume)) for task in tasks])
+        return _by_fleet(tasks, options)
     except (BagError, ValueError) as error:
-        _complain(f'error: {error}')
-        return 1
-    return max([_done(task, options.resume) for task in tasks])
+        return _told(False, str(error))
 
 
-def _done(task: Task, resume: bool) -> int:
+def _by_fleet(tasks: list[Task], options: argparse.Namespace) -> int:
+    for task in tasks:
+        if task.out.exists() and not options.resume:
+            raise BagError(f"'{task.out}' exists already; remove it, or --resume what was begun there")
+    failed = 0
+    ended = fleet.done_by_ray(tasks, _in_worker, options.ray or None)
+    for succeeded, text in cli.progress(ended, total=len(tasks), unit='bag', desc='fuse_bag'):
+        failed |= _told(succeeded, text)
+    return failed
+
+
+def _in_worker(task: Task) -> tuple[bool, str]:
+    # a second attempt goes on with the first one's work
+    return _attempted(task, resume=True, progress=False)
+
+
+def _attempted(task: Task, resume: bool, progress: bool = True) -> tuple[bool, str]:
     """Do a task; what goes wrong with one bag does not keep the others from being fused."""
     try:
-        print(fuse(task, resume))
+        return True, fuse(task, resume, progress)
     except (BagError, ValueError) as error:
-        _complain(f'error: {error}')
-        return 1
-    return 0
+        return False, str(error)
+
+
+def _told(succeeded: bool, text: str) -> int:
+    if succeeded:
+        print(text)
+    else:
+        _complain(f'error: {text}')
+    return int(not succeeded)
 
 
 def _tasks(options: argparse.Namespace) -> list[Task]:
     config = parameters.chosen(options.params, options.preset, options.device, _complain)
     sources = _sources(options.bags)
+    several = len(sources) > 1
     return [
         Task(
-            source=source,
-            out=options.out / _name(source) if len(sources) > 1 else options.out,
+            # absolute: the workers of a fleet run elsewhere
+            source=source.absolute(),
+            out=(options.out / _name(source) if several else options.out).absolute(),
             config=config,
             outputs=tuple(name for name in OUTPUTS if name in options.outputs),
             copy=tuple(options.copy),
@@ -145,6 +170,14 @@ def _parser() -> argparse.ArgumentParser:
         default=256,
         metavar='MB',
         help='size of the files of OUT; --resume goes on behind the last whole one (default: 256)',
+    )
+    parser.add_argument(
+        '--ray',
+        nargs='?',
+        const='',
+        metavar='ADDRESS',
+        help='let a Ray cluster do it, one task a bag, or this machine without ADDRESS (extra fleet); bags '
+        'and OUT have to be at the same paths everywhere',
     )
     return parser
 
