@@ -24,8 +24,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from irvis_fusion_ros.errors import BagError, IncompleteBagError
 from irvis_fusion_ros.io.storage import files
@@ -47,16 +49,30 @@ _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 # The encapsulation header of CDR, which begins with a 0.
 _SHORTEST = 4
 _CAUSES_SHOWN = 3
+# How the definition of a type begins that is in IDL.
+_IDL = '=' * 80 + '\nIDL: '
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    QosTime(0, 0),
+    QosTime(0, 0),
+    QosLiveliness.AUTOMATIC,
+    QosTime(0, 0),
+    False,
+)
 
 
 @dataclass(frozen=True)
 class Topic:
-    """What a bag holds of one topic."""
+    """What a bag holds of one topic. definition: of its type, as text; '' where the bag has none."""
 
     name: str
     type: str
     count: int
     latched: bool = False
+    definition: str = ''
 
 
 @dataclass(frozen=True)
@@ -256,8 +272,9 @@ class BagReader:
             if kind not in _TYPES.fielddefs:
                 kind = stated.types.get(channel.topic) or kind
             latched = channel.latched or bool(earlier and earlier.latched)
+            definition = (earlier and earlier.definition) or channel.definition
             count = max(stored[channel.topic], stated.counts[channel.topic])
-            self.topics[channel.topic] = Topic(channel.topic, kind, count, latched)
+            self.topics[channel.topic] = Topic(channel.topic, kind, count, latched, definition)
         for topic, count in stated.counts.items():
             if topic not in self.topics:
                 self.topics[topic] = Topic(topic, stated.types[topic], count, topic in stated.latched)
@@ -331,11 +348,22 @@ class BagWriter:
     def write(self, topic: str, type_name: str, cdr: bytes | memoryview, time: int) -> None:
         """Write a serialized message, as a raw subscription delivers it, at a recording time."""
         if topic not in self._connections:
-            if type_name not in _TYPES.fielddefs:
-                raise BagError(f"topic '{topic}': no definition of {type_name} to write into a bag")
-            self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=_TYPES)
+            self.add(Topic(topic, type_name, 0))
         with self._telling():
             self._writer.write(self._connections[topic], time, cdr)
+
+    def add(self, topic: Topic) -> None:
+        """Say what a topic is before it is written: one of a type that is not common, or a latched one."""
+        if topic.name in self._connections:
+            return
+        types = _TYPES
+        if topic.type not in types.fielddefs:
+            types = _defined(topic)
+        profiles = [_LATCHED] if topic.latched else []
+        with self._telling():
+            self._connections[topic.name] = self._writer.add_connection(
+                topic.name, topic.type, typestore=types, offered_qos_profiles=profiles
+            )
 
     def write_message(self, topic: str, type_name: str, message: Any, time: int) -> None:
         """Write a message as `BagReader.decode` gives it."""
@@ -414,6 +442,26 @@ _NAMED = {
     'rgb16': (np.dtype('uint16'), 3),
 }
 _DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
+
+
+def _defined(topic: Topic) -> Typestore:
+    """Return the types that are needed to write a topic of a type that is not common. Raises BagError."""
+    if not topic.definition:
+        raise BagError(f"topic '{topic.name}': no definition of {topic.type} to write into a bag")
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    try:
+        if topic.definition.startswith(_IDL):
+            found = get_types_from_idl(topic.definition)
+        else:
+            found = get_types_from_msg(topic.definition, topic.type)
+        types.register({name: fields for name, fields in found.items() if name not in types.fielddefs})
+        types.hash_rihs01(topic.type)
+    except Exception as error:  # the parser lets many kinds through
+        reason = ' '.join(str(error).split())
+        raise BagError(
+            f"topic '{topic.name}': the definition of {topic.type} cannot be used ({reason})"
+        ) from error
+    return types
 
 
 def _stored(storage: Storage) -> Metadata:

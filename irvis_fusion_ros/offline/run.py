@@ -204,15 +204,16 @@ class Run:
         if not self._is_new:
             return
         if record.topic in self._copied:
-            self._out.write(
-                len(record.cdr),
-                lambda bag: bag.write(record.topic, record.type, record.cdr, record.time),
-            )
+            self._out.write(len(record.cdr), lambda bag: self._copy(bag, record))
         self._write_ready()
         if self._out.size >= self.task.part_bytes:
             self._out.finish_part()
             self._keep_state()
             self._out.write_metadata()
+
+    def _copy(self, bag: BagWriter, record: Record) -> None:
+        bag.add(self.bag.topics[record.topic])
+        bag.write(record.topic, record.type, record.cdr, record.time)
 
     def _on_pair(self, pair: Pair) -> None:
         self.pairs_in += 1

@@ -229,3 +229,28 @@ def test_a_full_disk_is_one_clear_error(tmp_path, storage):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_types_that_are_not_common_and_latched_topics_are_handed_on(tmp_path, storage):
+    definition = 'std_msgs/Header header\nfloat32[3] wind\ndrone_msgs/State state\n' + '=' * 80
+    definition += '\nMSG: drone_msgs/State\nuint8 armed\n'
+    topic = bags.Topic('/wind', 'drone_msgs/msg/Wind', 0, latched=True, definition=definition)
+    cdr = b'\0\1\0\0' + bytes(40)
+    with bags.BagWriter(tmp_path / 'one', storage) as bag:
+        bag.add(topic)
+        bag.write(topic.name, topic.type, cdr, 5)
+    with bags.BagReader(tmp_path / 'one') as one, bags.BagWriter(tmp_path / 'two', storage) as two:
+        found = one.topics['/wind']
+        assert (found.type, found.latched) == (topic.type, True)
+        two.add(found)
+        for record in one.records():
+            two.write(record.topic, record.type, record.cdr, record.time)
+    with bags.BagReader(tmp_path / 'two') as bag:
+        assert [record.cdr for record in bag.records()] == [cdr]
+        assert bag.topics['/wind'] == one.topics['/wind']
+    with bags.BagWriter(tmp_path / 'three', storage) as bag:
+        for wrong in ('', 'float32[', 'nobody_msgs/Nothing x'):
+            with pytest.raises(BagError, match='/wind'):
+                bag.add(bags.Topic('/wind', 'drone_msgs/msg/Wind', 0, definition=wrong))
+        bag.write_image('/a', random_image('mono8'), 'mono8', 1, 'camera')

@@ -10,12 +10,18 @@ from typing import NamedTuple, Protocol
 
 @dataclass(frozen=True)
 class Channel:
-    """A stream of messages in a file. encoding: of the messages, 'cdr' in ROS 2. latched: transient local."""
+    """
+    A stream of messages in a file.
+
+    encoding: of the messages, 'cdr' in ROS 2. latched: transient local. definition: of the type, as text; ''
+    where the file has none.
+    """
 
     topic: str
     type: str
     encoding: str = 'cdr'
     latched: bool = False
+    definition: str = ''
 
 
 class Message(NamedTuple):

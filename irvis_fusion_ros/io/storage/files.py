@@ -34,11 +34,14 @@ class Contents:
 
 def contents(path: Path) -> Contents:
     """Find the files of a bag: a rosbag2 directory, or one of its files. Raises BagError."""
-    if path.is_dir():
-        return _of_folder(path)
-    if not path.exists():
-        raise BagError(f"there is no bag at '{path}'")
-    if _suffix(path) not in SUFFIXES:
+    try:
+        if path.is_dir():
+            return _of_folder(path)
+        if not path.exists():
+            raise BagError(f"there is no bag at '{path}'")
+    except OSError as error:
+        raise BagError(f"cannot read the bag '{path}': {error.strerror}") from error
+    if _suffix(path) not in SUFFIXES or not path.is_file():
         raise BagError(f"'{path}' is not a bag: expected a rosbag2 directory, or a .mcap or .db3 file")
     return Contents([path], Metadata())
 

@@ -40,7 +40,7 @@ class McapFile:
         self.notes: list[str] = []
         self.losses: list[str] = []
         self.metadata = ''  # what rosbag2 stores of its metadata.yaml
-        self._schemas: dict[int, str] = {}
+        self._schemas: dict[int, tuple[str, str]] = {}  # type and definition
         self._channels: dict[int, Channel] = {}
         self._chunks: list[_Chunk] = []
         self._loose = [array('q'), array('Q')]  # time and position of the messages outside of chunks
@@ -137,14 +137,18 @@ class McapFile:
         try:
             if code == records.SCHEMA:
                 (number,) = struct.unpack_from('<H', body)
-                self._schemas.setdefault(number, _string(body, 2)[0])
+                name, place = _string(body, 2)
+                encoding, place = _string(body, place)
+                definition = _string(body, place)[0] if encoding in ('ros2msg', 'ros2idl') else ''
+                self._schemas.setdefault(number, (name, definition))
             elif code == records.CHANNEL:
                 number, schema = struct.unpack_from('<HH', body)
                 topic, place = _string(body, 4)
                 encoding, place = _string(body, place)
-                kind = type_name(self._schemas.get(schema, ''))
+                kind, definition = self._schemas.get(schema, ('', ''))
                 latched = is_latched(body[place:].decode('utf-8', 'replace'))
-                self._channels.setdefault(number, Channel(topic, kind, encoding, latched))
+                channel = Channel(topic, type_name(kind), encoding, latched, definition)
+                self._channels.setdefault(number, channel)
             elif code == records.STATISTICS:
                 start, stop, length = struct.unpack_from('<QQI', body, 26)
                 counts = struct.iter_unpack('<HQ', body[46 : 46 + length])

@@ -133,6 +133,7 @@ class SqliteFile:
         return f" (with '{beside[0]}' beside it)" if beside else ''
 
     def _topics(self) -> dict[int, Channel]:
+        definitions = self._definitions()
         cursor = self._database.execute('SELECT rowid, * FROM topics')
         names = [column[0] for column in cursor.description]
         topics = {}
@@ -143,8 +144,19 @@ class SqliteFile:
                 type_name(str(row.get('type', ''))),
                 str(row.get('serialization_format', 'cdr')),
                 is_latched(str(row.get('offered_qos_profiles', ''))),
+                definitions.get(row.get('type'), ''),
             )
         return topics
+
+    def _definitions(self) -> dict[str, str]:
+        try:
+            return dict(
+                self._database.execute(
+                    'SELECT topic_type, encoded_message_definition FROM message_definitions'
+                )
+            )
+        except sqlite3.Error:
+            return {}  # older files have none
 
     def _stated(self) -> str:
         try:
