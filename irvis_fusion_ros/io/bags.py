@@ -1,7 +1,8 @@
 """
 Reading and writing rosbag2 recordings of images: mcap and sqlite3, no ROS distribution needed.
 
-A thin layer over the rosbags library. Stamps and times are integer nanoseconds; images are NumPy arrays.
+Messages are converted and bags are written by rosbags; files are read by io/storage, because rosbags refuses
+or shortens those that are not whole. Stamps and times are integer nanoseconds; images are NumPy arrays.
 
     with BagWriter('flight') as bag:
         bag.write_image('/thermal/image_raw', image, 'mono16', stamp, 'thermal_optical_frame')
@@ -11,12 +12,10 @@ A thin layer over the rosbags library. Stamps and times are integer nanoseconds;
 """
 
 import difflib
-import functools
 import re
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,17 +23,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
+from rosbags.typesys import Stores, get_typestore
 
-from irvis_fusion_ros.errors import BagError, IncompleteBagError
-from irvis_fusion_ros.io.storage import files
-from irvis_fusion_ros.io.storage.base import Storage, merged
-from irvis_fusion_ros.io.storage.compression import ZSTD_MAGIC, decompressed
-from irvis_fusion_ros.io.storage.metadata import Metadata, parsed
-from irvis_fusion_ros.io.storage.writer import Writer
+from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.io.storage.base import Topic
+from irvis_fusion_ros.io.storage.stored_bag import StoredBag
+from irvis_fusion_ros.io.storage.writer import LATCHED, Writer, defined
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -46,33 +41,6 @@ _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _METADATA_VERSION = 8
 # The image, camera and diagnostic messages are the same, type hashes included, from Humble to Lyrical.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
-# The encapsulation header of CDR, which begins with a 0.
-_SHORTEST = 4
-_CAUSES_SHOWN = 3
-# How the definition of a type begins that is in IDL.
-_IDL = '=' * 80 + '\nIDL: '
-_LATCHED = Qos(
-    QosHistory.KEEP_LAST,
-    1,
-    QosReliability.RELIABLE,
-    QosDurability.TRANSIENT_LOCAL,
-    QosTime(0, 0),
-    QosTime(0, 0),
-    QosLiveliness.AUTOMATIC,
-    QosTime(0, 0),
-    False,
-)
-
-
-@dataclass(frozen=True)
-class Topic:
-    """What a bag holds of one topic. definition: of its type, as text; '' where the bag has none."""
-
-    name: str
-    type: str
-    count: int
-    latched: bool = False
-    definition: str = ''
 
 
 @dataclass(frozen=True)
@@ -123,12 +91,11 @@ class BagReader:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self._files = ExitStack()
-        try:
-            self._open()
-        except BaseException:
-            self._files.close()
-            raise
+        self._files = StoredBag(self.path, _TYPES.fielddefs)
+        self.topics = self._files.topics
+        self.notes = self._files.notes
+        self.start, self.stop = self._files.start, self._files.stop
+        self.count = sum(topic.count for topic in self.topics.values())
 
     def __enter__(self) -> 'BagReader':
         return self
@@ -177,28 +144,8 @@ class BagReader:
         Raises IncompleteBagError at the end, when all that is whole has come, if that is not everything.
         """
         names = frozenset(self.topics if topics is None else (self.topic(name).name for name in topics))
-        start = self.start if start is None else start
-        stop = self.stop if stop is None else stop
-        read: Counter = Counter()
-        damaged = [f"'{name}' is missing" for name in self._missing] + [*self._unreadable]
-        parts = [
-            (max(storage.start, start), functools.partial(storage.messages, names, start, stop))
-            for storage in self._storages
-            if storage.start < stop and storage.stop > start
-        ]
-        for time, channel, data in merged(parts):
-            if data.startswith(ZSTD_MAGIC):
-                data, problem = decompressed(data, 'zstd')
-                if problem:
-                    damaged.append(f"a message of '{channel.topic}' at {time} ns is {problem}")
-                    continue
-            if len(data) < _SHORTEST or data[0]:
-                damaged.append(f"a message of '{channel.topic}' at {time} ns is none of ROS 2")
-                continue
-            read[channel.topic] += 1
+        for time, channel, data in self._files.messages(names, start, stop):
             yield Record(channel.topic, self.topics[channel.topic].type, time, data)
-        damaged += [loss for storage in self._storages for loss in storage.losses]
-        self._check(read, names, start <= self.start and stop >= self.stop, damaged)
 
     def decode(self, record: Record) -> Any:
         """Return the message of a record, with the fields of its ROS definition. Raises BagError."""
@@ -225,75 +172,6 @@ class BagReader:
                 raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
             stamp = to_nanoseconds(message.header.stamp)
             yield RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
-
-    def _open(self) -> None:
-        found = files.contents(self.path)
-        self.notes = list(found.notes)
-        self._missing = found.missing
-        self._unreadable: list[str] = []
-        self._storages: list[Storage] = []
-        for file in found.files:
-            self._add(file)
-        if not self._storages:
-            raise BagError(self._unreadable[0])
-        self.notes += [note for storage in self._storages for note in storage.notes]
-        stated = found.metadata
-        if not stated.counts:
-            # rosbag2 stores the same in the files themselves
-            stated = next((each for storage in self._storages if (each := _stored(storage)).counts), stated)
-            # ... which says nothing of the others
-            stated = stated if len(self._storages) == 1 else Metadata(types=stated.types)
-        self._describe(stated)
-        if stated.stop:
-            for storage in self._storages:
-                storage.confine(stated.start, stated.stop)
-        held = [storage for storage in self._storages if storage.counts]
-        self.start = min((storage.start for storage in held), default=0)
-        self.stop = max((storage.stop for storage in held), default=0)
-        self.count = sum(topic.count for topic in self.topics.values())
-
-    def _add(self, file: Path) -> None:
-        try:
-            self._storages.append(files.opened(file, self._files))
-        except BagError as error:
-            self._unreadable.append(str(error))
-
-    def _describe(self, stated: Metadata) -> None:
-        """Bring what the files hold and what is stated of them together; what the files say is so."""
-        stored: Counter = sum((storage.counts for storage in self._storages), Counter())
-        self.topics: dict[str, Topic] = {}
-        foreign = {}
-        for channel in (channel for storage in self._storages for channel in storage.channels):
-            if channel.encoding != 'cdr':
-                foreign[channel.topic] = channel.encoding
-                continue
-            earlier = self.topics.get(channel.topic)
-            kind = earlier.type if earlier else channel.type
-            if kind not in _TYPES.fielddefs:
-                kind = stated.types.get(channel.topic) or kind
-            latched = channel.latched or bool(earlier and earlier.latched)
-            definition = (earlier and earlier.definition) or channel.definition
-            count = max(stored[channel.topic], stated.counts[channel.topic])
-            self.topics[channel.topic] = Topic(channel.topic, kind, count, latched, definition)
-        for topic, count in stated.counts.items():
-            if topic not in self.topics:
-                self.topics[topic] = Topic(topic, stated.types[topic], count, topic in stated.latched)
-        for topic, encoding in foreign.items():
-            text = f"topic '{topic}' is left out: its messages are '{encoding}', not 'cdr' as those of ROS 2"
-            # the metadata of a bag knows only what ROS 2 has recorded
-            (self._unreadable if topic in self.topics else self.notes).append(text)
-
-    def _check(self, read: Counter, names: frozenset[str], complete: bool, damaged: list[str]) -> None:
-        claimed = {name: self.topics[name].count for name in sorted(names)}
-        short = {name: count for name, count in claimed.items() if complete and read[name] < count}
-        if not short and not damaged:
-            return
-        causes = list(dict.fromkeys(damaged)) or ['the files hold no more']
-        more = f' and {len(causes) - _CAUSES_SHOWN} more' if len(causes) > _CAUSES_SHOWN else ''
-        numbers = ', '.join(f'{read[name]} of {count} of {name}' for name, count in short.items())
-        why = '; '.join(causes[:_CAUSES_SHOWN]) + more
-        text = f'{numbers} were read ({why})' if short else why
-        raise IncompleteBagError(f"bag '{self.path}' is not complete: {text}", read, claimed)
 
 
 class BagWriter:
@@ -358,8 +236,8 @@ class BagWriter:
             return
         types = _TYPES
         if topic.type not in types.fielddefs:
-            types = _defined(topic)
-        profiles = [_LATCHED] if topic.latched else []
+            types = defined(topic)
+        profiles = [LATCHED] if topic.latched else []
         with self._telling():
             self._connections[topic.name] = self._writer.add_connection(
                 topic.name, topic.type, typestore=types, offered_qos_profiles=profiles
@@ -442,33 +320,6 @@ _NAMED = {
     'rgb16': (np.dtype('uint16'), 3),
 }
 _DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
-
-
-def _defined(topic: Topic) -> Typestore:
-    """Return the types that are needed to write a topic of a type that is not common. Raises BagError."""
-    if not topic.definition:
-        raise BagError(f"topic '{topic.name}': no definition of {topic.type} to write into a bag")
-    types = get_typestore(Stores.ROS2_HUMBLE)
-    try:
-        if topic.definition.startswith(_IDL):
-            found = get_types_from_idl(topic.definition)
-        else:
-            found = get_types_from_msg(topic.definition, topic.type)
-        types.register({name: fields for name, fields in found.items() if name not in types.fielddefs})
-        types.hash_rihs01(topic.type)
-    except Exception as error:  # the parser lets many kinds through
-        reason = ' '.join(str(error).split())
-        raise BagError(
-            f"topic '{topic.name}': the definition of {topic.type} cannot be used ({reason})"
-        ) from error
-    return types
-
-
-def _stored(storage: Storage) -> Metadata:
-    try:
-        return parsed(storage.metadata) if storage.metadata else Metadata()
-    except ValueError:
-        return Metadata()
 
 
 def _header(stamp: int, frame_id: str) -> Any:

@@ -24,6 +24,17 @@ class Channel:
     definition: str = ''
 
 
+@dataclass(frozen=True)
+class Topic:
+    """What a bag holds of one topic. definition: of its type, as text; '' where the bag has none."""
+
+    name: str
+    type: str
+    count: int
+    latched: bool = False
+    definition: str = ''
+
+
 class Message(NamedTuple):
     """A stored message. time: nanoseconds, of the recording."""
 
