@@ -96,8 +96,19 @@ def placed(network: Any, device: str) -> Any:
 
     network = network.to(device)
     if device.startswith('cuda'):
-        network = network.to(memory_format=torch.channels_last)
+        channels_last(network)
     return network.eval()
+
+
+def channels_last(network: Any) -> Any:
+    """Lay the kernels of all convolutions out with the channels of a pixel side by side; returns the network."""
+    import torch
+
+    for parameter in network.parameters():
+        # network.to(memory_format=...) raises on the kernels of dynamic convolutions, which have five axes
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    return network
 
 
 def half_of(device: str) -> 'torch.dtype | None':

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from irvis_fusion_ros.backends.device import MOST_GRAPHS, Recorded, has_failed, resolve_device
+from irvis_fusion_ros.backends.device import MOST_GRAPHS, Recorded, channels_last, has_failed, resolve_device
+from irvis_fusion_ros.networks.busref import BusReF
 
 
 @pytest.fixture
@@ -127,3 +128,10 @@ class TestRecorded:
 )
 def test_what_cannot_be_recorded_is_a_failure_of_the_gpu(text):
     assert has_failed('cuda:0', RuntimeError(text))
+
+
+def test_a_network_with_kernels_of_five_axes_is_laid_out_too():
+    network = channels_last(BusReF())
+    kernels = [each for each in network.parameters() if each.ndim == 4 and each.shape[1] > 1]
+    assert any(each.ndim == 5 for each in network.parameters())
+    assert kernels and all(each.is_contiguous(memory_format=torch.channels_last) for each in kernels)
