@@ -92,8 +92,6 @@ class Recorded:
 
 def placed(network: Any, device: str) -> Any:
     """Return a network on a device, to be run only; on a GPU laid out as that multiplies fastest."""
-    import torch
-
     network = network.to(device)
     if device.startswith('cuda'):
         channels_last(network)
@@ -101,7 +99,7 @@ def placed(network: Any, device: str) -> Any:
 
 
 def channels_last(network: Any) -> Any:
-    """Lay the kernels of all convolutions out with the channels of a pixel side by side; returns the network."""
+    """Lay kernels of convolutions out with the channels of a pixel side by side; returns the network."""
     import torch
 
     for parameter in network.parameters():
