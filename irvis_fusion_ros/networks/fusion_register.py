@@ -315,14 +315,15 @@ def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
 
 def sample(image: Tensor, field: Tensor, between: str = 'bilinear') -> Tensor:
     """Return `image(x + field(x))`, continued by its edge values; float32 both. between: as grid_sample."""
-    # what is traced must not be kept: it holds no numbers
-    grid_of = _grid.__wrapped__ if torch.compiler.is_compiling() else _grid
+    # what is traced must not be kept: it holds no numbers. On a GPU it is made in no time, and a graph that
+    # was recorded would go on reading it when it is kept no longer.
+    kept = field.device.type == 'cpu' and not torch.compiler.is_compiling()
+    grid_of = _grid if kept else _grid.__wrapped__
     grid, scale = grid_of(*field.shape[1:3], field.device)
     points = torch.addcmul(grid, field, scale)
     return F.grid_sample(image, points, mode=between, padding_mode='border', align_corners=True)
 
 
-# graphs that a GPU has recorded go on using them: room for three scales of all that are kept, and more
 @lru_cache(maxsize=32)
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where pixels lie for `grid_sample`, 1 x H x W x 2 from -1 to 1, and what a pixel measures there."""
@@ -330,7 +331,9 @@ def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor
     with torch.inference_mode(False):
         x, y = (torch.linspace(-1, 1, side, device=device) for side in (width, height))
         grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]
-        return grid, torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
+        # no list of numbers: a GPU that records cannot take them from the host
+        scale = [torch.full((), 2 / max(side - 1, 1), device=device) for side in (width, height)]
+        return grid, torch.stack(scale)
 
 
 def _halved(image: Tensor, count: int) -> list[Tensor]:

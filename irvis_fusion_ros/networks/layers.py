@@ -114,8 +114,14 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
     The first map is brightness against its surroundings; the others are edges: strength relative to the
     surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
     reversed (as classical/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must
-    be multiples of 4.
+    be multiples of 4. It is in single precision, whatever the precision around it: small differences of
+    brightness count.
     """
+    with exactly(image.device):
+        return _structure(image.float(), support)
+
+
+def _structure(image: Tensor, support: Tensor) -> Tensor:
     contrast = image - _surroundings(image)
     deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
     smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')

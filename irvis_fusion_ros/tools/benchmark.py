@@ -36,7 +36,7 @@ from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import registration
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.predictor import OUTPUTS, Predictor
+from irvis_fusion_ros.predictor import OUTPUTS, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
 # Made-up frames kept in memory; a longer run goes through them again, back and forth.
@@ -76,6 +76,7 @@ def measure(
         result = predictor(thermal, visible, outputs=outputs)
         seconds.append(time.perf_counter() - start)
         stages.append(result.timing)
+        _check_device(result)
         confidences.append(result.confidence)
         if error is not None and result.deformation is not None:
             errors.append(error(result.deformation, result.transform))
@@ -128,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
             **baseline,
         },
         'ratio': {path: found[path]['p50_ms'] / baseline[path]['p50_ms'] for path in found},
-        'network': _network(cold, thermal, visible),
+        'network': _network(cold, options, thermal, visible),
         'memory': memory,
         'machine': _machine(),
     }
@@ -138,11 +139,22 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
-    if predictor.network is None or predictor.backend != 'torch':
+def _check_device(result: FusionResult) -> None:
+    """Raise FileError where a GPU was given up: the times would be those of the CPU."""
+    for note in result.notes:
+        if note.code == 'gpu_failed':
+            raise FileError(note.text)
+
+
+def _network(
+    cold: Predictor, options: argparse.Namespace, thermal: np.ndarray, visible: np.ndarray
+) -> dict | None:
+    if cold.network is None or cold.backend != 'torch':
         return None
     from irvis_fusion_ros.backends import flops
 
+    # on a GPU the first call runs several times, to record it
+    predictor = Predictor(options.preset, 'cpu', temporal=False, **_choices(options))
     parameters, gmacs = flops.count(predictor.network, lambda: predictor(thermal, visible))
     return {'parameters': parameters, 'gmacs': gmacs}
 

@@ -150,7 +150,7 @@ class Trainer:
         return self._folder / 'checkpoint.pt'
 
     def _resume(self, changed: bool) -> None:
-        state = checkpoint.load(self._checkpoint, self._system, self._device)
+        state = checkpoint.load(self._checkpoint, self._system)
         different = _differences(state.config, self._identity)
         if different and not changed:
             raise FileError(
