@@ -296,8 +296,8 @@ class Block(nn.Module):
         self.second = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape. Where nothing is learned, the result may be written into x."""
-        return layers.conv_add(layers.conv_relu(x, self.first), self.second, x)
+        """Keep the shape."""
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
 def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:

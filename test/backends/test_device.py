@@ -1,7 +1,19 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from irvis_fusion_ros.backends.device import MOST_GRAPHS, Recorded, channels_last, has_failed, resolve_device
+from irvis_fusion_ros.backends.device import (
+    HALF,
+    MOST_GRAPHS,
+    Recorded,
+    channels_last,
+    half_of,
+    has_failed,
+    resolve_device,
+)
 from irvis_fusion_ros.networks.busref import BusReF
 
 
@@ -63,6 +75,24 @@ def test_errors_of_a_gpu_are_known(text):
 
 def test_errors_of_a_network_are_its_own():
     assert not has_failed('cuda:0', RuntimeError('mat1 and mat2 shapes cannot be multiplied'))
+
+
+@pytest.mark.parametrize(('device', 'half'), [('cpu', torch.bfloat16), ('cuda:1', torch.float16)])
+def test_half_precision_can_be_turned_off(device, half, monkeypatch):
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._multiplies_bfloat16', lambda: True)
+    monkeypatch.delenv(HALF, raising=False)
+    assert half_of(device) is half
+    monkeypatch.setenv(HALF, 'no')
+    assert half_of(device) is None
+
+
+def test_a_processor_that_torch_does_not_use_half_precision_on():
+    # oneDNN is told when it is loaded
+    program = "from irvis_fusion_ros.backends.device import half_of; print(half_of('cpu'))"
+    command = [sys.executable, '-c', program]
+    limited = {**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX2'}
+    done = subprocess.run(command, env=limited, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'None'
 
 
 class TestRecorded:
