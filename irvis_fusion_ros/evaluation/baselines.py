@@ -1,8 +1,11 @@
 """
-What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`.
+What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`; and
+`fusion_register-alone`, which is FusionRegister without its evidence.
 
 They are not offered to users of the node: `register` adds them where results are compared.
 """
+
+import functools
 
 import cv2
 import numpy as np
@@ -65,6 +68,9 @@ BASELINES = {
     'identity': registry.Preset(('cpu',), lambda device, temporal: Identity()),
     'identity-max': registry.Preset(('cpu',), lambda device, temporal: Identity('max')),
     'gradient-ecc': registry.Preset(('cpu',), lambda device, temporal: GradientEcc()),
+    'fusion_register-alone': registry.Preset(
+        ('cuda', 'cpu'), functools.partial(registry.fusion_register, alone=True), backbone='average'
+    ),
 }
 
 

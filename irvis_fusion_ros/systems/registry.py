@@ -110,7 +110,8 @@ def _unregistered(device: str, temporal: bool, backbone: str) -> System:
     return Unregistered(backbones.build(backbone, device), device)
 
 
-def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
+def fusion_register(device: str, temporal: bool, backbone: str, alone: bool = False) -> System:
+    """Return FusionRegister; alone: its evidence withheld. Raises FileError for wrong weights."""
     from irvis_fusion_ros.io import weights
     from irvis_fusion_ros.networks.fusion_register import FusionRegister, NetworkConfig
     from irvis_fusion_ros.systems.post_fusion import PostRegistered
@@ -119,7 +120,7 @@ def _fusion_register(device: str, temporal: bool, backbone: str) -> System:
         return FusionRegister(NetworkConfig(**config['network']))
 
     network = weights.built(network_of, 'fusion_register', 'fusion_register')
-    return PostRegistered(network, backbones.build(backbone, device), device, temporal)
+    return PostRegistered(network, backbones.build(backbone, device), device, temporal, alone=alone)
 
 
 # What can run networks; auto is what a preset prefers.
@@ -130,7 +131,7 @@ PRESETS = {
     'swift': Preset(devices=('cuda', 'cpu'), build=_swift('swift'), backends=BACKENDS[1:]),
     'swift_lite': Preset(devices=('cpu', 'cuda'), build=_swift('swift_lite'), backends=BACKENDS[1:]),
     'unregistered': Preset(devices=('cuda', 'cpu'), build=_unregistered, backbone='average'),
-    'fusion_register': Preset(devices=('cuda', 'cpu'), build=_fusion_register, backbone='average'),
+    'fusion_register': Preset(devices=('cuda', 'cpu'), build=fusion_register, backbone='average'),
     'umf_cmgr': Preset(devices=('cuda', 'cpu'), build=_umf_cmgr),
     'bsr': Preset(devices=('cuda', 'cpu'), build=_bsr),
 }
