@@ -69,7 +69,7 @@ def test_training_goes_on_and_comes_home_and_what_fails_stops_nothing(bundles, t
     pack.save(data, [item(0), item(1, 'val')])
     small = {'batch': 1, 'height': 32, 'width': 32, 'validation_batches': 0, 'recipe': {'steps': 6}}
     config.write_text(yaml.safe_dump(small))
-    other.write_text('no: 1')
+    other.write_text('nothing: 1')
     run_of = ['cnn', '--config', str(config), '--data', str(data), '--device', 'cpu']
     # no time at all is one step
     assert train([*run_of, '--minutes', '1e-6', '--out', str(before)]) == 0
@@ -79,7 +79,7 @@ def test_training_goes_on_and_comes_home_and_what_fails_stops_nothing(bundles, t
     done = run('--out', out, '--only', 'train', *runs)
     assert done.returncode == 1
     assert verdicts(done.stdout) == {'train cnn_tiny': 'PASS', 'train cnn_wrong': 'FAIL'}
-    assert 'step 1 to the end of 6' in done.stdout and "unknown key 'no'" in done.stdout
+    assert 'step 1 to the end of 6' in done.stdout and "unknown key 'nothing'" in done.stdout
     assert '1 PASS, 1 FAIL, 0 SKIP' in done.stdout
     assert sorted(path.name for path in out.iterdir()) == ['cnn_tiny.tar', 'cnn_wrong.tar', 'log.txt']
     with tarfile.open(out / 'cnn_tiny.tar') as tar:
