@@ -1,5 +1,6 @@
 """Runs executables of the package as processes of their own, from the checkout."""
 
+import math
 import os
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def output_of(command: list[str], seconds: float) -> tuple[int, str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=seconds,
+            timeout=seconds if math.isfinite(seconds) else None,
             check=False,
         )
     except subprocess.TimeoutExpired as error:

@@ -4,6 +4,7 @@ goes on where an earlier run ended.
 """
 
 import csv
+import math
 import re
 import shutil
 import signal
@@ -19,8 +20,9 @@ from report import Outcome, Report
 
 CONFIGS = commands.REPOSITORY / 'config'
 STEP = re.compile(r'step (\d+) of (\d+)')
-# Seconds that a run gets to finish its step and to save; seconds from one look at the GPU to the next.
-SAVING, LOOK = 60, 60
+# Seconds that a run gets to finish its step and to save; those from one look at the GPU to the next; and how
+# long the first steps of every system may take.
+SAVING, LOOK, LONGEST = 60, 60, 300
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,20 @@ def parsed(text: str) -> Run:
     return Run(parts[0], *paths)
 
 
+@dataclass(frozen=True)
+class Running:
+    """
+    A run in its folder, and its process, None where no time was left for one.
+
+    logged: bytes of its log that are of earlier runs.
+    """
+
+    run: Run
+    folder: Path
+    process: subprocess.Popen | None
+    logged: int
+
+
 def run(
     report: Report,
     runs: list[Run],
@@ -60,43 +76,39 @@ def run(
 ) -> list[Path]:
     """Train until the time is up but for `margin` seconds; returns the folders of the runs."""
     end = time.monotonic() + report.left - margin
-    folders = [folder / each.name for each in runs]
     threads = max(1, commands.cores() // len(runs))
-    processes = []
-    for each, into in zip(runs, folders, strict=True):
+    running = []
+    for each in runs:
+        into = folder / each.name
         into.mkdir(parents=True)
         resumed = resume is not None and bundles.restore(resume, each.name, into)
         report.say(f'training {each.name}{", resumed" if resumed else ""}')
-        processes.append(_started(each, data, device, into, (end - time.monotonic()) / 60, threads))
-    _wait(report, processes, end)
-    for each, into, process in zip(runs, folders, processes, strict=True):
-        report.check(
-            f'train {each.name}',
-            lambda each=each, into=into, p=process: _outcome(report, each, into, p),
-            True,
-        )
-    return folders
+        running.append(_started(each, data, device, into, (end - time.monotonic()) / 60, threads))
+    _wait(report, running, end)
+    for each in running:
+        report.check(f'train {each.run.name}', lambda each=each: _outcome(report, each), always=True)
+    return [each.folder for each in running]
 
 
 def every_system(report: Report, pack: Path, device: str, work: Path) -> None:
     """Check two steps of every stage of every system, all at the same time."""
     folder = work / 'steps'
     folder.mkdir()
-    processes, runs = [], []
-    for path in sorted(CONFIGS.glob('train_*.yaml')):
+    running = []
+    # SYSTEM.VARIANT is another size of a system
+    configs = sorted(path for path in CONFIGS.glob('train_*.yaml') if '.' not in path.stem)
+    for path in configs:
         system = path.stem.removeprefix('train_')
         config = folder / path.name
         config.write_text(yaml.safe_dump(shortened(yaml.safe_load(path.read_text(encoding='utf-8')))))
         into = folder / system
         into.mkdir()
-        runs.append((Run(system, config), into))
-        processes.append(_started(runs[-1][0], [pack], device, into, 10, max(1, commands.cores() // 6)))
-    _wait(report, processes, time.monotonic() + max(0, min(report.left, 300)))
-    for (each, into), process in zip(runs, processes, strict=True):
+        threads = max(1, commands.cores() // len(configs))
+        running.append(_started(Run(system, config), [pack], device, into, report.left / 60, threads))
+    _wait(report, running, time.monotonic() + max(0, min(report.left, LONGEST)))
+    for each in running:
         report.check(
-            f'{each.system} steps of training',
-            lambda r=each, into=into, p=process: _finished(report, r, into, p),
-            True,
+            f'{each.run.system} steps of training', lambda each=each: _finished(report, each), always=True
         )
 
 
@@ -114,40 +126,43 @@ def shortened(config: dict) -> dict:
     return {**config, **small, 'precision': 'auto', 'recipe': recipe}
 
 
-def _started(
-    each: Run, data: list[Path], device: str, into: Path, minutes: float, threads: int
-) -> subprocess.Popen | None:
+def _started(each: Run, data: list[Path], device: str, into: Path, minutes: float, threads: int) -> Running:
+    path = into / 'log.txt'
+    logged = path.stat().st_size if path.is_file() else 0
     if minutes <= 0:
-        return None
+        return Running(each, into, None, logged)
     command = commands.irvis(
         'train', each.system, '--config', each.config, '--data', *data, '--device', device, '--out', into,
-        '--minutes', f'{minutes:.3f}', *(('--start', each.start) if each.start else ()),
+        *(('--start', each.start) if each.start else ()),
+        *(('--minutes', f'{minutes:.3f}') if math.isfinite(minutes) else ()),
     )  # fmt: skip
-    with (into / 'log.txt').open('a') as log:
-        return subprocess.Popen(
+    with path.open('a') as log:
+        process = subprocess.Popen(
             command, env=commands.environment(threads), stdout=log, stderr=subprocess.STDOUT
         )
+    return Running(each, into, process, logged)
 
 
-def _wait(report: Report, processes: list[subprocess.Popen | None], end: float) -> None:
+def _wait(report: Report, running: list[Running], end: float) -> None:
     """Wait for processes; those that still run at `end` are asked to save and stop, and then ended."""
-    running = [process for process in processes if process is not None]
+    processes = [each.process for each in running if each.process is not None]
     looked = time.monotonic()
     try:
-        while any(process.poll() is None for process in running) and time.monotonic() < end:
+        while any(process.poll() is None for process in processes) and time.monotonic() < end:
             time.sleep(0.2)
             if time.monotonic() - looked > LOOK:
                 looked = time.monotonic()
                 report.say(f'  {report.left:.0f} s left, {gpu_use()}')
-        for process in running:
+        for process in processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-        for process in running:
-            process.wait(SAVING)
+        last = time.monotonic() + SAVING
+        for process in processes:
+            process.wait(max(0, last - time.monotonic()))
     except subprocess.TimeoutExpired:
         report.say('a run did not save in time')
     finally:
-        for process in running:
+        for process in processes:
             process.kill()
             process.wait()
 
@@ -161,28 +176,27 @@ def gpu_use() -> str:
     return ' / '.join(text.strip().splitlines())
 
 
-def _outcome(report: Report, each: Run, into: Path, process: subprocess.Popen | None) -> Outcome:
-    if process is None:
+def _outcome(report: Report, each: Running) -> Outcome:
+    if each.process is None:
         return None, 'no time is left'
-    log = (into / 'log.txt').read_text(errors='replace').replace('\r', '\n')
-    report.note('\n'.join(log.splitlines()[-30:]))
+    text = (each.folder / 'log.txt').read_bytes()[each.logged :].decode(errors='replace')
+    lines = [line for line in text.replace('\r', '\n').splitlines() if line.strip()]
+    report.note('\n'.join(lines[-30:]))
+    checkpoint = each.folder / 'checkpoint.pt'
     # stopped by --minutes, or by the signal
-    passed = process.returncode in (0, 128 + signal.SIGTERM) and (into / 'checkpoint.pt').is_file()
-    steps = STEP.findall(log)
-    begun, last = steps[0][0] if steps else '?', steps[-1][0] if len(steps) > 1 else 'the end'
-    if not passed:
-        lines = [line for line in log.splitlines() if line.strip()]
-        return False, f'exit code {process.returncode}: {lines[-1] if lines else ""}'
-    figures = f'step {begun} to {last} of {steps[0][1] if steps else "?"}'
-    for series, value in _last_values(into / 'curve.csv').items():
+    if each.process.returncode not in (0, 128 + signal.SIGTERM) or not checkpoint.is_file():
+        return False, f'exit code {each.process.returncode}: {lines[-1] if lines else ""}'
+    steps = [found for line in lines for found in STEP.findall(line)]
+    figures = f'step {steps[0][0]} to {steps[-1][0] if len(steps) > 1 else "the end"} of {steps[0][1]}'
+    for series, value in _last_values(each.folder / 'curve.csv').items():
         figures += f', {series} {value}'
-    return True, f'{figures}, checkpoint {(into / "checkpoint.pt").stat().st_size / 2**20:.1f} MiB'
+    return True, f'{figures}, checkpoint {checkpoint.stat().st_size / 2**20:.1f} MiB'
 
 
-def _finished(report: Report, each: Run, into: Path, process: subprocess.Popen | None) -> Outcome:
+def _finished(report: Report, each: Running) -> Outcome:
     """As `_outcome`, but the run has to come to its end."""
-    passed, figures = _outcome(report, each, into, process)
-    return passed and process.returncode == 0 and 'to the end' in figures, figures
+    passed, figures = _outcome(report, each)
+    return passed and 'to the end' in figures, figures
 
 
 def _last_values(curve: Path) -> dict[str, str]:

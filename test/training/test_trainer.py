@@ -135,7 +135,7 @@ def test_another_configuration_is_not_resumed_unless_that_is_said(sources, tmp_p
 def test_the_checkpoint_of_another_system_is_refused(sources, tmp_path):
     trainer(sources, tmp_path).run(after(2), progress=False)
     with pytest.raises(FileError, match="a checkpoint of system 'tiny', not of 'busref'"):
-        checkpoint.load(tmp_path / 'checkpoint.pt', 'busref', torch.device('cpu'))
+        checkpoint.load(tmp_path / 'checkpoint.pt', 'busref')
 
 
 @pytest.mark.parametrize('content', [b'', b'text', 'cut'])
