@@ -16,6 +16,7 @@ from rig import SECOND, START, image, wait_until
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 
+from irvis_fusion_ros import dds_profile
 from irvis_fusion_ros.ros import qos
 
 RAW = ('thermal/image_raw', 'visible/image_raw')
@@ -276,7 +277,7 @@ def test_a_subscriber_that_cannot_be_served_is_reported_by_topic(rig, start_node
 
 def test_images_that_dds_loses_are_counted_and_the_remedy_is_told(rig, start_node):
     node = start_node()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith('FASTDDS')}
+    environment = {name: value for name, value in os.environ.items() if name not in dds_profile.VARIABLES}
     camera = subprocess.Popen([sys.executable, Path(__file__).with_name('lossy_camera.py')], env=environment)
     try:
         node.wait_for_log('/visible/image_raw: subscribed best effort')
