@@ -10,7 +10,8 @@ from pathlib import Path
 from irvis_fusion_ros import share
 
 # Fast DDS 3 reads the first, Fast DDS 2 (Humble, Jazzy) the second. Both are set, because nothing tells the
-# version before rclpy is imported: the wheels from PyPI set no ROS_DISTRO.
+# version before rclpy is imported: the wheels from PyPI set no ROS_DISTRO. Kilted warns that the second is
+# deprecated, and takes the profile all the same.
 VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _PLACE = Path('config', 'fastdds.xml')
 
