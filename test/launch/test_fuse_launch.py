@@ -12,6 +12,8 @@ import time
 import pytest
 from installation import REPOSITORY
 
+from irvis_fusion_ros import dds_profile
+
 PATIENCE = 60.0
 
 
@@ -147,8 +149,13 @@ def test_the_fast_dds_profile_is_set_unless_the_user_has_one(monkeypatch):
     spec = importlib.util.spec_from_file_location('fuse_launch', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.delenv(module.PROFILE_VARIABLE, raising=False)
-    (action,) = module.dds_profile()
-    assert action.value[0].text == str(REPOSITORY / 'config' / 'fastdds.xml')
-    monkeypatch.setenv(module.PROFILE_VARIABLE, 'mine.xml')
-    assert module.dds_profile() == []
+    assert module.PROFILE_VARIABLES == dds_profile.VARIABLES
+    for variable in dds_profile.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    actions = module.dds_profile()
+    assert tuple(action.name[0].text for action in actions) == dds_profile.VARIABLES
+    assert {action.value[0].text for action in actions} == {str(REPOSITORY / 'config' / 'fastdds.xml')}
+    for variable in dds_profile.VARIABLES:
+        with monkeypatch.context() as one:
+            one.setenv(variable, 'mine.xml')
+            assert module.dds_profile() == []

@@ -35,7 +35,7 @@ def environment(tmp_path):
     )
     profile = dds_profile.find()
     if profile:
-        variables[dds_profile.VARIABLE] = str(profile)
+        variables.update(dict.fromkeys(dds_profile.VARIABLES, str(profile)))
     return variables
 
 
@@ -217,7 +217,8 @@ def test_wrong_usage_exits_with_two(capsys, arguments):
 
 def test_without_ros_it_says_how_to_get_it(bag, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rclpy', None)
-    monkeypatch.setenv(dds_profile.VARIABLE, 'of another test')
+    for variable in dds_profile.VARIABLES:
+        monkeypatch.setenv(variable, 'of another test')
     assert replay.main([str(bag)]) == 1
     assert "pip install 'irvis_fusion_ros[ros]'" in capsys.readouterr().err
 
