@@ -33,6 +33,7 @@ KNOWN = {
     'llvip': Known('its terms allow non-commercial use only'),
     'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use', 'it is misaligned as recorded'),
     'uav_twmm': Known(misaligned='it is misaligned as recorded'),
+    'wisard': Known(misaligned='it is misaligned as recorded'),
     'msrs': Known(misaligned='it is aligned to 2 to 5 px only: false labels'),
     'tno': Known(misaligned='it is aligned to 4 to 8 px only: false labels'),
     'vifb': Known(misaligned='some of it is aligned to 6 px only: false labels'),
