@@ -31,7 +31,6 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation import baselines, report
@@ -261,7 +260,6 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     )
     parser.add_argument('--markdown', action='store_true', help='print tables as Markdown')
     options = parser.parse_args(argv)
-    baselines.register()
     default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
@@ -279,13 +277,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             video=options.video,
             jobs=options.jobs,
         )
-        for preset in plan.presets:
-            resolve_device(plan.device, registry.find(preset).devices)
-        choosing = [preset for preset in plan.presets if registry.find(preset).backbone is not None]
-        # where no preset has a choice, the first one says so
-        for preset in choosing or plan.presets:
-            registry.backbone_of(preset, plan.backbone)
-            registry.first_of(preset, plan.registration_first)
+        baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
         parser.error(str(error))
     if plan.video and (

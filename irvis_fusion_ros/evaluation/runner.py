@@ -18,7 +18,9 @@ from irvis_fusion_ros.geometry.random_warp import KnownWarp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.systems import registry
+
+# The preset that fuses by a backbone and does nothing else.
+BACKBONE_ALONE = 'unregistered'
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ class Bench:
         backbone: str = '',
         registration_first: str = 'none',
     ):
-        baselines.register()
+        # what corrects a fused image is measured against its backbone
+        asked = (*presets, BACKBONE_ALONE)
+        self._systems = baselines.systems(asked, device, backbone, registration_first)
         self._presets = presets
-        self._device = device
         self._seed = seed
         self._fusion = fusion
         self._told = aligned
-        self._choices = {'backbone': backbone, 'registration_first': registration_first}
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
@@ -147,8 +149,7 @@ class Bench:
         }
 
     def _predictor(self, preset: str, **options) -> Predictor:
-        choices = self._choices if registry.find(preset).backbone is not None else {}
-        return Predictor(preset, self._device, **choices, **options)
+        return Predictor(self._systems[preset], **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):
@@ -187,7 +188,7 @@ class Bench:
         thermal = case.thermal if case.still is None else case.still
         matrix = np.eye(3) if case.still is not None else case.pair.calibration
         # what corrects a fused image is measured against its backbone, not against itself
-        told = 'unregistered' if registry.find(preset).backbone is not None else preset
+        told = BACKBONE_ALONE if self._systems[preset].backbone is not None else preset
         return self._tell(told, thermal, case.visible, matrix, case.pair.name).fused
 
     def _tell(

@@ -13,6 +13,7 @@ import numpy as np
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical import fusion
 from irvis_fusion_ros.classical.registration import SUSPICIOUS, Frame, State
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
 TAKEN_UP, FOLLOWED = 0.5, 0.35
@@ -22,6 +23,11 @@ BETTER = 1.2
 PAUSES = (4, 64)
 # A doubtful alignment is searched anew after so many frames, evidence or not.
 DOUBTFUL, DOUBT_PAUSE = 0.6, 150
+
+
+def build(config: SystemConfig, temporal: bool) -> 'Classical':
+    """Return the system; there is nothing to choose."""
+    return Classical(temporal)
 
 
 class Classical:

@@ -51,7 +51,7 @@ ROUNDS, SETTLED = 4, 1.0
 SHRUNK, SURE, LEAST = ((), (2,), (4, 2)), 0.2, 0.15
 
 
-class Network(Protocol):
+class FlowNetwork(Protocol):
     """
     What a network offers.
 
@@ -69,9 +69,9 @@ class Network(Protocol):
 
 
 class Direct(Tracked):
-    """A `Network` as a system; see Tracked. It is asked ROUNDS times, once about a pair that is tracked."""
+    """A `FlowNetwork` as a system, asked ROUNDS times, once about a pair that is tracked; see Tracked."""
 
-    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
+    def __init__(self, network: FlowNetwork, fuse: Fusion, device: str, temporal: bool):
         super().__init__(network, fuse, device, temporal)
         self._fit = placed(SmoothFit(), device)
 

@@ -12,7 +12,7 @@ from irvis_fusion_ros.networks import field_fit
 from irvis_fusion_ros.networks.swift import PROPOSED_PIXELS, Swift, SwiftConfig
 from irvis_fusion_ros.networks.working_grid import View
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems import factories
 from irvis_fusion_ros.tools import export
 
 SHAPE = (128, 160)
@@ -54,7 +54,7 @@ def test_it_finds_what_torch_finds(exported, start):
         torch.from_numpy(image.astype(np.float32) / 255)[None, None]
         for image in (visible if visible.ndim == 2 else visible[..., 1], thermal)
     ]
-    network = registry.swift_network('swift_lite').eval()
+    network = factories.swift_network('swift_lite').eval()
     runner = functools.partial(onnx.runner, device='cpu')
     other = swift_export.ExportedSwift(network, 'swift_lite', runner)
     with torch.inference_mode():

@@ -8,16 +8,16 @@ import pytest
 import torch
 from recording import NothingOfTheHost
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import PostRegistration
 from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.tools import fuse_images
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.recipes.fusion_register import FusionRegisterConfig
@@ -182,12 +182,12 @@ def test_after_a_registration_both_deformations_are_there(trained):
 
 
 def test_registration_first_is_for_presets_that_do_not_register():
-    assert registry.first_of('unregistered', 'classical') == 'classical'
-    assert registry.first_of('classical', 'none') is None
+    assert SystemConfig('unregistered', registration_first='classical').first.preset == 'classical'
+    assert SystemConfig('classical').first is None
     with pytest.raises(ValueError, match="preset 'classical' registers by itself"):
-        registry.first_of('classical', 'busref')
+        SystemConfig('classical', registration_first='busref')
     with pytest.raises(ValueError, match="unknown registration 'umf'; valid: none, classical, busref"):
-        registry.first_of('unregistered', 'umf')
+        SystemConfig('unregistered', registration_first='umf')
 
 
 def test_only_a_system_that_corrects_is_taken_for_one():

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.errors import FileError
