@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.networks.retention import REACH, SpatialAttention
-from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.post_fusion import PostFusion
 
 
 @torch.inference_mode()
@@ -168,7 +168,7 @@ def main():
     for layer in changing:
         # what it has not learned is 0: it would move and change nothing
         torch.nn.init.normal_(layer.weight, 0, 0.02)
-    fast = PostRegistered(copy.deepcopy(slow), None, options.device).network
+    fast = PostFusion(copy.deepcopy(slow), None, options.device).network
     images = [torch.rand(1, 1, height // 8, width // 8, device=options.device) for _ in range(3)]
     images = [F.interpolate(image, (height, width), mode='bicubic').clamp(0, 1) for image in images]
     with torch.inference_mode():

@@ -7,7 +7,7 @@ import numpy as np
 
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data import datasets, protocols
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
@@ -31,7 +31,7 @@ class Case:
     still: the thermal image before it was moved, None where the pair was recorded misaligned.
     """
 
-    pair: Pair
+    pair: ImagePair
     protocol: str
     warp: int
     known: KnownWarp
@@ -42,7 +42,7 @@ class Case:
     still: np.ndarray | None
 
 
-def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
+def cases(pair: ImagePair, protocol: str, seed: int = 0) -> Iterator[Case]:
     """Yield the moved pairs of one pair under one protocol."""
     thermal, visible = datasets.read(pair)
     if protocol == protocols.NATURAL:
@@ -55,7 +55,7 @@ def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
         yield Case(pair, protocol, index, known, shown, known.move(thermal), visible, thermal, thermal)
 
 
-class Bench:
+class Runner:
     """
     Measures presets (baselines included), each with predictors made once and warmed up.
 
@@ -84,7 +84,7 @@ class Bench:
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
-    def pair(self, pair: Pair, names: Sequence[str]) -> list[dict]:
+    def pair(self, pair: ImagePair, names: Sequence[str]) -> list[dict]:
         """Return the records of one pair for these protocols and every preset."""
         unmoved: dict[str, FusionResult] = {}
         records = []
@@ -105,7 +105,7 @@ class Bench:
             self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
         return _called(self._predictors[preset], thermal, visible, name)
 
-    def video(self, name: str, frames: Sequence[Pair], protocol: str) -> list[dict]:
+    def video(self, name: str, frames: Sequence[ImagePair], protocol: str) -> list[dict]:
         """
         Return one record for each preset and warp: a video whose thermal camera is moved by a fixed warp.
 
@@ -120,7 +120,7 @@ class Bench:
             for measures in [self._stream(preset, frames, known)]
         ]
 
-    def _stream(self, preset: str, frames: Sequence[Pair], known: KnownWarp) -> dict:
+    def _stream(self, preset: str, frames: Sequence[ImagePair], known: KnownWarp) -> dict:
         steadiness, (_, shown) = Steadiness(), known.truth()
         aligned_calibration = Calibration(np.eye(3), known.shape, known.shape)
         tracked, aligned = (

@@ -44,7 +44,7 @@ SPREAD = 1.2
 
 
 @dataclass(frozen=True)
-class Registered:
+class BusReFResult:
     """
     What the network found.
 
@@ -279,7 +279,7 @@ class BusReF(Registering):
         thermal: list[Tensor],
         start: Tensor | None = None,
         dense: bool = True,
-    ) -> Registered:
+    ) -> BusReFResult:
         """Register by descriptions; without `dense` the Deformable Net is left out."""
         affine = model_of(visible)
         logits = None
@@ -291,7 +291,7 @@ class BusReF(Registering):
         if dense:
             residual, sums, seen = self.deformable(visible, thermal, base)
             measured += seen
-        return Registered(steps[-1], residual, logits, steps, sums, measured)
+        return BusReFResult(steps[-1], residual, logits, steps, sums, measured)
 
     def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Return the weights of `blend`, B x 3 x H x W, for registered images of any size."""

@@ -76,7 +76,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Registered:
+class SwiftResult:
     """
     What the network found.
 
@@ -221,7 +221,7 @@ class Swift(Registering):
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
+    ) -> SwiftResult:
         """Register by descriptions."""
         model, logits = model_of(visible), None
         if start is None:
@@ -241,4 +241,4 @@ class Swift(Registering):
                 residual = self.fit.residual(left, seen.precision)
             steps.append((p, residual))
             measured.append(seen)
-        return Registered(p, residual, logits, tuple(steps), tuple(measured))
+        return SwiftResult(p, residual, logits, tuple(steps), tuple(measured))

@@ -15,29 +15,29 @@ from irvis_fusion_ros.networks.fusion_register import NetworkConfig as FusionReg
 from irvis_fusion_ros.networks.swift import Swift, SwiftConfig
 from irvis_fusion_ros.networks.umf_cmgr import FOLD, UmfCmgr
 from irvis_fusion_ros.networks.umf_cmgr import NetworkConfig as UmfCmgrConfig
-from irvis_fusion_ros.systems.flow import Direct, FlowNetwork
-from irvis_fusion_ros.systems.hybrid import Proposed
-from irvis_fusion_ros.systems.matcher import Learned
-from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.flow import Flow, FlowNetwork
+from irvis_fusion_ros.systems.hybrid import Hybrid
+from irvis_fusion_ros.systems.matcher import Matcher
+from irvis_fusion_ros.systems.post_fusion import PostFusion
 from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.systems.unregistered import Unregistered
 from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
 
-def busref(config: SystemConfig, temporal: bool) -> Learned:
+def busref(config: SystemConfig, temporal: bool) -> Matcher:
     """Return BusReF, which also fuses."""
     network = weights.into(BusReF(), 'busref', 'busref')
-    return Learned(network, WeightedFusion(network, config.device), config.device, temporal)
+    return Matcher(network, WeightedFusion(network, config.device), config.device, temporal)
 
 
-def swift(config: SystemConfig, temporal: bool) -> Proposed:
+def swift(config: SystemConfig, temporal: bool) -> Hybrid:
     """Return `swift` or `swift_lite`, run by the backend asked for."""
     network, device = swift_network(config.preset), config.device
     if config.backend != 'torch':
         session = tensorrt if config.backend == 'tensorrt' else onnx
         runner = functools.partial(session.runner, device=device)
         network, device = ExportedSwift(network, config.preset, runner), 'cpu'
-    return Proposed(Learned(network, fuse, device, temporal=False, least_confidence=0), temporal)
+    return Hybrid(Matcher(network, fuse, device, temporal=False, least_confidence=0), temporal)
 
 
 def swift_network(name: str) -> Swift:
@@ -45,13 +45,13 @@ def swift_network(name: str) -> Swift:
     return weights.built(lambda saved: Swift(SwiftConfig(**saved['network'])), name, 'swift').proposing()
 
 
-def bsr(config: SystemConfig, temporal: bool) -> Direct:
+def bsr(config: SystemConfig, temporal: bool) -> Flow:
     """Return the flow of BSR, and its fusion."""
     network = weights.built(lambda saved: Bsr(BsrConfig(**saved['network'])), 'bsr', 'bsr')
     return _flow(network, Backbone('bsr', network.fusion, MULTIPLE), config, temporal)
 
 
-def umf_cmgr(config: SystemConfig, temporal: bool) -> Direct:
+def umf_cmgr(config: SystemConfig, temporal: bool) -> Flow:
     """Return the flow of UMF-CMGR, and its fusion."""
     name = 'umf_cmgr'
     network = weights.built(lambda saved: UmfCmgr(UmfCmgrConfig(**saved['network'])), name, name)
@@ -63,16 +63,16 @@ def unregistered(config: SystemConfig, temporal: bool) -> Unregistered:
     return Unregistered(backbones.build(config.backbone, config.device), config.device)
 
 
-def fusion_register(config: SystemConfig, temporal: bool) -> PostRegistered:
+def fusion_register(config: SystemConfig, temporal: bool) -> PostFusion:
     """Return FusionRegister, which corrects what a backbone fused."""
     name = 'fusion_register'
     network = weights.built(
         lambda saved: FusionRegister(FusionRegisterConfig(**saved['network'])), name, name
     )
     backbone = backbones.build(config.backbone, config.device)
-    return PostRegistered(network, backbone, config.device, temporal)
+    return PostFusion(network, backbone, config.device, temporal)
 
 
-def _flow(network: FlowNetwork, fusion: Backbone, config: SystemConfig, temporal: bool) -> Direct:
+def _flow(network: FlowNetwork, fusion: Backbone, config: SystemConfig, temporal: bool) -> Flow:
     aligned = Unregistered(fusion.to(config.device), config.device)
-    return Direct(network, aligned.fuse, config.device, temporal)
+    return Flow(network, aligned.fuse, config.device, temporal)

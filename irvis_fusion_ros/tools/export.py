@@ -21,12 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from irvis_fusion_ros.backends import swift_export
-    from irvis_fusion_ros.networks.working_grid import View
+    from irvis_fusion_ros.networks.working_grid import WorkingGrid
     from irvis_fusion_ros.systems import factories
 
     network = factories.swift_network(options.preset)
     width, height = options.size
-    shape = View((height, width), network.pixels).shape
+    shape = WorkingGrid((height, width), network.pixels).shape
     folder = swift_export.folder(options.preset, shape)
     print(f'{options.preset} sees {width}x{height} at {shape[1]}x{shape[0]}; this takes a minute or two')
     swift_export.export(network, folder, shape)
