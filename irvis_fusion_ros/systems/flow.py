@@ -26,7 +26,6 @@ from irvis_fusion_ros.networks.field_fit import SmoothFit
 from irvis_fusion_ros.networks.matching import CHECKED, COARSEST
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
-    SUSPICIOUS,
     Draw,
     Fusion,
     State,
@@ -35,6 +34,7 @@ from irvis_fusion_ros.systems.tracking import (
     smoothed,
     starts,
 )
+from irvis_fusion_ros.tuning import TRACKING
 
 # Agreement of structure maps at which an alignment is as likely wrong as right. Measured on scenes that are
 # learned from: aligned pairs agree by 0.125 or more, unrelated ones by less than 0.075; 20 pixels apart most
@@ -89,7 +89,7 @@ class Flow(Tracking):
         found, source = None, 'track'
         if last is not None:
             found = first.checked(*self._found(first, last.affine, 1))
-        if found is None or found.evidence < SUSPICIOUS * last.usual:
+        if found is None or found.evidence < TRACKING.suspicious * last.usual:
             again = self._searched(first, pair, tried[1:])
             if found is None or again.evidence > found.evidence:
                 found, source = again, 'search'

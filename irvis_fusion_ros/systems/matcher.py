@@ -18,7 +18,6 @@ from irvis_fusion_ros.networks.matching import Agreement
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
     LEAST_CONFIDENCE,
-    SUSPICIOUS,
     Draw,
     Fusion,
     State,
@@ -28,6 +27,7 @@ from irvis_fusion_ros.systems.tracking import (
     smoothed,
     starts,
 )
+from irvis_fusion_ros.tuning import TRACKING
 
 # Hypotheses of the search, beside the likeliest, that are followed where that is not sure.
 OTHERS = 3
@@ -90,7 +90,7 @@ class Matcher(Tracking):
         best, source = None, 'track'
         if self._state is not None:
             best = self._follow(pair(self._state.start), grid)
-        if best is None or best.evidence < SUSPICIOUS * self._state.usual:
+        if best is None or best.evidence < TRACKING.suspicious * self._state.usual:
             found = self._searched(pair, grid, shapes)
             if best is None or found.evidence > best.evidence:
                 best, source = found, 'search'

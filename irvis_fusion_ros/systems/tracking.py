@@ -19,6 +19,7 @@ from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.matching import Agreement
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
+from irvis_fusion_ros.tuning import TRACKING
 
 LEAST_CONFIDENCE = 0.5
 # How fast confidence rises with agreement, where it is even.
@@ -27,13 +28,6 @@ STEEPNESS = 50.0
 # reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
-# A tracked frame whose agreement falls below this share of the usual is searched anew.
-SUSPICIOUS = 0.75
-# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 2.0
-LEAST_GAIN = 0.15
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
 
 Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 # Draws the thermal image on the grid of the network, 1 x 1 x h x w, laid where a 3x3 says.
@@ -162,7 +156,7 @@ def gain_of(frames: int, moved: Tensor) -> Tensor:
 
     moved: the mean change of the field, full visible pixels; a jump is followed at once.
     """
-    return (moved / FOLLOWED_AT_ONCE).clamp(max(LEAST_GAIN, 1 / (frames + 1)), 1)
+    return (moved / TRACKING.followed).clamp(TRACKING.least_share(frames), 1)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
@@ -187,7 +181,7 @@ def alignment_of(state: State, grid: WorkingGrid, source: str) -> Alignment:
     """Turn a state into what the floors above know."""
     matrix = Affine(grid.shape).matrix(state.affine.double())[0].cpu().numpy()
     backward = state.start @ np.linalg.inv(grid.matrix) @ matrix @ grid.matrix
-    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(TRACKING.least_trust))
     return Alignment(
         transform.normalised(backward),
         state.confidence,
