@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.layers import conv
@@ -314,17 +313,6 @@ def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = 2.0
     low = low_visible + share * (low_thermal - low_visible)
     high = visible_gain * (visible - low_visible) + thermal_gain * (thermal - low_thermal)
     return (low + high).clamp(0, 1)
-
-
-def reconstructible(field: Tensor) -> Tensor:
-    """
-    Return the mask of what can be reconstructed, B x 1 x H x W: 1 where the field stays within the image.
-
-    The paper warps an image of ones there and back (eq. 3) with an approximate inverse; for the exact one
-    that is the part of the reference whose sample lies inside.
-    """
-    height, width = field.shape[1:3]
-    return tensors.inside(tensors.pixel_grid(height, width, field) + field, (height, width)).to(field)
 
 
 def _perceptron(channels: int) -> nn.Sequential:
