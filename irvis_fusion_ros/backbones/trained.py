@@ -5,10 +5,9 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.networks.busref import BusReF, blend
+from irvis_fusion_ros.networks.busref import DETAIL, BusReF, blend
 from irvis_fusion_ros.networks.cnn import Cnn
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
-from irvis_fusion_ros.systems.weighted_fusion import DETAIL
 
 # Levels of the bus that it fuses from (BusReF.fusion_weights).
 LEVELS = 2

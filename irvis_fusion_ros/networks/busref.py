@@ -40,6 +40,8 @@ DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
 SQUEEZED, WIDTH = 8, 12
 # How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
 SPREAD = 1.2
+# Detail, which is fused with gains of its own, is what a blur of so many pixels takes away.
+DETAIL = 2.0
 
 
 @dataclass(frozen=True)
@@ -306,7 +308,7 @@ class BusReF(Registering):
         return blend(visible, thermal, self.fusion_weights(visible, thermal))
 
 
-def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = 2.0) -> Tensor:
+def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = DETAIL) -> Tensor:
     """Fuse with the weights of `Gaf`, all on one grid; detail is what a blur of so many pixels takes away."""
     share, visible_gain, thermal_gain = weights.split(1, 1)
     low_visible, low_thermal = layers.blur(visible, detail), layers.blur(thermal, detail)

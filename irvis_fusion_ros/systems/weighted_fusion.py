@@ -9,10 +9,8 @@ from torch import Tensor
 
 from irvis_fusion_ros.backends.device import Recorded, placed
 from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks.busref import DETAIL
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
-
-# Detail is what a blur of so many pixels takes away, of the images the network sees.
-DETAIL = 2.0
 
 
 class WeightingNetwork(Protocol):
