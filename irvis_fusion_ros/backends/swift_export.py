@@ -51,7 +51,7 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
 
 class ExportedSwift:
     """
-    The exported network; see `systems.matcher.Network`.
+    The exported network; see `systems.matcher.MatchingNetwork`.
 
     network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
     (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises

@@ -245,8 +245,8 @@ class Gaf(nn.Module):
 class BusReF(Registering):
     """The whole of it: `register`, `fuse`, and the parts they are made of."""
 
-    # See systems.matcher.Network. Measured on scenes learned from: aligned pairs agree by 0.16 or more, and
-    # wrongly aligned or unrelated ones by less than 0.125.
+    # See systems.matcher.MatchingNetwork. Measured on scenes learned from: aligned pairs agree by 0.16 or
+    # more, and wrongly aligned or unrelated ones by less than 0.125.
     pixels = 256 * 320
     even, sure = 0.13, 0.22
 

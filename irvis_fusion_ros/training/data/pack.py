@@ -57,7 +57,7 @@ def collect(
     """
     Return the items of data sets, and a line for each set, pair or video that is left out.
 
-    folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
+    folders: data sets, or folders of data sets. accepted: names of sets to be used although terms.KNOWN
     refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. cleaner:
     aligns what is not known to be aligned, or refuses it. Raises FileError for data that cannot be used.
     """
