@@ -5,6 +5,14 @@ class FileError(ValueError):
     """A file or folder that cannot be used; the text names it and the remedy."""
 
 
+class ChoiceError(ValueError):
+    """A name that is unknown or does not go with the others; `option` is the choice that it was given for."""
+
+    def __init__(self, option: str, text: str):
+        super().__init__(text)
+        self.option = option
+
+
 class BagError(RuntimeError):
     """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
 

@@ -16,14 +16,15 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note, identity
-from irvis_fusion_ros.backends.device import has_failed, resolve_device
+from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import PostRegistration, System
+from irvis_fusion_ros.systems.base import PostRegistration
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
 SMALLEST_SIDE = 32
@@ -69,17 +70,16 @@ class Predictor:
     """
     Registers and fuses pairs of one rig.
 
-    preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
-    frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
-    which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
-    that lets one choose it, a name or the path of a YAML file (backbones); '' is the preset's own.
-    registration_first: the preset that registers the thermal image for one that does not do so itself
-    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS).
+    preset, device, backbone, registration_first, backend: see SystemConfig; one of these in the place of the
+    preset stands for all five. temporal: use earlier frames (video); False makes every pair cold, on its own
+    and deterministic. calibration: a fixed transform, which switches the search off. gray: fused output
+    without colour. Raises ChoiceError, saying what is valid, for names that do not go together, and FileError
+    for weights that are missing or damaged.
     """
 
     def __init__(
         self,
-        preset: str = 'classical',
+        preset: str | SystemConfig = 'classical',
         device: str = 'auto',
         *,
         temporal: bool = True,
@@ -90,19 +90,37 @@ class Predictor:
         registration_first: str = 'none',
         backend: str = 'auto',
     ):
-        entry = registry.find(preset)
-        self.preset = preset
-        self.backbone = registry.backbone_of(preset, backbone)
-        self.device = resolve_device(device, entry.devices)
-        self.backend = registry.backend_of(preset, backend, self.device)
+        if isinstance(preset, SystemConfig):
+            self.config = preset
+        else:
+            self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._registration_first = registry.first_of(preset, registration_first)
         self._build()
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
+
+    @property
+    def preset(self) -> str:
+        """The name of the preset."""
+        return self.config.preset
+
+    @property
+    def device(self) -> str:
+        """Where it runs, 'cpu' or 'cuda:N': another one after a GPU has failed."""
+        return self.config.device
+
+    @property
+    def backbone(self) -> str | None:
+        """The fusion network, None where there is none to choose."""
+        return self.config.backbone
+
+    @property
+    def backend(self) -> str:
+        """What runs the networks."""
+        return self.config.backend
 
     @property
     def network(self):
@@ -169,17 +187,15 @@ class Predictor:
         return replace(result, notes=(*result.notes, *self._fallen)) if self._fallen else result
 
     def _build(self) -> None:
-        self._system = registry.build(self.preset, self.device, self.temporal, self.backbone, self.backend)
-        first = self._registration_first
-        self._first = None if first is None else _registration(first, self.device, self.temporal)
+        self._system = registry.build(self.config, self.temporal)
+        first = self.config.first
+        self._first = None if first is None else registry.build(first, self.temporal)
 
     def _fall_back(self, error: RuntimeError) -> None:
         """Go on without the device that failed."""
         reason = str(error).splitlines()[0][:200]
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
-        self.device = 'cpu'
-        if self.backend == 'tensorrt':
-            self.backend = 'torch'
+        self.config = self.config.on_cpu()
         self._build()
         self._fallen = (Note('gpu_failed', text),)
 
@@ -337,13 +353,6 @@ class _Clock:
 
     def done(self) -> dict[str, float]:
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
-
-
-def _registration(preset: str, device: str, temporal: bool) -> System:
-    """The system of a preset that is used to register, on the CPU where it has no path to the device."""
-    if device.partition(':')[0] not in registry.find(preset).devices:
-        device = 'cpu'
-    return registry.build(preset, device, temporal, None)
 
 
 def _fading_out(inside: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class Fixed:
 def fixed(monkeypatch):
     def make(alignment, **options):
         system = Fixed(alignment)
-        preset = registry.Preset(('cpu',), lambda device, temporal: system)
+        preset = registry.Preset(('cpu',), lambda config, temporal: system)
         monkeypatch.setitem(registry.PRESETS, 'fixed', preset)
         return Predictor('fixed', 'cpu', **options), system
 
@@ -406,9 +406,9 @@ class TestFailingGpu:
                 self.pairs += 1
                 return self.alignment
 
-        def build(device, temporal):
+        def build(config, temporal):
             system = Failing(Alignment(np.eye(3), 0.9, 'search'))
-            system.pairs, system.failure = 0, self.error if device == 'cuda:0' else None
+            system.pairs, system.failure = 0, self.error if config.device == 'cuda:0' else None
             return system
 
         monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
@@ -443,9 +443,9 @@ class TestFailingGpu:
             def register(self, thermal, visible):
                 raise error
 
-        def build(device, temporal, backend):
-            built.append((device, backend))
-            return (Lost if device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
+        def build(config, temporal):
+            built.append((config.device, config.backend))
+            return (Lost if config.device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
 
         monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
         preset = registry.Preset(('cuda', 'cpu'), build, backends=('torch', 'tensorrt'))

@@ -35,7 +35,7 @@ PARTS = ('all', 'train', 'val')
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """
     One thermal and one visible image.
 
@@ -53,14 +53,14 @@ class Pair:
     calibration: np.ndarray | None = field(default=None, compare=False)
 
 
-def recorded(folder: Path, raw: bool = False) -> list[Pair]:
+def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
     """
     Return every pair of a data set, aligned or not, of whatever sizes.
 
     raw: with the thermal image that was not aligned, where there are two.
     """
     return [
-        Pair(
+        ImagePair(
             record['name'],
             record.get('ir_raw', record['ir']) if raw else record['ir'],
             record['vi'],
@@ -72,7 +72,7 @@ def recorded(folder: Path, raw: bool = False) -> list[Pair]:
     ]
 
 
-def aligned(folder: Path) -> list[Pair]:
+def aligned(folder: Path) -> list[ImagePair]:
     """Return the aligned pairs of a data set. Raises FileError if it has none or cannot be used."""
     misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if 'H_ir_to_vi' in record}
     pairs = [pair for pair in recorded(folder) if pair.name not in misaligned]
@@ -81,14 +81,16 @@ def aligned(folder: Path) -> list[Pair]:
     return pairs
 
 
-def natural(folder: Path) -> list[Pair]:
+def natural(folder: Path) -> list[ImagePair]:
     """Return the pairs that are misaligned as recorded. Raises FileError if the data set has none."""
     pairs = []
     for record, scene, part in _records(Path(folder)):
         for image, matrix in (('ir', 'H_ir_to_vi'), ('ir_raw', 'H_raw_to_vi')):
             if image in record and matrix in record:
                 calibration = _matrix(record[matrix], f"{folder}/pairs.json: {matrix} of '{record['name']}'")
-                pair = Pair(record['name'], record[image], record['vi'], scene, part, calibration=calibration)
+                pair = ImagePair(
+                    record['name'], record[image], record['vi'], scene, part, calibration=calibration
+                )
                 pairs.append(pair)
     if not pairs:
         raise FileError(
@@ -98,9 +100,9 @@ def natural(folder: Path) -> list[Pair]:
     return pairs
 
 
-def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+def videos(pairs: Sequence[ImagePair]) -> dict[str, list[ImagePair]]:
     """Return the videos among pairs, by name, each with its frames in order. Raises FileError without any."""
-    found: dict[str, list[Pair]] = {}
+    found: dict[str, list[ImagePair]] = {}
     for pair in pairs:
         if pair.video is not None:
             found.setdefault(pair.video, []).append(pair)
@@ -110,7 +112,7 @@ def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     return found
 
 
-def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -> list[Pair]:
+def select(pairs: Sequence[ImagePair], part: str = 'all', limit: int | None = None) -> list[ImagePair]:
     """
     Return the pairs of one part, at most `limit` of them, evenly spread over the data set.
 
@@ -125,7 +127,7 @@ def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -
     return chosen
 
 
-def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from irvis_fusion_ros import backbones, cli
+from irvis_fusion_ros import cli
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, protocols

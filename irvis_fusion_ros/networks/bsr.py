@@ -246,7 +246,7 @@ class Bsr(nn.Module):
         self.fusion = AutoEncoder(config.width)
 
     def field(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return phi_p; see `systems.flow.Network`."""
+        """Return phi_p; see `systems.flow.FlowNetwork`."""
         shape = visible.shape[-2:]
         found = self.unet(*(layers.padded(image, STRIDES[-1]) for image in (visible, thermal)))
         return found[:, : shape[0], : shape[1]]

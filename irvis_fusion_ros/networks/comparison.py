@@ -14,7 +14,7 @@ from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.field_fit import SmoothFit
 from irvis_fusion_ros.networks.layers import conv
 from irvis_fusion_ros.networks.matching import COARSEST, Registering
-from irvis_fusion_ros.networks.swift import Match, Registered, follow
+from irvis_fusion_ros.networks.swift import Match, SwiftResult, follow
 
 # Channels at strides 2, 4 and 8, those of descriptions at the latter two, and those that weigh correlation.
 WIDTHS = (16, 24, 32)
@@ -50,7 +50,7 @@ class Comparison(nn.Module):
         self.dense = nn.ModuleList(Match(*step, MATCH) for step in DENSE_STEPS)
         self.fit = SmoothFit()
 
-    def forward(self, images: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor]) -> Registered:
+    def forward(self, images: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor]) -> SwiftResult:
         """
         Compare the visible and the thermal image, B x 1 x H x W in [0, 1] each, by features of their size.
 
@@ -83,6 +83,6 @@ class Comparison(nn.Module):
         return [*found, found[-1]]
 
     @staticmethod
-    def field(found: Registered, shape: tuple[int, int]) -> Tensor:
+    def field(found: SwiftResult, shape: tuple[int, int]) -> Tensor:
         """Return where the thermal image belongs, B x H x W x 2 in pixels."""
         return Registering.field(found, shape)

@@ -38,7 +38,7 @@ from irvis_fusion_ros.networks import layers, misregistration
 from irvis_fusion_ros.networks.comparison import Comparison
 from irvis_fusion_ros.networks.misregistration import Evidence
 from irvis_fusion_ros.networks.retention import ChannelAttention, Retention, SpatialAttention
-from irvis_fusion_ros.networks.swift import Registered
+from irvis_fusion_ros.networks.swift import SwiftResult
 
 # Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned; and
 # what is moved the other way is a ghost.
@@ -87,7 +87,7 @@ class Corrected:
     mask: Tensor
     effective: Tensor
     odds: Tensor
-    compared: Registered | None = None
+    compared: SwiftResult | None = None
 
 
 class FusionRegister(nn.Module):
@@ -132,7 +132,7 @@ class FusionRegister(nn.Module):
             part.to(torch.float32 if name in ('evidence', 'compare') else kind)
         return self
 
-    def compared(self, visible: Tensor, thermal: Tensor) -> Registered:
+    def compared(self, visible: Tensor, thermal: Tensor) -> SwiftResult:
         """Return what it finds when it compares the sources, and nothing else (config.compare)."""
         kind = self.localise[0].merge.weight.dtype
         features = self.visible(visible.to(kind)).float(), self.thermal(thermal.to(kind)).float()

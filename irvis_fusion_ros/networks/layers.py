@@ -14,11 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.tuning import STRUCTURE
 
 SLOPE = 0.1
-# Gradients below this, in brightness per pixel, are sensor noise.
-NOISE = 0.004
-STRONGEST = 2.5
 # Squared length of a description that is nothing.
 FAINT = 0.01
 # Size of what learned features add to the edges in a description at first.
@@ -123,12 +121,12 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
 def _structure(image: Tensor, support: Tensor) -> Tensor:
     contrast = image - _surroundings(image)
     deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
-    smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')
+    smooth = F.pad(blur(image, STRUCTURE.smoothing), (1, 1, 1, 1), mode='replicate')
     gx = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]) / 2 * support
     gy = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]) / 2 * support
     energy = gx * gx + gy * gy
-    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + NOISE)
-    strength = relative.clamp(max=STRONGEST)
+    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + STRUCTURE.noise)
+    strength = relative.clamp(max=STRUCTURE.strongest)
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)

@@ -76,7 +76,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Registered:
+class SwiftResult:
     """
     What the network found.
 
@@ -221,7 +221,7 @@ class Swift(Registering):
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
+    ) -> SwiftResult:
         """Register by descriptions."""
         logits = None
         if start is None:
@@ -237,7 +237,7 @@ def follow(
     affine: nn.ModuleList,
     dense: nn.ModuleList,
     fit: SmoothFit,
-) -> Registered:
+) -> SwiftResult:
     """Measure and fit from a start, B x 2 x 3 (see `Affine`): first the affine alone, then a whole field."""
     model = model_of(visible)
     points = layers.centres(visible[-1], COARSEST)
@@ -255,4 +255,4 @@ def follow(
             residual = fit.residual(left, seen.precision)
         steps.append((p, residual))
         measured.append(seen)
-    return Registered(p, residual, None, tuple(steps), tuple(measured))
+    return SwiftResult(p, residual, None, tuple(steps), tuple(measured))

@@ -6,11 +6,12 @@ Imports no ROS: the default YAML and the parameter table are generated from it a
 
 from dataclasses import dataclass
 
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.errors import ChoiceError
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ class NodeConfig:
         'classical',
         'Which system registers and fuses.',
         choices=tuple(registry.PRESETS),
+        kind='preset',
         live=True,
     )
     backbone: str = option(
@@ -189,6 +191,7 @@ class NodeConfig:
         'none',
         'What registers the thermal image for a preset that does not do so itself (those with a backbone).',
         choices=registry.FIRST,
+        kind='registration',
         live=True,
     )
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
@@ -197,6 +200,7 @@ class NodeConfig:
         'What runs the networks of a preset: auto, torch, or, for swift and swift_lite, onnx or, on a GPU, '
         "tensorrt; both after 'irvis export'.",
         choices=registry.BACKENDS,
+        kind='backend',
         live=True,
     )
     output_encoding: str = option(
@@ -230,6 +234,10 @@ class NodeConfig:
     compressed: CompressedConfig = group(CompressedConfig)
     diagnostics: DiagnosticsConfig = group(DiagnosticsConfig)
 
+    def system(self) -> SystemConfig:
+        """Return the system that is chosen. Raises ChoiceError for what does not go together."""
+        return SystemConfig(self.preset, self.device, self.backbone, self.registration_first, self.backend)
+
 
 def conflict(config: NodeConfig) -> str | None:
     """Say which values of `config` do not go together or are not to be had on this machine, or None."""
@@ -240,19 +248,7 @@ def conflict(config: NodeConfig) -> str | None:
     if calibration.source == 'file' and not calibration.file:
         return "'calibration.file' is empty: calibration.source 'file' needs the path of a YAML file"
     try:
-        registry.backbone_of(config.preset, config.backbone)
-    except ValueError as error:
-        return f"'backbone' is {config.backbone!r}: {error}"
-    try:
-        registry.first_of(config.preset, config.registration_first)
-    except ValueError as error:
-        return f"'registration_first' is {config.registration_first!r}: {error}"
-    try:
-        device = resolve_device(config.device, registry.find(config.preset).devices)
-    except ValueError as error:
-        return f"'device' is {config.device!r}: {error}"
-    try:
-        registry.backend_of(config.preset, config.backend, device)
-    except ValueError as error:
-        return f"'backend' is {config.backend!r}: {error}"
+        config.system()
+    except ChoiceError as error:
+        return f"'{error.option}' is {getattr(config, error.option)!r}: {error}"
     return None

@@ -12,7 +12,7 @@ from irvis_fusion_ros.networks.fusion_register import FusionRegister
 from irvis_fusion_ros.systems.tracking import gain_of
 
 
-class PostRegistered:
+class PostFusion:
     """
     Registers after fusion; see `systems.base.PostRegistration`.
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import calibration, cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import FusionResult, Predictor
@@ -82,27 +81,19 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 def _run(options: argparse.Namespace) -> int:
     pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(
-        options.preset,
-        options.device,
-        temporal=options.sequence,
-        calibration=fixed,
-        backbone=options.backbone,
-        registration_first=options.registration_first,
-        backend=options.backend,
-    )
+    predictor = Predictor(options.system, temporal=options.sequence, calibration=fixed)
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
     fused, skipped = fuse_folder(pairs, options.out, predictor)
     summary = {
-        'preset': options.preset,
+        'preset': predictor.preset,
         'device': predictor.device,
         'pairs': fused,
         'deformation_of': predictor.deformation_of,
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
-        summary['registration_first'] = options.registration_first
+        summary['registration_first'] = predictor.config.registration_first
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
@@ -153,10 +144,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     options = parser.parse_args(argv)
     try:
-        device = resolve_device(options.device, registry.find(options.preset).devices)
-        registry.backbone_of(options.preset, options.backbone)
-        registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend, device)
+        options.system = cli.chosen_system(options)
     except ValueError as error:
         parser.error(str(error))
     if options.thermal_dir.resolve() == options.visible_dir.resolve():

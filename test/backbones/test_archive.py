@@ -9,8 +9,8 @@ import pytest
 import torch
 from networks import DESCRIPTION, own, pt2
 
-from irvis_fusion_ros import backbones
 from irvis_fusion_ros.backbones import archive
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.errors import FileError
 
 WEIGHTS = 'data/weights/model_weights_config.json'

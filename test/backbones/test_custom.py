@@ -8,7 +8,7 @@ import torch
 from installation import REPOSITORY
 from networks import DESCRIPTION, expected, own
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.predictor import Predictor

@@ -117,7 +117,7 @@ def test_the_node_gets_its_parameters_becomes_active_and_leaves_cleanly(ros2, tm
     ('argument', 'reason'),
     [
         ('sync.tolerance:=-1', r"'sync.tolerance' is -1.0: must be at least 0"),
-        ('preset:=clasical', r"'preset' is 'clasical': must be one of 'classical'"),
+        ('preset:=clasical', r"'preset' is 'clasical': unknown preset 'clasical'; valid: classical"),
         ('calibration.source:=file', r"'calibration.file' is empty"),
         ('sync.tolerance:=much', r"sync.tolerance:='much': expected a number"),
         ('params_file:=nowhere.yaml', r"params_file 'nowhere.yaml' cannot be used"),

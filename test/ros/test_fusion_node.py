@@ -184,7 +184,7 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     rig.wait(lambda: rig.count('pairing', 'visible dropped', 'no_partner') == 1)
     for name, value, reason in [
         ('sync.tolerance', 20.0, '20'),
-        ('preset', 'nonsense', "'preset' is 'nonsense': must be one of 'classical'"),
+        ('preset', 'nonsense', "'preset' is 'nonsense': unknown preset 'nonsense'; valid: classical"),
         ('device', 'cuda:99', 'cuda:99'),
         ('mode', 'realtime', 'needs cleanup and configure'),
         ('backbone', 'resnet', 'backbone'),

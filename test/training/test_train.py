@@ -21,7 +21,7 @@ CONFIG = 'batch: 2\nheight: 40\nwidth: 48\nsave_every: 4\nrecipe: {first: 6, sec
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Tiny)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Tiny)
     monkeypatch.chdir(tmp_path)
     for name in ('ir', 'vi'):
         (tmp_path / 'data' / name).mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
             if stage.name == 'first' and step == 2 and model.training:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Signalled)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Signalled)
     assert train('--data', data) == 128 + number
     assert 'stopped and saved at step 3 of 12; the same command goes on' in capsys.readouterr().out
     assert checkpoint.load(Path('runs/small/checkpoint.pt'), 'tiny', torch.device('cpu')).step == 3
@@ -77,7 +77,7 @@ def test_a_second_run_is_kept_out(data, monkeypatch, capsys):
                 codes.append(train('--data', data))
 
     codes = []
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Twice)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Twice)
     assert train('--data', data) == 0
     assert codes == [1]
     assert 'runs/small: another run is writing there' in capsys.readouterr().err

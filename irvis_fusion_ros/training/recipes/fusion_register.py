@@ -19,14 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.data.displaced import DISPLACED, area_under_curve
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.networks import layers, misregistration
 from irvis_fusion_ros.networks.fusion_register import STEEPNESS, Corrected, FusionRegister, NetworkConfig
-from irvis_fusion_ros.networks.swift import Registered
+from irvis_fusion_ros.networks.swift import SwiftResult
 from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.losses.known import Known
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
@@ -200,13 +200,13 @@ class FusionRegisterRecipe(Recipe):
         return measured
 
     @staticmethod
-    def _compared(model: nn.Module, batch: Batch) -> Registered:
+    def _compared(model: nn.Module, batch: Batch) -> SwiftResult:
         return model.compared(
             *(layers.padded(image, model.multiple) for image in (batch.visible, batch.moved))
         )
 
     @staticmethod
-    def _comparison(found: Registered, batch: Batch) -> Tensor:
+    def _comparison(found: SwiftResult, batch: Batch) -> Tensor:
         """Return how far what it compared is from the known warp, as `swift` learns."""
         known = Known(batch)
         with layers.exactly(batch.truth.device):

@@ -10,6 +10,7 @@ from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.io.bags import BagWriter
 from irvis_fusion_ros.networks.bsr import Bsr
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.training import train
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.data import recording
@@ -122,7 +123,7 @@ def test_a_system_is_adapted_to_a_recording_and_used_at_once(tmp_path, models, m
     # nothing was learned at a rate of 0: it began with what the package has
     adapted = weights.load('bsr', 'bsr').state
     assert all(torch.allclose(adapted[name], shipped[name], atol=1e-6) for name in shipped)
-    assert registry.build('bsr', 'cpu', temporal=True, backbone=None)
+    assert registry.build(SystemConfig('bsr', 'cpu'), temporal=True)
 
 
 @pytest.mark.parametrize(
