@@ -206,6 +206,7 @@ def test_ament_index_finds_the_package(installed, tmp_path):
     assert done.stdout.strip() == str(installed.share), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(EXECUTABLES))
 def test_an_executable_runs_by_itself(installed, tmp_path, name):
     if name == 'fusion_node':
@@ -215,6 +216,7 @@ def test_an_executable_runs_by_itself(installed, tmp_path, name):
     assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_the_lower_floors_need_no_ros(tmp_path):
     program = """
 import sys

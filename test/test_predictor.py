@@ -120,6 +120,7 @@ def test_doubt_is_in_the_mask_and_never_nan(fixed):
     assert result.confidence == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(OUTPUTS))
 def test_only_what_was_asked_for(name):
     predictor = Predictor('classical', 'cpu', temporal=False)
@@ -163,6 +164,7 @@ def test_nan_in_a_float_image_does_no_harm():
     assert not np.isnan(result.deformation[40:60, 60:80]).any()
 
 
+@pytest.mark.slow
 def test_16_bit_visible():
     predictor = Predictor('classical', 'cpu', temporal=False)
     gray = cv2.cvtColor(VISIBLE, cv2.COLOR_BGR2GRAY)
@@ -177,6 +179,7 @@ def test_16_bit_visible():
     assert np.abs(found.fused.astype(int) - expected.fused).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_colour_orders_are_equivalent():
     predictor = Predictor('classical', 'cpu', temporal=False)
     pseudo = cv2.applyColorMap(THERMAL, cv2.COLORMAP_HOT)
@@ -192,6 +195,7 @@ def test_colour_orders_are_equivalent():
     np.testing.assert_array_equal(rgb.deformation, bgr.deformation)
 
 
+@pytest.mark.slow
 def test_gray_output_of_a_colour_image():
     found = Predictor('classical', 'cpu', temporal=False, gray=True)(THERMAL, VISIBLE)
     colour = Predictor('classical', 'cpu', temporal=False)(THERMAL, VISIBLE)
@@ -200,6 +204,7 @@ def test_gray_output_of_a_colour_image():
     assert np.abs(found.fused - luma).mean() < 3
 
 
+@pytest.mark.slow
 def test_without_memory_every_pair_is_on_its_own():
     pairs = [pair((96, 128), seed=seed) for seed in range(3)]
     one = Predictor('classical', 'cpu', temporal=False)
@@ -211,6 +216,7 @@ def test_without_memory_every_pair_is_on_its_own():
             np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+@pytest.mark.slow
 def test_reset_starts_a_new_stream():
     predictor = Predictor('classical', 'cpu')
     first = predictor(THERMAL, VISIBLE)
@@ -222,6 +228,7 @@ def test_reset_starts_a_new_stream():
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
 
 
+@pytest.mark.slow
 def test_warm_up_leaves_no_trace():
     warm, fresh = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')
     warm.warm_up((64, 80), (96, 128))
@@ -377,6 +384,7 @@ def test_images_that_show_nothing_from_the_start_are_not_moved():
     assert not result.deformation.any() and not result.fused.any()
 
 
+@pytest.mark.slow
 def test_a_blank_thermal_image_does_not_disturb_the_gain():
     deep = THERMAL.astype(np.uint16) * 8 + 7000
     predictor, undisturbed = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')

@@ -135,7 +135,7 @@ def _multiplies_bfloat16() -> bool:
     names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
     capable = any(getattr(torch.cpu, name, bool)() for name in names)
     # The above is what the processor says of itself. oneDNN, which convolves, may be kept from these
-    # instructions, and torch then falls back to loops that take ten times as long as single precision.
+    # instructions, and torch then falls back to loops that take eight times as long as single precision.
     return capable and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

@@ -170,7 +170,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _cases(pair: datasets.Pair, options: argparse.Namespace) -> list[Case]:
+def _cases(pair: datasets.ImagePair, options: argparse.Namespace) -> list[Case]:
     return list(runner.cases(pair, options.protocol, options.seed))
 
 

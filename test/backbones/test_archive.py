@@ -78,6 +78,7 @@ def test_the_payload_would_work(tmp_path):
     assert (tmp_path / 'executed').exists()
 
 
+@pytest.mark.slow
 def test_example_inputs_are_not_loaded_and_harmful_ones_are_refused(refused):
     replaced = {archive.EXAMPLES: pickled(Payload(refused.witness))}
     refused(r"pickled entry 'data/sample_inputs/model.pt' would call .*open; nothing is loaded", **replaced)

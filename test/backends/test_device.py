@@ -86,6 +86,7 @@ def test_half_precision_can_be_turned_off(device, half, monkeypatch):
     assert half_of(device) is None
 
 
+@pytest.mark.slow
 def test_a_processor_that_torch_does_not_use_half_precision_on():
     # oneDNN is told when it is loaded
     program = "from irvis_fusion_ros.backends.device import half_of; print(half_of('cpu'))"

@@ -15,6 +15,8 @@ from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import factories
 from irvis_fusion_ros.tools import export
 
+pytestmark = pytest.mark.slow  # they share one export
+
 SHAPE = (128, 160)
 # what proposes sees fewer pixels: as many as SHAPE has
 CONFIG = {'width': 8, 'described': 12, 'match': 8, 'pixels': round(128 * 160 / PROPOSED_PIXELS)}

@@ -77,6 +77,7 @@ def answer(ros2, *arguments, wanted):
     raise AssertionError(f'{arguments}: no {wanted!r} in: {text}')
 
 
+@pytest.mark.slow
 def test_arguments_are_shown_with_their_meaning(ros2):
     text, _ = launch(ros2, '--show-args').communicate(timeout=PATIENCE)
     for argument in (

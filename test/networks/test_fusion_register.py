@@ -191,6 +191,7 @@ def test_it_costs_what_the_released_network_costs():
     assert gmacs * 1e9 / image.numel() == pytest.approx(376.8e3, rel=0.02)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_nothing_in_it_depends_on_the_values_of_an_image():
     # where there are no values, asking for one is an error: so would be waiting for a GPU in the middle

@@ -19,6 +19,8 @@ from sensor_msgs.msg import CompressedImage
 from irvis_fusion_ros import dds_profile
 from irvis_fusion_ros.ros import qos
 
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
 RAW = ('thermal/image_raw', 'visible/image_raw')
 STEP = SECOND // 30
 

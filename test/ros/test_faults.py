@@ -12,6 +12,8 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 from rig import SECOND, START, image, scene
 from sensor_msgs.msg import CompressedImage
 
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
 COMPRESSED = ('thermal/image_raw/compressed', 'visible/image_raw/compressed')

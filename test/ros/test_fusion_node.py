@@ -16,6 +16,8 @@ from std_srvs.srv import SetBool, Trigger
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
 
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
 OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')

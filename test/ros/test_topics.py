@@ -11,6 +11,7 @@ def test_names_are_relative_and_one_directory_a_stream():
         assert topic.description.endswith('.')
 
 
+@pytest.mark.slow
 def test_the_node_has_these_and_no_others(request):
     pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
     rig, start_node = request.getfixturevalue('rig'), request.getfixturevalue('start_node')

@@ -70,6 +70,7 @@ def test_a_stream_is_tracked_and_forgotten(network):
     assert system.register(thermal, visible).source == 'search'
 
 
+@pytest.mark.slow
 def test_without_evidence_the_last_alignment_is_held_and_said(network):
     thermal, visible, _ = moved((9, 5))
     flat = np.full(SHAPE, 0.5, np.float32)
@@ -111,6 +112,7 @@ def test_the_view_keeps_corner_pixels_on_corner_pixels():
     assert np.abs(grid.thermal(ramp, np.eye(3)) - grid.visible(stretched))[:, 4:-4].max() < 2e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', [BusReF, lambda: Swift().proposing()])
 @torch.inference_mode()
 def test_what_runs_on_a_gpu_can_be_recorded(network):

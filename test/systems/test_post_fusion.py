@@ -167,6 +167,7 @@ def test_alone_its_deformation_is_that_of_the_fused_image(trained):
     np.testing.assert_array_equal(field.deformation, result.deformation)
 
 
+@pytest.mark.slow
 def test_after_a_registration_both_deformations_are_there(trained):
     rig = synthetic.Rig((240, 320), (192, 256))
     truth, shown = rig.known.truth()
@@ -196,6 +197,7 @@ def test_only_a_system_that_corrects_is_taken_for_one():
     assert Predictor('unregistered', 'cpu').deformation_of == 'thermal'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('first, of', [('none', 'fused'), ('classical', 'thermal')])
 def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, of):
     thermal, visible = synthetic.pair((96, 128))
@@ -213,6 +215,7 @@ def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, o
     assert (out / 'deformation_fused').exists() == (of == 'thermal')
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_what_runs_on_a_gpu_can_be_recorded():
     network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()

@@ -26,6 +26,7 @@ NEAR = ('umf_cmgr', 'bsr')
 REGISTERING = [name for name in READY if not registry.PRESETS[name].backbone]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('preset', [name for name in REGISTERING if name in NEAR])
 def test_presets_without_a_search_find_a_rig_that_is_nearly_aligned(preset):
     predictor = Predictor(preset, 'cpu')
@@ -37,6 +38,7 @@ def test_presets_without_a_search_find_a_rig_that_is_nearly_aligned(preset):
         assert np.nanmean(error) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('preset', [name for name in REGISTERING if name not in NEAR])
 def test_every_preset_that_searches_finds_a_rig_and_tracks_it(preset):
     rig = synthetic.Rig((240, 320), (192, 256))

@@ -35,6 +35,7 @@ def test_result_file(tmp_path, capsys):
     assert 'gradient-ecc cold' in text and 'baseline tracked' in text
 
 
+@pytest.mark.slow
 def test_real_pairs(tmp_path):
     for name in ('ir', 'vi'):
         (tmp_path / name).mkdir()
@@ -48,6 +49,7 @@ def test_real_pairs(tmp_path):
     assert 'endpoint_error_px' not in result['cold']
 
 
+@pytest.mark.slow
 def test_a_backbone_is_counted_and_named(tmp_path, capsys):
     out = tmp_path / 'bench.json'
     assert main([*SMALL, '--preset', 'unregistered', '--backbone', 'max', '--json', str(out)]) == 0

@@ -36,6 +36,7 @@ def _built(config):
     return _village()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('storage', 'depth'), [('mcap', 16), ('sqlite3', 8)])
 def test_the_bag_holds_the_flight(tmp_path, capsys, storage, depth):
     out = tmp_path / 'flight'
@@ -130,6 +131,7 @@ def test_ctrl_c_leaves_no_half_bag(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / 'flight').exists()
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_program_with_processes_of_its_own(tmp_path):
     out = tmp_path / 'flight.db3'
     done = subprocess.run(

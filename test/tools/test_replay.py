@@ -103,6 +103,7 @@ def recorded(bag, topic):
         return [image.stamp for image in reader.images(topic)]
 
 
+@pytest.mark.slow
 def test_everything_arrives_in_order_with_its_stamps(environment, bag):
     with Listener(environment, IMAGES) as listener:
         done = play(environment, bag, '--subscribers', 2)
@@ -115,6 +116,7 @@ def test_everything_arrives_in_order_with_its_stamps(environment, bag):
     assert 'ms late' in done.stdout
 
 
+@pytest.mark.slow
 def test_the_rate_changes_the_pace_and_the_clock_never_the_stamps(environment, bag):
     with Listener(environment, ['/clock=rosgraph_msgs/msg/Clock', IMAGES[1]]) as listener:
         done = play(environment, bag, '--rate', 0.25, '--clock')
@@ -131,6 +133,7 @@ def test_the_rate_changes_the_pace_and_the_clock_never_the_stamps(environment, b
     assert START + 0.46e9 < clock[-1] < START + 0.5e9
 
 
+@pytest.mark.slow
 def test_restamp_starts_now_and_keeps_the_differences(environment, bag):
     before = time.time_ns()
     with Listener(environment, IMAGES) as listener:
@@ -143,6 +146,7 @@ def test_restamp_starts_now_and_keeps_the_differences(environment, bag):
     assert before < stamps(received, VISIBLE)[0] < time.time_ns()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('restamp', [False, True])
 def test_loop_goes_back_unless_restamped_and_ctrl_c_ends_it(environment, bag, restamp):
     with Listener(environment, IMAGES) as listener:
@@ -173,6 +177,7 @@ def test_loop_goes_back_unless_restamped_and_ctrl_c_ends_it(environment, bag, re
         assert received[:30] == recorded(bag, VISIBLE) * 2
 
 
+@pytest.mark.slow
 def test_topics_remaps_and_a_part_of_the_bag(environment, bag):
     with Listener(environment, [f'/rig/b={bags.IMAGE}', *IMAGES]) as listener:
         done = play(

@@ -27,6 +27,7 @@ def batch():
     return source.batch(0, 3, CROP, {'fr': 1, 'elastic_mid': 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, stage', [(name, stage.name) for name in RECIPES for stage in recipe_of(name).stages()]
 )

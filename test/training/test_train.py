@@ -37,6 +37,7 @@ def train(*arguments):
     return main(['tiny', '--config', 'small.yaml', '--device', 'cpu', *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_run_from_a_pack(data, tmp_path, capsys):
     pytest.importorskip('matplotlib')
     assert main(['--pack', 'pack.npz', '--data', str(data)]) == 0
@@ -52,6 +53,7 @@ def test_a_run_from_a_pack(data, tmp_path, capsys):
     assert 'step 12 of 12' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
     handler = signal.getsignal(number)
@@ -70,6 +72,7 @@ def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
     assert 'step 3 of 12' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_second_run_is_kept_out(data, monkeypatch, capsys):
     class Twice(Tiny):
         def before_step(self, model, stage, step):
@@ -137,6 +140,7 @@ def test_a_system_that_needs_aligned_pairs_refuses_others(data, capsys):
     assert '4 of 4 pairs are as recorded' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_that_are_named(data, tmp_path, capsys):
     assert train('--data', data, '--out', 'first') == 0
     (tmp_path / 'still.yaml').write_text(CONFIG.replace('second: 6', 'second: 6, lr: 0'))

@@ -78,6 +78,7 @@ def test_a_run_writes_what_it_promises(sources, tmp_path):
         assert values['train/total'] == pytest.approx(terms, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns(sources, tmp_path):
     run = trainer(sources, tmp_path, TinyConfig(first=60, second=1))
     batch = sources[0].batch(10**6, 16, (40, 48), {'fr': 1})
@@ -90,6 +91,7 @@ def test_it_learns(sources, tmp_path):
     assert error() < before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('steps', [3, 6, 9])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(sources, tmp_path, steps):
     straight = trainer(sources, tmp_path / 'straight')
@@ -103,6 +105,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(sources, tmp_path, st
     assert same(straight.averaged.state_dict(), resumed.averaged.state_dict())
 
 
+@pytest.mark.slow
 def test_points_beyond_the_checkpoint_come_again_once(sources, tmp_path):
     # killed between the curve and the checkpoint
     trainer(sources, tmp_path / 'a').run(never, progress=False)
@@ -179,6 +182,7 @@ def test_a_stage_that_trains_nothing_is_an_error(sources, tmp_path):
         trainer(sources, tmp_path, recipe=Wrong).run(never, progress=False)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     for name in ('ir', 'vi'):
         (tmp_path / 'data' / name).mkdir(parents=True)

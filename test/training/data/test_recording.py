@@ -111,6 +111,7 @@ def models(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_system_is_adapted_to_a_recording_and_used_at_once(tmp_path, models, monkeypatch, capsys):
     path = bag(tmp_path / 'flight')
     command = ['bsr', '--bag', str(path), '--config', 'short.yaml', '--device', 'cpu', '--out', 'mine']

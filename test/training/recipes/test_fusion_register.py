@@ -211,6 +211,7 @@ def test_detail_is_looked_for_where_the_mask_is_extreme(network):
     assert region.mean() >= EXTREME / 2
 
 
+@pytest.mark.slow
 def test_a_few_steps_teach_to_undo_the_misalignment(recipe, network, source):
     batch = source.batch(1, 2, CROP, {'fr': 1})
     before, untrained, target, shown = correct(recipe, network, batch)
