@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.ros import conversions, qos
-from irvis_fusion_ros.ros.throttle import Complaints
+from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Camera:
     """
     The topics of one camera, 'thermal' or 'visible'.
 
-    Images that cannot be used are refused at the door, counted and complained about; the others go to
+    Images that cannot be used are refused at the door, counted and warned of; the others go to
     on_image(name, Arrival). `info` is the last CameraInfo.
     """
 
@@ -47,7 +47,7 @@ class Camera:
         depth: int,
         max_pixels: Callable[[], int],
         on_image: Callable[[str, Arrival], None],
-        complaints: Complaints,
+        throttle: WarningThrottle,
     ):
         base = f'{name}/image_raw'
         raw_topic = node.resolve_topic_name(base)
@@ -58,17 +58,17 @@ class Camera:
         self.transport = transport
         self._max_pixels = max_pixels
         self._on_image = on_image
-        self._complaints = complaints
+        self._throttle = throttle
         self._lock = threading.Lock()  # the worker refuses, too, what cannot be decoded
         self.info: CameraInfo | None = None
         self.info_topic = info_topic
         self.counts: Counter = Counter()  # 'received', and refusals by cause
         self.last_refusal = ''
         topics = {'raw': (Image, raw_topic), 'compressed': (CompressedImage, compressed_topic)}
-        self.image = Source(node, *topics.pop(transport), self._take_image, depth, complaints)
+        self.image = Source(node, *topics.pop(transport), self._take_image, depth, throttle)
         # the transport not chosen; where images come there instead, the user is told
         self.other_transport, (_, self.other_topic) = topics.popitem()
-        self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, complaints)
+        self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, throttle)
 
     def open(self) -> None:
         """Subscribe."""
@@ -94,7 +94,7 @@ class Camera:
         with self._lock:
             self.counts[error.cause] += 1
         self.last_refusal = f'{self.image.topic}: {error}'
-        self._complaints.say((self.name, error.cause), f'{self.last_refusal}; image refused')
+        self._throttle.warn((self.name, error.cause), f'{self.last_refusal}; image refused')
 
     def _take_image(self, message: Any) -> None:
         now = time.monotonic()
@@ -106,7 +106,7 @@ class Camera:
             self.refuse(error)
             return
         if not message.header.frame_id:
-            self._complaints.say(
+            self._throttle.warn(
                 (self.name, 'frame_id'),
                 f'{self.image.topic}: frame_id is empty: RViz and tf cannot place it; set it in the driver',
             )
@@ -131,13 +131,13 @@ class Source:
         topic: str,
         callback: Callable[[Any], None],
         depth: int,
-        complaints: Complaints,
+        throttle: WarningThrottle,
     ):
         self._node = node
         self._type = message_type
         self._callback = callback
         self._depth = depth
-        self._complaints = complaints
+        self._throttle = throttle
         self._subscription: Any = None
         self._fixed = qos.overridden(node, topic, 'subscription', 'reliability')
         self.topic = topic
@@ -209,21 +209,21 @@ class Source:
             self._last_numbers[key] = number
             if gap > 0:
                 self._gaps += gap
-                self._complain_of_loss()
+                self._warn_of_loss()
         self._callback(message)
 
     def _on_lost(self, event: Any) -> None:
         self._reported_lost += event.total_count_change
-        self._complain_of_loss()
+        self._warn_of_loss()
 
-    def _complain_of_loss(self) -> None:
+    def _warn_of_loss(self) -> None:
         remedy = (
             'this machine has no time to take them; free a core, or lower the rate'
             if self.reliable
             else 'give the process that publishes them the Fast DDS profile (config/fastdds.xml), '
             'or have it publish reliable'
         )
-        self._complaints.say(
+        self._throttle.warn(
             ('lost', self.topic), f'{self.topic}: {self.lost} messages were lost on the way: {remedy}'
         )
 
@@ -232,7 +232,7 @@ class Source:
         if policy == 'RELIABILITY' and not self._fixed:
             return  # `check` finds out and follows
         self.incompatible = policy
-        self._complaints.say(
+        self._throttle.warn(
             ('qos', self.topic),
             f'{self.topic}: a publisher offers incompatible quality of service ({policy}), its images '
             f'do not arrive; change it, or {qos.PREFIX}{self.topic}.subscription.{policy.lower()}',

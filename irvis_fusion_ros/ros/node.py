@@ -23,7 +23,7 @@ from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import FUSED, Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline, build_predictor
-from irvis_fusion_ros.ros.throttle import Complaints, described
+from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
 from irvis_fusion_ros.ros.worker import Everything, Job, Newest, Worker
 
@@ -44,7 +44,7 @@ class FusionNode(LifecycleNode):
         self._watch: Watch | None = None
         self._timers_active: list = []
         self._enabled = True
-        self._complaints = Complaints(self.get_logger())
+        self._throttle = WarningThrottle(self.get_logger())
         self._options = Parameters(self, self._apply, lambda: self._pipeline is not None)
         # not the node's clock: with simulated time it stands still when warnings are needed most
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -77,7 +77,7 @@ class FusionNode(LifecycleNode):
     def survive(self, error: Exception) -> None:
         """Tell of an error that came out of a callback; the node goes on."""
         key = ('callback', type(error).__name__)
-        self._complaints.say(key, f'a callback failed: {described(error)}')
+        self._throttle.warn(key, f'a callback failed: {described(error)}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load what the parameters ask for, and advertise the outputs."""
@@ -129,18 +129,18 @@ class FusionNode(LifecycleNode):
                 depth=depth_in,
                 max_pixels=lambda: self.config.limits.max_pixels,
                 on_image=self._on_image,
-                complaints=self._complaints,
+                throttle=self._throttle,
             )
             for name in STREAMS
         }
-        outputs = Outputs(self, depth_out, self._complaints)
+        outputs = Outputs(self, depth_out, self._throttle)
         self._pipeline = Pipeline(
             predictor,
             outputs,
             self._cameras,
             lambda: self.config,
             lambda: self.get_clock().now().nanoseconds,
-            self._complaints,
+            self._throttle,
         )
         self._worker = Worker(
             functools.partial(_make_queue, config), self._pipeline.process, self._on_worker_error
@@ -237,7 +237,7 @@ class FusionNode(LifecycleNode):
     def _on_worker_error(self, error: Exception) -> None:
         if self.context.ok():  # else it is the end of the process that interrupted a frame
             key = ('error', type(error).__name__)
-            self._complaints.say(key, f'a frame failed, the next one is taken: {described(error)}')
+            self._throttle.warn(key, f'a frame failed, the next one is taken: {described(error)}')
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -247,7 +247,7 @@ class FusionNode(LifecycleNode):
         self._pairing.poll(now)
         self._watch_for_missing(now)
         for key, text in self._watch.warnings():
-            self._complaints.say(key, text)
+            self._throttle.warn(key, text)
         reason = self._watch.no_pair_warning(now, self.config)
         if reason:
             self.get_logger().warning(reason)
@@ -258,7 +258,7 @@ class FusionNode(LifecycleNode):
         silent = [name for name in STREAMS if self._watch.silent_for(name, now) > self.config.missing_after]
         if len(silent) == 1 and self._pairing.absent != silent[0]:
             self._pairing.set_absent(silent[0])
-            self._complaints.say(
+            self._throttle.warn(
                 ('missing', silent[0]), f'{silent[0]} camera is missing: the other one passes'
             )
 

@@ -13,7 +13,7 @@ from irvis_fusion_ros.imaging import deformation_color
 from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros import camera_info, conversions, qos
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.throttle import Complaints
+from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 FUSED = 'fused/image'
 FUSED_COMPRESSED = 'fused/image/compressed'
@@ -38,9 +38,9 @@ _NEEDS = {
 class Outputs:
     """The publishers. `counts` counts messages by topic."""
 
-    def __init__(self, node: Node, depth: int, complaints: Complaints):
+    def __init__(self, node: Node, depth: int, throttle: WarningThrottle):
         self._node = node
-        self._complaints = complaints
+        self._throttle = throttle
         self.counts: Counter = Counter()
         names = {topic: node.resolve_topic_name(topic) for topic in _NEEDS}
         names[FUSED_COMPRESSED] = qos.name_beside(node, FUSED_COMPRESSED, FUSED, 'below')
@@ -128,7 +128,7 @@ class Outputs:
     def _publisher(self, message_type: type, topic: str, depth: int) -> Any:
         def on_incompatible(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._complaints.say(
+            self._throttle.warn(
                 ('qos', topic),
                 f'{topic}: a subscriber asks for incompatible quality of service ({policy}) and receives '
                 f'nothing; change it, or {qos.PREFIX}{topic}.publisher.{policy.lower()}',

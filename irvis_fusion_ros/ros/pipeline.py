@@ -22,7 +22,7 @@ from irvis_fusion_ros.ros.camera import Arrival, Camera
 from irvis_fusion_ros.ros.conversions import Picture
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
-from irvis_fusion_ros.ros.throttle import Complaints
+from irvis_fusion_ros.ros.throttle import WarningThrottle
 from irvis_fusion_ros.ros.worker import Job
 
 
@@ -63,14 +63,14 @@ class Pipeline:
         cameras: dict[str, Camera],
         config: Callable[[], NodeConfig],
         now: Callable[[], int],
-        complaints: Complaints,
+        throttle: WarningThrottle,
     ):
         self.predictor = predictor
         self.outputs = outputs
         self._cameras = cameras
         self._config = config
         self._now = now
-        self._complaints = complaints
+        self._throttle = throttle
         self._formats = {name: _Format() for name in cameras}
         self._epoch = 0
         self._started = 0.0
@@ -151,13 +151,13 @@ class Pipeline:
         settled = known.accept(picture.kind)
         topic = self._cameras[name].image.topic
         if not settled:
-            self._complaints.say(
+            self._throttle.warn(
                 (name, 'format_change'),
                 f'{topic}: image is {_format(picture.kind)} instead of {before}; left out unless it stays so',
             )
         elif known.changes > changes:
             self.predictor.reset()
-            self._complaints.say((name, 'format_adapted'), f'{topic}: adapted from {before} to {known}')
+            self._throttle.warn((name, 'format_adapted'), f'{topic}: adapted from {before} to {known}')
         return settled
 
     def _calibrate(self) -> bool:
@@ -175,7 +175,7 @@ class Pipeline:
                 problem = str(error)
             self._used_infos = infos
         if problem:
-            self._complaints.say(
+            self._throttle.warn(
                 'camera_info',
                 f"'calibration.source' is camera_info, but {problem}; publish it, or set calibration.source",
             )
@@ -220,7 +220,7 @@ class Pipeline:
         self.sources[result.source] += 1
         for note in result.notes:
             self.notes[note.code] += 1
-            self._complaints.say(('note', note.code), note.text)
+            self._throttle.warn(('note', note.code), note.text)
         stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         self.statistics.add(
             age=(self._now() - stamp) / 1e9 if self._now() else None,  # 0: no simulated time yet

@@ -66,8 +66,8 @@ def bench():
         )
 
     cameras = {name: camera(name) for name in ('thermal', 'visible')}
-    complaints = SimpleNamespace(say=lambda key, text: said.append(text))
-    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, complaints)
+    throttle = SimpleNamespace(warn=lambda key, text: said.append(text))
+    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, throttle)
     return SimpleNamespace(
         pipeline=pipeline,
         predictor=predictor,
@@ -95,7 +95,9 @@ def test_what_the_predictor_notes_is_counted_and_told(bench):
         bench.pipeline.process(job())
     assert bench.pipeline.notes == {'thermal_black': 3}
     assert bench.pipeline.sources == {'track': 3}
-    assert bench.said == ['the thermal image is black: is the shutter closed?'] * 3  # Complaints holds back
+    assert (
+        bench.said == ['the thermal image is black: is the shutter closed?'] * 3
+    )  # WarningThrottle holds back
     assert bench.pipeline.counts == {'fused': 3}
 
 
