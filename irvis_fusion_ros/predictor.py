@@ -372,16 +372,22 @@ _DTYPES = {'thermal': ('uint8', 'uint16', 'float32'), 'visible': ('uint8', 'uint
 
 
 def _check(name: str, image: np.ndarray) -> None:
+    cause, problem = _problem(name, image)
+    if problem:
+        raise ImageError(cause, f'{name} image {problem}', name)
+
+
+def _problem(name: str, image: np.ndarray) -> tuple[str, str]:
+    """Return cause and text of what is wrong with an image; both are empty where nothing is."""
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ImageError('layout', f'{name} image has shape {image.shape}; expected H x W or H x W x 3')
+        return 'layout', f'has shape {image.shape}; expected H x W or H x W x 3'
     if image.dtype.name not in _DTYPES[name]:
-        raise ImageError(
-            'layout', f'{name} image is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
-        )
+        return 'layout', f'is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
     if name == 'thermal' and image.ndim == 3 and image.dtype != np.uint8:
-        raise ImageError('layout', f'a colour thermal image must be uint8, not {image.dtype}')
+        return 'layout', f'is {image.dtype}; a colour thermal image must be uint8'
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
-        raise ImageError('too_small', f'{name} image is {width}x{height}; at least {SMALLEST_SIDE} a side')
+        return 'too_small', f'is {width}x{height}; at least {SMALLEST_SIDE} a side'
     if max(height, width) > LARGEST_SIDE:
-        raise ImageError('too_large', f'{name} image is {width}x{height}; at most {LARGEST_SIDE} a side')
+        return 'too_large', f'is {width}x{height}; at most {LARGEST_SIDE} a side'
+    return '', ''

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
@@ -16,26 +15,12 @@ from irvis_fusion_ros.ros import conversions, qos
 from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """An image message that looks usable. time: seconds of the steady clock at which it was taken."""
-
-    message: Any
-    time: float
-
-    @property
-    def stamp(self) -> int:
-        """The stamp in nanoseconds."""
-        stamp = self.message.header.stamp
-        return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
 class Camera:
     """
     The topics of one camera, 'thermal' or 'visible'.
 
     Images that cannot be used are refused at the door, counted and warned of; the others go to
-    on_image(name, Arrival). `info` is the last CameraInfo.
+    on_image(name, message, arrival), arrival in seconds of the steady clock. `info` is the last CameraInfo.
     """
 
     def __init__(
@@ -46,7 +31,7 @@ class Camera:
         transport: str,
         depth: int,
         max_pixels: Callable[[], int],
-        on_image: Callable[[str, Arrival], None],
+        on_image: Callable[[str, Any, float], None],
         throttle: WarningThrottle,
     ):
         base = f'{name}/image_raw'
@@ -110,7 +95,7 @@ class Camera:
                 (self.name, 'frame_id'),
                 f'{self.image.topic}: frame_id is empty: RViz and tf cannot place it; set it in the driver',
             )
-        self._on_image(self.name, Arrival(message, now))
+        self._on_image(self.name, message, now)
 
     def _take_info(self, message: CameraInfo) -> None:
         self.info = message

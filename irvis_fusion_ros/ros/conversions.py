@@ -70,10 +70,19 @@ def to_picture(message: Any, max_pixels: int) -> Picture:
     """
     Return the pixels of an Image or CompressedImage.
 
-    They are a view of the message's memory where it needs no conversion; alpha is dropped, big-endian values
-    are swapped, padding of rows is skipped. Raises ImageError as `check` does, and with cause 'corrupt'.
+    Raises ImageError as `check` and `decode` do.
     """
     check(message, max_pixels)
+    return decode(message)
+
+
+def decode(message: Any) -> Picture:
+    """
+    Return the pixels of an Image or CompressedImage that `check` let pass.
+
+    They are a view of the message's memory where it needs no conversion; alpha is dropped, big-endian values
+    are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt' or 'unknown_encoding'.
+    """
     if isinstance(message, CompressedImage):
         return _decode(message)
     if message.encoding not in ENCODINGS:

@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from irvis_fusion_ros.pairing import OTHER
+from irvis_fusion_ros.pairing import OTHER, Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.pipeline import Pipeline
@@ -32,7 +32,7 @@ class Health:
         self,
         name: str,
         cameras: dict[str, Camera],
-        pairing: Any,
+        pairing: Pairing,
         worker: Worker,
         pipeline: Pipeline,
         watch: Watch,

@@ -8,16 +8,17 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
+from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
 from irvis_fusion_ros.ros import qos
-from irvis_fusion_ros.ros.camera import Arrival, Camera
-from irvis_fusion_ros.ros.filters import UpstreamPairing
+from irvis_fusion_ros.ros.camera import Camera
+from irvis_fusion_ros.ros.filters import UpstreamPairing, stamp_of
 from irvis_fusion_ros.ros.health import Health
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import FUSED, Outputs
@@ -25,7 +26,7 @@ from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline, build_predictor
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
-from irvis_fusion_ros.ros.worker import Everything, Job, Newest, Worker
+from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
 
 NAME = 'fusion_node'
 TICK = 0.1  # seconds between looks at publishers, time-outs and silent cameras
@@ -155,7 +156,7 @@ class FusionNode(LifecycleNode):
         # all of them: each may hold on to the predictor and its memory on the device
         self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
-        self._pairing: NearestPairing | UpstreamPairing | None = None
+        self._pairing: Pairing | None = None
         self._cameras: dict[str, Camera] = {}
 
     def _go_active(self) -> None:
@@ -200,13 +201,12 @@ class FusionNode(LifecycleNode):
             camera.close()
         self._pairing.reset()
 
-    def _make_pairing(self, config: NodeConfig) -> NearestPairing | UpstreamPairing:
+    def _make_pairing(self, config: NodeConfig) -> Pairing:
         sync = config.sync
         if sync.policy != 'nearest':
             return UpstreamPairing(
                 sync.policy,
                 self._on_pair,
-                self._on_alone,
                 tolerance=sync.tolerance,
                 offset=sync.thermal_offset,
                 queue_size=sync.queue_size,
@@ -214,7 +214,6 @@ class FusionNode(LifecycleNode):
         realtime = config.mode == 'realtime'
         return NearestPairing(
             self._on_pair,
-            self._on_alone,
             tolerance=sync.tolerance,
             offset=sync.thermal_offset,
             timeout=sync.timeout,
@@ -224,15 +223,11 @@ class FusionNode(LifecycleNode):
             max_bytes=None if realtime else config.every_frame.max_queue_bytes,
         )
 
-    def _on_image(self, name: str, image: Arrival) -> None:
-        self._pairing.put(name, image.stamp, image, image.time, len(image.message.data))
+    def _on_image(self, name: str, message: Any, arrival: float) -> None:
+        self._pairing.put(name, stamp_of(message), message, arrival, len(message.data))
 
     def _on_pair(self, pair: Pair) -> None:
-        self._worker.submit(Job(pair.thermal, pair.visible, pair.arrival, pair.epoch))
-
-    def _on_alone(self, name: str, image: Arrival, arrival: float) -> None:
-        images = {name: image}
-        self._worker.submit(Job(images.get('thermal'), images.get('visible'), arrival, self._pairing.jumps))
+        self._worker.submit(pair)  # which is made after the pairing
 
     def _on_worker_error(self, error: Exception) -> None:
         if self.context.ok():  # else it is the end of the process that interrupted a frame

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from typing import Any
 
+from irvis_fusion_ros.pairing import Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.reasons import STAMP_CAUSES, Situation, no_pair
@@ -15,7 +15,7 @@ REPEAT = 30.0  # seconds between two warnings that there is no pair, for the sam
 class Watch:
     """Times are seconds of the steady clock."""
 
-    def __init__(self, cameras: dict[str, Camera], pairing: Any, worker: Worker, steady: float):
+    def __init__(self, cameras: dict[str, Camera], pairing: Pairing, worker: Worker, steady: float):
         self._cameras = cameras
         self._pairing = pairing
         self._worker = worker
