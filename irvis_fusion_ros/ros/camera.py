@@ -11,7 +11,7 @@ from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.ros import conversions, qos
+from irvis_fusion_ros.ros import conversions, qos, topics
 from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 
@@ -34,10 +34,10 @@ class Camera:
         on_image: Callable[[str, Any, float], None],
         throttle: WarningThrottle,
     ):
-        base = f'{name}/image_raw'
+        base = topics.image_of(name)
         raw_topic = node.resolve_topic_name(base)
-        compressed_topic = qos.name_beside(node, f'{base}/compressed', base, 'below')
-        info_topic = qos.name_beside(node, f'{name}/camera_info', base, 'sibling')
+        compressed_topic = qos.name_beside(node, topics.compressed_of(name), base, 'below')
+        info_topic = qos.name_beside(node, topics.info_of(name), base, 'sibling')
         self._node = node
         self.name = name
         self.transport = transport
@@ -49,10 +49,10 @@ class Camera:
         self.info_topic = info_topic
         self.counts: Counter = Counter()  # 'received', and refusals by cause
         self.last_refusal = ''
-        topics = {'raw': (Image, raw_topic), 'compressed': (CompressedImage, compressed_topic)}
-        self.image = Source(node, *topics.pop(transport), self._take_image, depth, throttle)
+        transports = {'raw': (Image, raw_topic), 'compressed': (CompressedImage, compressed_topic)}
+        self.image = Source(node, *transports.pop(transport), self._take_image, depth, throttle)
         # the transport not chosen; where images come there instead, the user is told
-        self.other_transport, (_, self.other_topic) = topics.popitem()
+        self.other_transport, (_, self.other_topic) = transports.popitem()
         self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, throttle)
 
     def open(self) -> None:

@@ -16,12 +16,12 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from std_srvs.srv import SetBool, Trigger
 
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
-from irvis_fusion_ros.ros import qos
+from irvis_fusion_ros.ros import qos, topics
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.filters import UpstreamPairing, stamp_of
 from irvis_fusion_ros.ros.health import Health
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.outputs import FUSED, Outputs
+from irvis_fusion_ros.ros.outputs import Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline, build_predictor
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
@@ -51,12 +51,12 @@ class FusionNode(LifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
-            '/diagnostics',
+            topics.DIAGNOSTICS,
             qos.profile(10, reliable=True),
-            qos_overriding_options=qos.options(self, '/diagnostics', 'publisher'),
+            qos_overriding_options=qos.options(self, topics.DIAGNOSTICS, 'publisher'),
         )
-        self.create_service(SetBool, '~/enable', self._enable)
-        self.create_service(Trigger, '~/reset', self._reset)
+        self.create_service(SetBool, topics.ENABLE, self._enable)
+        self.create_service(Trigger, topics.RESET, self._reset)
 
     @property
     def config(self) -> NodeConfig:
@@ -178,7 +178,7 @@ class FusionNode(LifecycleNode):
         backbone = self._pipeline.predictor.backbone
         inputs = ' + '.join(camera.image.topic for camera in self._cameras.values())
         self.get_logger().info(
-            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(FUSED)}, '
+            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(topics.FUSED)}, '
             f'preset {self.config.preset}{f" with backbone {backbone}" if backbone else ""} '
             f'on {self._pipeline.predictor.device}'
         )

@@ -14,15 +14,16 @@ from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros import camera_info, conversions, qos
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.throttle import WarningThrottle
-
-FUSED = 'fused/image'
-FUSED_COMPRESSED = 'fused/image/compressed'
-FUSED_INFO = 'fused/camera_info'
-REGISTERED = 'registered/image'
-REGISTERED_INFO = 'registered/camera_info'
-DEFORMATION = 'deformation/image'
-DEFORMATION_COLOR = 'deformation/image_color'
-VALID = 'valid_mask/image'
+from irvis_fusion_ros.ros.topics import (
+    DEFORMATION,
+    DEFORMATION_COLOR,
+    FUSED,
+    FUSED_COMPRESSED,
+    FUSED_INFO,
+    REGISTERED,
+    REGISTERED_INFO,
+    VALID,
+)
 
 # What the predictor has to make for each topic.
 _NEEDS = {

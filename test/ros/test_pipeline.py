@@ -15,15 +15,9 @@ from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.pairing import Pair
 from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.outputs import (
-    DEFORMATION_COLOR,
-    FUSED,
-    FUSED_COMPRESSED,
-    FUSED_INFO,
-    VALID,
-    predictor_outputs,
-)
+from irvis_fusion_ros.ros.outputs import predictor_outputs
 from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
+from irvis_fusion_ros.ros.topics import DEFORMATION_COLOR, FUSED, FUSED_COMPRESSED, FUSED_INFO, VALID
 
 
 class Predictor:

@@ -1,14 +1,25 @@
 """The table of topics is what the node has."""
 
 import pytest
+from installation import REPOSITORY
 
-from irvis_fusion_ros.ros.topics import PUBLISHED, SERVICES, SUBSCRIBED
+from irvis_fusion_ros.pairing import STREAMS
+from irvis_fusion_ros.ros.topics import PUBLISHED, SERVICES, SUBSCRIBED, image_of, info_of
 
 
 def test_names_are_relative_and_one_directory_a_stream():
     for topic in (*SUBSCRIBED, *PUBLISHED):
         assert topic.name == '/diagnostics' or '/' in topic.name.strip('/')
         assert topic.description.endswith('.')
+
+
+def test_the_launch_file_remaps_these():
+    """It cannot import them: `ros2 launch` may run under a Python that does not have the package."""
+    text = (REPOSITORY / 'launch' / 'fuse.launch.py').read_text()
+    for name in (image_of('{stream}'), info_of('{stream}')):
+        assert f"(f'{name}', " in text
+    for camera in STREAMS:
+        assert f"'{camera}_topic': ('{image_of(camera)}', " in text
 
 
 def test_the_node_has_these_and_no_others(request):
