@@ -75,12 +75,15 @@ class Health:
             new.pop('received', None)
             if self._watch.paused:
                 words.append(f'{name} disabled')
+            elif new:  # said first: a camera whose images come and are refused is not missing
+                level = max(level, ERROR if silence > config.missing_after else WARN)
+                words.append(f'{name} images not used: {_listed(new)}')
             elif silence > config.missing_after:
                 level = max(level, ERROR)
                 words.append(f'{name} camera is missing')
-            elif new or camera.image.incompatible:
+            elif camera.image.incompatible:
                 level = max(level, WARN)
-                words.append(f'{name} images not used: {_listed(new)}' if new else f'{name} QoS incompatible')
+                words.append(f'{name} QoS incompatible')
             else:
                 words.append(f'{name} {rate:.1f} Hz')
             refused = Counter(camera.counts)
