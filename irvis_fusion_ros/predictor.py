@@ -21,6 +21,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
+from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import PostRegistration, System
@@ -85,6 +86,7 @@ class Predictor:
         temporal: bool = True,
         calibration: Calibration | None = None,
         tone: ToneConfig = ToneConfig(),
+        depth: DepthConfig = DepthConfig(),
         gray: bool = False,
         backbone: str = '',
         registration_first: str = 'none',
@@ -102,6 +104,8 @@ class Predictor:
         self._build()
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
+        self._depth = VisibleDepth(depth)
+        self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
     @property
@@ -119,12 +123,17 @@ class Predictor:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)
 
+    def set_depth(self, depth: DepthConfig) -> None:
+        """Change the depth of the visible image while running."""
+        self._depth = VisibleDepth(depth)
+
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
         self._system.reset()
         if self._first is not None:
             self._first.reset()
         self._tone.reset()
+        self._depth.reset()
         self._last = None
 
     def warm_up(
@@ -148,8 +157,9 @@ class Predictor:
         """
         Fuse one pair.
 
-        thermal: H x W uint8, uint16 or float32 (NaN = no value), or H x W x 3 uint8 pseudo-colour.
-        visible: H x W or H x W x 3, uint8 or uint16. The two may differ in size and aspect.
+        thermal: H x W of integers (all but unsigned ones of 32 bits) or floats of 32 or 64 bits (NaN = no
+        value), or H x W x 3 uint8 pseudo-colour. visible: H x W or H x W x 3, uint8 or uint16, of which it
+        may use fewer bits (DepthConfig). The two may differ in size and aspect.
         Either may be None: the other one is passed through, with a valid mask of zeros; without a visible
         image the thermal one is laid on the last known visible grid.
         outputs: names out of OUTPUTS; the rest is not computed.
@@ -194,6 +204,9 @@ class Predictor:
         clock = _Clock()
         if not self.temporal:
             self.reset()
+        notes: tuple[Note, ...] = ()
+        if visible is not None:
+            visible, notes = self._depth.adjust(visible)
         if thermal is None or visible is None:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
@@ -250,7 +263,7 @@ class Predictor:
             source=alignment.source,
             transform=alignment.transform,
             cold=alignment.cold,
-            notes=alignment.notes,
+            notes=(*alignment.notes, *notes),
             timing=clock.done(),
             deformation_of=self.deformation_of,
             deformation_fused=None if after_fusion else moved,
@@ -269,8 +282,7 @@ class Predictor:
         self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
     ) -> Alignment:
         if self.calibration is not None:
-            matrix = self.calibration.backward(thermal_gray.shape, visible_luma.shape)
-            return Alignment(matrix, confidence=1.0, source='calibration', notes=blank)
+            return replace(self._fixed_alignment(thermal_gray.shape, visible_luma.shape), notes=blank)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -278,6 +290,12 @@ class Predictor:
             return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
         registration = self._first or self._system
         return registration.register(self._tone.apply(thermal_gray), visible_luma)
+
+    def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
+        key = (self.calibration, thermal_shape, visible_shape)
+        if self._fixed is None or self._fixed[0][0] is not key[0] or self._fixed[0][1:] != key[1:]:
+            self._fixed = key, self.calibration.alignment(thermal_shape, visible_shape)
+        return self._fixed[1]
 
     def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
         if visible.ndim == 2 or self.gray:
@@ -368,7 +386,10 @@ def _as_byte(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
 
 
-_DTYPES = {'thermal': ('uint8', 'uint16', 'float32'), 'visible': ('uint8', 'uint16')}
+_DTYPES = {
+    'thermal': ('uint8', 'uint16', 'int8', 'int16', 'int32', 'float32', 'float64'),
+    'visible': ('uint8', 'uint16'),
+}
 
 
 def _check(name: str, image: np.ndarray) -> None:

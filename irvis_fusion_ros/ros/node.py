@@ -293,8 +293,11 @@ class FusionNode(LifecycleNode):
         if _system(old) != _system(new):
             predictor = build_predictor(new)
             self._worker.between_frames(lambda: pipeline.replace_predictor(predictor))
-        elif old.thermal != new.thermal:
-            self._worker.between_frames(lambda: pipeline.predictor.set_tone(new.thermal))
+        else:
+            if old.thermal != new.thermal:
+                self._worker.between_frames(lambda: pipeline.predictor.set_tone(new.thermal))
+            if old.visible != new.visible:
+                self._worker.between_frames(lambda: pipeline.predictor.set_depth(new.visible))
         if old.output_encoding != new.output_encoding:
             self._worker.between_frames(lambda: pipeline.set_gray(new.output_encoding == 'mono8'))
         realtime = new.mode == 'realtime'

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
+
+# Seconds: one camera may stamp with the time since its start, and the other with that since 1970.
+LARGEST_OFFSET = 1e10
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class SyncConfig:
     thermal_offset: float = option(
         0.0,
         'Added to thermal stamps before they are compared: the amount by which they lag the visible ones.',
-        minimum=-3600,
-        maximum=3600,
+        minimum=-LARGEST_OFFSET,
+        maximum=LARGEST_OFFSET,
         unit='s',
         live=True,
     )
@@ -61,8 +65,8 @@ class CalibrationConfig:
         'none',
         'Where the alignment comes from: none (searched in the images), file (calibration.file) or '
         'camera_info (K and R of both CameraInfo topics as a pure rotation, '
-        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes; baseline and lens '
-        'distortion are not used).',
+        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes, the baseline is not used; '
+        'ROI, binning and lens distortion are, so that the images have to be those that are not rectified).',
         choices=('none', 'file', 'camera_info'),
     )
     file: str = option(
@@ -84,8 +88,8 @@ class ThermalConfig(ToneConfig):
 
 
 @dataclass(frozen=True)
-class VisibleConfig:
-    """The visible camera."""
+class VisibleConfig(DepthConfig):
+    """The visible camera: how deep its images are, and how they travel."""
 
     transport: str = option(
         'raw',

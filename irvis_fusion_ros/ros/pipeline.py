@@ -39,6 +39,7 @@ def build_predictor(config: NodeConfig) -> Predictor:
         config.device,
         calibration=fixed,
         tone=config.thermal,
+        depth=config.visible,
         gray=config.output_encoding == 'mono8',
         backbone=config.backbone,
         registration_first=config.registration_first,
@@ -198,8 +199,14 @@ class Pipeline:
 
     def _publish_info(self, wanted: frozenset[str], pair: Pair, shape: tuple[int, int] | None) -> None:
         info = self._cameras['visible'].info
-        if info is not None and wanted:
-            self.outputs.publish_info(wanted, info, shape or (info.height, info.width), self._header(pair))
+        if info is None or not wanted:
+            return
+        try:
+            shape = shape or camera_info.shape_of(info)
+            self.outputs.publish_info(wanted, info, shape, self._header(pair))
+        except ValueError as error:
+            topic = self._cameras['visible'].info_topic
+            self._throttle.warn('visible_info', f'{topic}: {error}; it is not published again')
 
     def _header(self, pair: Pair) -> Header:
         """The header of the reference image; a thermal one alone gets the last reference frame."""

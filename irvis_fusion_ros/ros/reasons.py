@@ -11,6 +11,8 @@ STAMP_CAUSES = {
     'time_jump': 'their stamps are from before the clock of the other camera went back',
 }
 
+# Images that come late come seconds late; stamps that differ by more are of different clocks.
+CLOCKS_DIFFER = 60.0
 _PROFILE = 'Large images need the Fast DDS profile (config/fastdds.xml) in the process that publishes them'
 
 
@@ -63,6 +65,8 @@ def no_pair(
         )
         if abs(lag) < timeout:
             return reason
+        if abs(lag) > CLOCKS_DIFFER:
+            return f'{reason}, or have both cameras stamp with one clock'
         # a clock that lags and images that come late look alike, but only these outlast the time-out
         return f'{reason}, or, if only the {later} images come late, raise sync.timeout above that'
     if miss is not None and miss > tolerance:

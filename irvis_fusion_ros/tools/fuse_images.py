@@ -69,8 +69,8 @@ def fuse_folder(
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
     images.write(out / 'fused' / f'{name}.png', result.fused)
-    # PNG has no floating point; TIFF keeps a radiometric float image as it is
-    suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
+    # PNG has neither signs nor floating point; TIFF keeps a radiometric image as it is
+    suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
     if result.deformation_fused is not None:
