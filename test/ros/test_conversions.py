@@ -140,6 +140,15 @@ def test_png_is_read_exactly(encoding, form, expected):
     assert (picture.encoding, picture.order) == (expected, 'bgr')
 
 
+@pytest.mark.parametrize('encoding', ['16SC1', '32FC1', '64FC1', 'mono16', 'bgr16'])
+def test_tiff_is_read_exactly(encoding):
+    pixels = pixels_of(encoding)
+    for form, expected in ((f'{encoding}; tiff compressed ', encoding), ('tiff', encoding)):
+        picture = to_picture(encoded(pixels, '.tiff', form), LIMIT)
+        np.testing.assert_array_equal(picture.pixels, pixels)
+        assert (picture.encoding, picture.order) == (expected, 'bgr')
+
+
 @pytest.mark.parametrize('form', ['jpeg', 'rgb8; jpeg compressed bgr8', ''])
 def test_jpeg_is_read(form):
     pixels = cv2.GaussianBlur(pixels_of('bgr8', 64, 96), (0, 0), 8)
@@ -197,6 +206,7 @@ def cut(message, share):
         ('too_large', '8000x6000.*limits.max_pixels', spoiled(width=8000, height=6000)),
         ('too_large', '8000x6000', encoded(np.zeros((6000, 8000), np.uint8), '.png', 'png')),
         ('too_large', '8000x6000', encoded(np.zeros((6000, 8000), np.uint8), '.jpg', 'jpeg')),
+        ('too_large', '8000x6000', encoded(np.zeros((6000, 8000), np.uint8), '.tiff', 'tiff')),
         ('too_small', '1x1', encoded(np.zeros((1, 1), np.uint8), '.png', 'png')),
         ('corrupt', 'cut short', cut(encoded(pixels_of('bgr8'), '.jpg', 'jpeg'), 0.5)),
         ('corrupt', 'cut short', cut(encoded(pixels_of('bgr8'), '.png', 'png'), 0.5)),

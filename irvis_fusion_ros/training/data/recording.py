@@ -11,6 +11,7 @@ import numpy as np
 
 from irvis_fusion_ros.errors import BagError, FileError, ImageError
 from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging.depth import VisibleDepth
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.io import encodings
 from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, Record, to_nanoseconds
@@ -63,11 +64,11 @@ def _items(bag: BagReader, names: dict[str, str], count: int, offset: float) -> 
             'do both cameras use one clock? If not, give --thermal-offset'
         )
     chosen = [pairs[at] for at in np.unique(np.linspace(0, len(pairs) - 1, count).round().astype(int))]
-    tone, images = ThermalTone(), {}
+    memory, images = (ThermalTone(), VisibleDepth()), {}
     wanted = {stream: {getattr(pair, stream) for pair in chosen} for stream in STREAMS}
     for stream, number, record in _numbered(bag, names):
         if number in wanted[stream]:
-            images[stream, number] = _brightness(bag, record, tone if stream == 'thermal' else None)
+            images[stream, number] = _brightness(bag, record, stream, *memory)
     items = []
     for pair in chosen:
         (stamp, thermal), (_, visible) = images['thermal', pair.thermal], images['visible', pair.visible]
@@ -100,15 +101,18 @@ def _numbered(bag: BagReader, names: dict[str, str]) -> Iterator[tuple[str, int,
         numbers[stream] += 1
 
 
-def _brightness(bag: BagReader, record: Record, tone: ThermalTone | None) -> tuple[int, np.ndarray]:
-    """Return stamp and 8-bit brightness of an image. tone: of a thermal one, has seen those before it."""
+def _brightness(
+    bag: BagReader, record: Record, stream: str, tone: ThermalTone, depth: VisibleDepth
+) -> tuple[int, np.ndarray]:
+    """Return stamp and 8-bit brightness of an image; tone and depth have seen those before it."""
     recorded = bag.image(record)
     try:
         picture = encodings.picture(recorded.image, recorded.encoding)
     except ImageError as error:
         raise BagError(f"topic '{recorded.topic}': {error}") from error
-    if tone is None:
-        return recorded.stamp, color.to_byte(color.luminance(picture.pixels, picture.order))
+    if stream == 'visible':
+        visible, _ = depth.adjust(picture.pixels)
+        return recorded.stamp, color.to_byte(color.luminance(visible, picture.order))
     thermal = color.gray(picture.pixels, picture.order)
     tone.update(thermal)
     return recorded.stamp, color.to_byte(tone.apply(thermal))
