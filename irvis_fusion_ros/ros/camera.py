@@ -11,6 +11,7 @@ from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.io.video import VideoDecoder
 from irvis_fusion_ros.ros import conversions, qos, topics
 from irvis_fusion_ros.ros.throttle import WarningThrottle
 
@@ -35,8 +36,10 @@ class Camera:
         throttle: WarningThrottle,
     ):
         base = topics.image_of(name)
-        raw_topic = node.resolve_topic_name(base)
-        compressed_topic = qos.name_beside(node, topics.compressed_of(name), base, 'below')
+        below = {'compressed': topics.compressed_of(name), 'h264': topics.video_of(name)}
+        self._topics = {'raw': node.resolve_topic_name(base)} | {
+            each: qos.name_beside(node, topic, base, 'below') for each, topic in below.items()
+        }
         info_topic = qos.name_beside(node, topics.info_of(name), base, 'sibling')
         self._node = node
         self.name = name
@@ -49,14 +52,14 @@ class Camera:
         self.info_topic = info_topic
         self.counts: Counter = Counter()  # 'received', and refusals by cause
         self.last_refusal = ''
-        transports = {'raw': (Image, raw_topic), 'compressed': (CompressedImage, compressed_topic)}
-        self.image = Source(node, *transports.pop(transport), self._take_image, depth, throttle)
-        # the transport not chosen; where images come there instead, the user is told
-        self.other_transport, (_, self.other_topic) = transports.popitem()
+        self._video = VideoDecoder()
+        kind = _type_of(name, transport)
+        self.image = Source(node, kind, self._topics[transport], self._take_image, depth, throttle)
         self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, throttle)
 
     def open(self) -> None:
         """Subscribe."""
+        self._video = VideoDecoder()
         self.image.open()
         self._info_source.open()
 
@@ -70,9 +73,15 @@ class Camera:
         self.image.check()
         self._info_source.check()
 
-    def published_elsewhere(self) -> bool:
-        """Say whether the transport that was not chosen has a publisher."""
-        return self._node.count_publishers(self.other_topic) > 0
+    def published_elsewhere(self) -> tuple[str, str]:
+        """Return a topic and transport where the camera publishes instead, or ''; best one to be chosen."""
+        below = self._topics['raw'] + '/'
+        found = [name for name, _ in self._node.get_topic_names_and_types() if name.startswith(below)]
+        offers = self._topics | {name.removeprefix(below): name for name in found}
+        for transport, topic in offers.items():
+            if topic != self.image.topic and self._node.count_publishers(topic):
+                return topic, transport
+        return '', ''
 
     def refuse(self, error: ImageError) -> None:
         """Count an image that cannot be used, and say why."""
@@ -87,6 +96,9 @@ class Camera:
             self.counts['received'] += 1
         try:
             conversions.check(message, self._max_pixels())
+            codec = conversions.codec_of(message)
+            if codec:
+                message = self._frame(message, codec)
         except ImageError as error:
             self.refuse(error)
             return
@@ -97,8 +109,28 @@ class Camera:
             )
         self._on_image(self.name, message, now)
 
+    def _frame(self, message: Any, codec: str) -> Image:
+        """Decode the next frame of a video: here, because each builds on the one before, paired or not."""
+        pixels = self._video.decode(message.data, codec)
+        image = conversions.to_image(pixels, 'bgr8', conversions.header_of(message))
+        conversions.check(image, self._max_pixels())
+        return image
+
     def _take_info(self, message: CameraInfo) -> None:
         self.info = message
+
+
+def _type_of(camera: str, transport: str) -> type:
+    if transport != 'h264':
+        return {'raw': Image, 'compressed': CompressedImage}[transport]
+    try:
+        from foxglove_msgs.msg import CompressedVideo
+    except ImportError as error:
+        raise ValueError(
+            f"'{camera}.transport' is 'h264': foxglove_msgs is not installed; it comes with a ROS "
+            f"distribution (ros-$ROS_DISTRO-foxglove-msgs). Images of encoding h264 are taken with 'raw'"
+        ) from error
+    return CompressedVideo
 
 
 class Source:

@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.io import encodings, images
 from irvis_fusion_ros.io.encodings import Picture
+from irvis_fusion_ros.io.video import CODECS, VideoDecoder
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 
 _BIG_ENDIAN_HOST = sys.byteorder == 'big'
@@ -28,10 +29,27 @@ def check(message: Any, max_pixels: int) -> None:
 
     Raises ImageError with cause 'empty', 'too_small', 'too_large', 'unknown_encoding', 'step' or 'truncated'.
     """
-    if isinstance(message, CompressedImage):
+    if codec_of(message):
+        if not message.data:
+            raise ImageError('empty', 'a frame of video without data')
+    elif isinstance(message, CompressedImage):
         _check_compressed(message, max_pixels)
     else:
         _check_raw(message, max_pixels)
+
+
+def codec_of(message: Any) -> str | None:
+    """Return the codec of a message that is a frame of video (CompressedVideo, or the others used so)."""
+    stated = message.encoding if isinstance(message, Image) else message.format
+    name = stated.partition(';')[0].strip().lower()
+    return name if name in CODECS else None
+
+
+def header_of(message: Any) -> Header:
+    """Return the header of a message; CompressedVideo has its fields instead."""
+    if hasattr(message, 'header'):
+        return message.header
+    return Header(stamp=message.timestamp, frame_id=message.frame_id)
 
 
 def to_picture(message: Any, max_pixels: int) -> Picture:
@@ -51,6 +69,9 @@ def decode(message: Any) -> Picture:
     They are a view of the message's memory where it needs no conversion; alpha is dropped, big-endian values
     are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt' or 'unknown_encoding'.
     """
+    codec = codec_of(message)
+    if codec:  # a key frame can be decoded by itself; streams are decoded by the camera
+        return Picture(VideoDecoder().decode(message.data, codec), 'bgr8', 'bgr')
     if isinstance(message, CompressedImage):
         return _decode(message)
     if not _is_known(message.encoding):

@@ -15,6 +15,7 @@ from irvis_fusion_ros.systems import registry
 
 # Seconds: one camera may stamp with the time since its start, and the other with that since 1970.
 LARGEST_OFFSET = 1e10
+TRANSPORTS = ('raw', 'compressed', 'h264')
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ class ThermalConfig(ToneConfig):
 
     transport: str = option(
         'raw',
-        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed, h264 to '
+        'thermal/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 
@@ -93,8 +95,9 @@ class VisibleConfig(DepthConfig):
 
     transport: str = option(
         'raw',
-        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed, h264 to '
+        'visible/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from irvis_fusion_ros.ros.options import TRANSPORTS
+
 # Of the drops of the pairing, those that say what is wrong with the images themselves.
 STAMP_CAUSES = {
     'zero_stamp': 'their stamps are zero: have the driver stamp them',
@@ -81,10 +83,14 @@ def _problem(camera: Situation) -> str | None:
     topic = f'{camera.name} topic {camera.topic}'
     if not camera.publishers and not camera.received:
         if camera.other_topic:
-            return (
-                f'{topic} has no publisher, but {camera.other_topic} has: '
-                f'set {camera.name}.transport to {camera.other_transport}'
-            )
+            if camera.other_transport in TRANSPORTS:
+                remedy = f'set {camera.name}.transport to {camera.other_transport}'
+            else:
+                remedy = (
+                    f'{camera.other_transport} is not read here; have it send {", ".join(TRANSPORTS)}, '
+                    f'or run `ros2 run image_transport republish {camera.other_transport} raw`'
+                )
+            return f'{topic} has no publisher, but {camera.other_topic} has: {remedy}'
         if camera.foreign_types:
             return f'{topic} has no publisher of images, but of {", ".join(camera.foreign_types)}'
         return f'{topic} has no publisher: start the camera, or remap the topic'

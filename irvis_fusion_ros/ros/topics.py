@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 FUSED = 'fused/image'
@@ -35,6 +36,11 @@ def compressed_of(camera: str) -> str:
     return f'{image_of(camera)}/compressed'
 
 
+def video_of(camera: str) -> str:
+    """Return the topic of the images of a camera as a video."""
+    return f'{image_of(camera)}/h264'
+
+
 def info_of(camera: str) -> str:
     """Return the topic of the CameraInfo of a camera, beside its images."""
     return f'{camera}/camera_info'
@@ -59,6 +65,7 @@ def _camera(name: str) -> tuple[Topic, ...]:
     return (
         Topic(image_of(name), IMAGE, f'The {name} image, if {name}.transport is raw.'),
         Topic(compressed_of(name), COMPRESSED_IMAGE, 'The same, if it is compressed.'),
+        Topic(video_of(name), COMPRESSED_VIDEO, 'The same, if it is h264; needs foxglove_msgs and PyAV.'),
         Topic(
             info_of(name),
             CAMERA_INFO,

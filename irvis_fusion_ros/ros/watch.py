@@ -95,6 +95,7 @@ class Watch:
         counts = self._counts(name) - self._at_last_pair[name]
         received = counts.pop('received', 0)
         lost = counts.pop('lost', 0)
+        other_topic, other_transport = camera.published_elsewhere()
         return Situation(
             name,
             camera.image.topic,
@@ -105,8 +106,8 @@ class Watch:
             last_refusal=camera.last_refusal,
             incompatible=camera.image.incompatible,
             foreign_types=camera.image.foreign_types,
-            other_topic=camera.other_topic if camera.published_elsewhere() else '',
-            other_transport=camera.other_transport,
+            other_topic=other_topic,
+            other_transport=other_transport,
         )
 
     def _counts(self, name: str) -> Counter:

@@ -4,7 +4,7 @@ import pytest
 from installation import REPOSITORY
 
 from irvis_fusion_ros.pairing import STREAMS
-from irvis_fusion_ros.ros.topics import PUBLISHED, SERVICES, SUBSCRIBED, image_of, info_of
+from irvis_fusion_ros.ros.topics import PUBLISHED, SERVICES, SUBSCRIBED, image_of, info_of, video_of
 
 
 def test_names_are_relative_and_one_directory_a_stream():
@@ -32,7 +32,7 @@ def test_the_node_has_these_and_no_others(request):
     def names(listed):
         return {(name, kind) for name, kinds in listed for kind in kinds if name not in own}
 
-    not_chosen = {'thermal/image_raw', 'visible/image_raw/compressed'}
+    not_chosen = {'thermal/image_raw', 'visible/image_raw/compressed'} | {video_of(name) for name in STREAMS}
     published = {(rig.node.resolve_topic_name(topic.name), topic.type) for topic in PUBLISHED}
     subscribed = {(f'/{topic.name}', topic.type) for topic in SUBSCRIBED if topic.name not in not_chosen}
     of_node = ('listed', '/')
