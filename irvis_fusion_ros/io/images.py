@@ -1,4 +1,4 @@
-"""Image files: any depth in, nothing lost; and the pairing of two folders by file stem."""
+"""Image files: any depth in, nothing lost; and those of a folder by file stem."""
 
 import re
 import struct
@@ -66,6 +66,8 @@ def by_stem(folder: Path) -> dict[str, Path]:
     Raises FileError if the folder is missing, holds no image, or holds two images of one stem.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise FileError(f'{folder}: a file, not a folder of images; take a video apart into images first')
     if not folder.is_dir():
         raise FileError(f'{folder}: no such folder')
     found: dict[str, Path] = {}
