@@ -10,7 +10,9 @@ A thin layer over the rosbags library. Stamps and times are integer nanoseconds;
             print(recorded.stamp, recorded.image.shape)
 """
 
+import contextlib
 import difflib
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,20 +221,29 @@ class BagWriter:
         self.close()
 
     def close(self) -> None:
-        """Write the index and the metadata."""
-        self._writer.close()
+        """Write the index and the metadata. Raises BagError."""
+        with self._told():
+            self._writer.close()
 
     def note(self, key: str, value: str) -> None:
         """Keep a remark in the metadata of the bag (`custom_data`)."""
         self._writer.set_custom_data(key, value)
 
     def write(self, topic: str, type_name: str, cdr: bytes | memoryview, time: int) -> None:
-        """Write a serialized message, as a raw subscription delivers it, at a recording time."""
+        """Write a serialized message, as a raw subscription delivers it, at a time. Raises BagError."""
         if topic not in self._connections:
             if type_name not in _TYPES.fielddefs:
                 raise BagError(f"topic '{topic}': no definition of {type_name} to write into a bag")
             self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=_TYPES)
-        self._writer.write(self._connections[topic], time, cdr)
+        with self._told():
+            self._writer.write(self._connections[topic], time, cdr)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:  # a full disk, say
+            raise BagError(f"cannot write the bag at '{self.path}': {error}") from error
 
     def write_image(
         self, topic: str, image: np.ndarray, encoding: str, stamp: int, frame_id: str, time: int | None = None

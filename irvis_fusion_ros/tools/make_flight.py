@@ -51,12 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with cli.ended_by_sigterm():
             counts = write(config, arguments.out, arguments.format, arguments.workers)
-    except BagError as error:
-        print(f'make_flight: {error}', file=sys.stderr)
-        return 1
     except BaseException as error:
         # half a bag would only mislead
         shutil.rmtree(arguments.out, ignore_errors=True)
+        if isinstance(error, BagError):
+            print(f'make_flight: {error}', file=sys.stderr)
+            return 1
         if isinstance(error, KeyboardInterrupt):
             print('\nmake_flight: stopped, nothing written', file=sys.stderr)
             return 130
