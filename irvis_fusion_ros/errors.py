@@ -18,8 +18,13 @@ class BagError(RuntimeError):
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; `cause` is a stable code for counting."""
+    """
+    An image that cannot be used.
 
-    def __init__(self, cause: str, text: str):
+    cause: a stable code for counting. camera: 'thermal' or 'visible', None where that is not known.
+    """
+
+    def __init__(self, cause: str, text: str, camera: str | None = None):
         super().__init__(text)
         self.cause = cause
+        self.camera = camera

@@ -29,7 +29,7 @@ EXECUTABLES = {
 # import name to name on PyPI, where they differ
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
 # imported by what an extra or the build of the wheels brings
-OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt'}
+OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt', 'foxglove_msgs'}
 
 
 @pytest.fixture(scope='module')

@@ -7,6 +7,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import transform, warp
+from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import OUTPUTS, Predictor
 from irvis_fusion_ros.systems import registry
@@ -327,7 +328,7 @@ class TestPassThrough:
         (np.zeros((1, 1), np.uint8), VISIBLE, 'too_small', 'thermal image is 1x1; at least 32 a side'),
         (THERMAL, np.zeros((31, 400, 3), np.uint8), 'too_small', 'visible image is 400x31'),
         (THERMAL, np.zeros((32, 40000), np.uint8), 'too_large', 'visible image is 40000x32; at most'),
-        (THERMAL.astype(np.int16), VISIBLE, 'layout', 'thermal image is int16; expected one of uint8'),
+        (THERMAL.astype(bool), VISIBLE, 'layout', 'thermal image is bool; expected one of uint8'),
         (THERMAL, VISIBLE.astype(np.float32), 'layout', 'visible image is float32'),
         (THERMAL[None, None], VISIBLE, 'layout', r'thermal image has shape \(1, 1, 96, 128\)'),
         (THERMAL, np.zeros((40, 50, 4), np.uint8), 'layout', r'visible image has shape \(40, 50, 4\)'),
@@ -461,3 +462,33 @@ class TestFailingGpu:
         predictor = Predictor('failing', backend='tensorrt')
         assert predictor(THERMAL, VISIBLE).notes[0].code == 'gpu_failed'
         assert built == [('cuda:0', 'tensorrt'), ('cpu', 'torch')]
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'int8', 'uint16', 'int16', 'int32', 'float32', 'float64'])
+def test_thermal_values_are_kept_and_shown_whatever_their_type(dtype):
+    """Temperatures in tenths of a degree, below zero as well, or in whole numbers of 8 bits."""
+    celsius = THERMAL.astype(np.float64) / 4 - (0 if dtype == 'uint8' else 25)
+    kelvin = celsius + 273.15
+    values = {'int16': celsius * 10, 'int32': celsius * 1e5, 'uint16': kelvin * 100}.get(
+        dtype, celsius
+    ).astype(dtype)
+    stated = Calibration(np.eye(3), THERMAL.shape, VISIBLE.shape[:2])
+    result = Predictor('unregistered', 'cpu', calibration=stated)(values, VISIBLE)
+    assert result.registered.dtype == values.dtype
+    np.testing.assert_array_equal(result.registered, values)
+    tone = ToneConfig(normalisation='percentile')
+    shown, expected = (
+        Predictor('unregistered', 'cpu', calibration=stated, tone=tone)(thermal, VISIBLE).fused.astype(int)
+        for thermal in (values, values.astype(np.float32))
+    )
+    assert np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize('bits', [10, 12, 16])
+def test_a_deep_visible_image_is_as_bright_as_one_of_8_bits(bits):
+    deep = (VISIBLE.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
+    known = DepthConfig(bits=bits)
+    plain = Predictor('unregistered', 'cpu')(THERMAL, VISIBLE).fused.astype(int)
+    for predictor in (Predictor('unregistered', 'cpu'), Predictor('unregistered', 'cpu', depth=known)):
+        assert np.abs(predictor(THERMAL, deep).fused - plain).mean() < 2
+        assert np.abs(predictor(None, deep).fused.astype(int) - VISIBLE).max() <= 1

@@ -1,8 +1,8 @@
 """
 Folders of thermal and visible pairs, and which part of them may be learned from.
 
-A data set is a folder with two sub-folders, `ir` and `vi` (or `thermal`/`visible`, `infrared`/`visible`,
-`lwir`/`rgb`, in any case), whose images are paired by file stem. An optional `pairs.json` beside them says
+A data set is a folder with two sub-folders, `ir` and `vi` (or others of FOLDERS, in any case), whose images
+are paired by file stem. An optional `pairs.json` beside them says
 more: a list with one object a pair, of which these keys are used (paths relative to the data set):
 
     name, ir, vi        the pair (required)
@@ -26,9 +26,20 @@ import numpy as np
 
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io import images, pairs
 
-FOLDERS = (('ir', 'vi'), ('thermal', 'visible'), ('infrared', 'visible'), ('lwir', 'rgb'))
+FOLDERS = (
+    ('ir', 'vi'),
+    ('ir', 'vis'),
+    ('thermal', 'visible'),
+    ('thermal', 'rgb'),
+    ('infrared', 'visible'),
+    ('lwir', 'rgb'),
+    ('lwir', 'visible'),
+    ('trainimgr', 'trainimg'),
+    ('valimgr', 'valimg'),
+    ('testimgr', 'testimg'),
+)
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
 PARTS = ('all', 'train', 'val')
@@ -182,16 +193,10 @@ def _found(folder: Path) -> list[dict]:
     below = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
     for thermal, visible in FOLDERS:
         if thermal in below and visible in below:
-            thermals, visibles = images.by_stem(below[thermal]), images.by_stem(below[visible])
-            names = [name for name in thermals if name in visibles]
-            if not names:
-                raise FileError(
-                    f'{folder}: no thermal and visible file share a stem '
-                    f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-                )
-            return [{'name': name, 'ir': thermals[name], 'vi': visibles[name]} for name in names]
-    pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
-    raise FileError(f'{folder}: not a data set: it needs the sub-folders {pairs}')
+            found, _ = pairs.by_stem(below[thermal], below[visible])
+            return [{'name': name, 'ir': ir, 'vi': vi} for name, (ir, vi) in found.items()]
+    known = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
+    raise FileError(f'{folder}: not a data set: it needs the sub-folders {known}')
 
 
 def _scenes(records: list[dict]) -> list[str]:

@@ -10,21 +10,22 @@ A thin layer over the rosbags library. Stamps and times are integer nanoseconds;
             print(recorded.stamp, recorded.image.shape)
 """
 
+import contextlib
 import difflib
-import re
+import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.errors import BagError, ImageError
+from irvis_fusion_ros.io import encodings, images
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
@@ -60,7 +61,11 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordedImage:
-    """One recorded image: H x W or H x W x C, in native byte order, without row padding (read-only)."""
+    """
+    One recorded image, as it is stored: H x W or H x W x C, in native byte order, without row padding.
+
+    `encodings.picture` makes pixels of what is YUV, Bayer or has alpha. Read-only.
+    """
 
     topic: str
     time: int
@@ -172,13 +177,17 @@ class BagReader:
         """Iterate the images of raw or compressed image topics in recorded order. Raises BagError."""
         names = [self.topic(name, (IMAGE, COMPRESSED_IMAGE)).name for name in topics]
         for record in self.records(names, start, stop):
-            message = self.decode(record)
-            try:
-                encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
-            except ValueError as error:
-                raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
-            stamp = to_nanoseconds(message.header.stamp)
-            yield RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
+            yield self.image(record)
+
+    def image(self, record: Record) -> RecordedImage:
+        """Return the image in a record of a raw or compressed image topic. Raises BagError."""
+        message = self.decode(record)
+        try:
+            encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
+        except ImageError as error:
+            raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
+        stamp = to_nanoseconds(message.header.stamp)
+        return RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
 
 
 class BagWriter:
@@ -212,20 +221,29 @@ class BagWriter:
         self.close()
 
     def close(self) -> None:
-        """Write the index and the metadata."""
-        self._writer.close()
+        """Write the index and the metadata. Raises BagError."""
+        with self._told():
+            self._writer.close()
 
     def note(self, key: str, value: str) -> None:
         """Keep a remark in the metadata of the bag (`custom_data`)."""
         self._writer.set_custom_data(key, value)
 
     def write(self, topic: str, type_name: str, cdr: bytes | memoryview, time: int) -> None:
-        """Write a serialized message, as a raw subscription delivers it, at a recording time."""
+        """Write a serialized message, as a raw subscription delivers it, at a time. Raises BagError."""
         if topic not in self._connections:
             if type_name not in _TYPES.fielddefs:
                 raise BagError(f"topic '{topic}': no definition of {type_name} to write into a bag")
             self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=_TYPES)
-        self._writer.write(self._connections[topic], time, cdr)
+        with self._told():
+            self._writer.write(self._connections[topic], time, cdr)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:  # a full disk, say
+            raise BagError(f"cannot write the bag at '{self.path}': {error}") from error
 
     def write_image(
         self, topic: str, image: np.ndarray, encoding: str, stamp: int, frame_id: str, time: int | None = None
@@ -235,10 +253,11 @@ class BagWriter:
 
         stamp goes into the header; time is when it was recorded, by default the stamp.
         """
-        dtype, channels = layout(encoding)
+        kind = encodings.find(encoding)
+        dtype, channels = kind.dtype, kind.channels
         if image.dtype != dtype or image.shape[2:] not in (((channels,),) if channels > 1 else ((), (1,))):
             raise ValueError(f'{topic}: a {encoding} image cannot be {image.dtype} of shape {image.shape}')
-        height, width = image.shape[:2]
+        height, width = int(image.shape[0] / kind.rows), image.shape[1]
         little = np.ascontiguousarray(image, image.dtype.newbyteorder('<'))
         message = _TYPES.types[IMAGE](
             header=_header(stamp, frame_id),
@@ -273,33 +292,9 @@ class BagWriter:
         self.write(topic, CAMERA_INFO, cdr, stamp if time is None else time)
 
 
-def layout(encoding: str) -> tuple[np.dtype, int]:
-    """Return dtype and channels of an image encoding. Raises ValueError for one that is not known."""
-    if encoding in _NAMED:
-        return _NAMED[encoding]
-    match = re.fullmatch(r'(8|16|32|64)([USF])C([1-9]\d*)', encoding)
-    kind = match and {'U': 'uint', 'S': 'int', 'F': 'float'}[match[2]] + match[1]
-    if kind not in _DTYPES:
-        raise ValueError(f"unknown image encoding '{encoding}'")
-    return np.dtype(kind), int(match[3])
-
-
 def to_nanoseconds(stamp: Any) -> int:
     """Turn a `builtin_interfaces/Time` into nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-_NAMED = {
-    'mono8': (np.dtype('uint8'), 1),
-    'mono16': (np.dtype('uint16'), 1),
-    'bgr8': (np.dtype('uint8'), 3),
-    'rgb8': (np.dtype('uint8'), 3),
-    'bgra8': (np.dtype('uint8'), 4),
-    'rgba8': (np.dtype('uint8'), 4),
-    'bgr16': (np.dtype('uint16'), 3),
-    'rgb16': (np.dtype('uint16'), 3),
-}
-_DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
 
 
 def _open(path: Path) -> Reader:
@@ -343,24 +338,12 @@ def _header(stamp: int, frame_id: str) -> Any:
 
 
 def _raw(message: Any) -> tuple[str, np.ndarray]:
-    dtype, channels = layout(message.encoding)
-    stored = dtype.newbyteorder('>' if message.is_bigendian else '<')
-    row = message.width * channels * dtype.itemsize
-    if message.step < row or len(message.data) < message.step * message.height:
-        raise ValueError(
-            f'a {message.width}x{message.height} {message.encoding} image with step {message.step} '
-            f'and {len(message.data)} bytes of data is cut short'
-        )
-    shape = (message.height, message.width, channels)
-    strides = (message.step, channels * dtype.itemsize, dtype.itemsize)
-    padded = np.ndarray(shape, stored, message.data, strides=strides)
-    image = np.ascontiguousarray(padded, dtype)
-    return message.encoding, image[..., 0] if channels == 1 else image
+    encodings.check(message)
+    return message.encoding, encodings.stored(message)
 
 
 def _compressed(message: Any) -> tuple[str, np.ndarray]:
-    image = cv2.imdecode(message.data, cv2.IMREAD_UNCHANGED) if len(message.data) else None
+    image = images.decode(message.data)
     if image is None:
-        raise ValueError(f"cannot decode a compressed image of format '{message.format}'")
-    colour = {2: 'mono', 3: 'bgr'}.get(image.ndim) if image.shape[2:] != (4,) else 'bgra'
-    return f'{colour}{image.dtype.itemsize * 8}', image
+        raise ImageError('corrupt', f"cannot decode a compressed image of format '{message.format}'")
+    return encodings.name_of(image, encodings.stated(message.format)), image

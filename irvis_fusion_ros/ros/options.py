@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.errors import ChoiceError
+from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.registry import SystemConfig
+
+# Seconds: one camera may stamp with the time since its start, and the other with that since 1970.
+LARGEST_OFFSET = 1e10
+TRANSPORTS = ('raw', 'compressed', 'h264')
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class SyncConfig:
     thermal_offset: float = option(
         0.0,
         'Added to thermal stamps before they are compared: the amount by which they lag the visible ones.',
-        minimum=-3600,
-        maximum=3600,
+        minimum=-LARGEST_OFFSET,
+        maximum=LARGEST_OFFSET,
         unit='s',
         live=True,
     )
@@ -62,8 +67,8 @@ class CalibrationConfig:
         'none',
         'Where the alignment comes from: none (searched in the images), file (calibration.file) or '
         'camera_info (K and R of both CameraInfo topics as a pure rotation, '
-        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes; baseline and lens '
-        'distortion are not used).',
+        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes, the baseline is not used; '
+        'ROI, binning and lens distortion are, so that the images have to be those that are not rectified).',
         choices=('none', 'file', 'camera_info'),
     )
     file: str = option(
@@ -79,19 +84,21 @@ class ThermalConfig(ToneConfig):
 
     transport: str = option(
         'raw',
-        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed, h264 to '
+        'thermal/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 
 @dataclass(frozen=True)
-class VisibleConfig:
-    """The visible camera."""
+class VisibleConfig(DepthConfig):
+    """The visible camera: how deep its images are, and how they travel."""
 
     transport: str = option(
         'raw',
-        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed, h264 to '
+        'visible/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 

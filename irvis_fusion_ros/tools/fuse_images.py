@@ -1,5 +1,5 @@
 """
-`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem.
+`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, or one, paired by file stem.
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
 OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
@@ -16,7 +16,7 @@ import numpy as np
 
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.errors import FileError, ImageError
-from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io import images, pairs
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
@@ -29,9 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.guarded('fuse_images', lambda: _run(options))
 
 
-def fuse_folder(
-    pairs: dict[str, tuple[Path, Path]], out: Path, predictor: Predictor
-) -> tuple[list[dict], dict[str, str]]:
+def fuse_folder(chosen: pairs.Pairs, out: Path, predictor: Predictor) -> tuple[list[dict], dict[str, str]]:
     """
     Fuse pairs of files, by name, into `out`.
 
@@ -42,7 +40,7 @@ def fuse_folder(
         (out / folder).mkdir(parents=True, exist_ok=True)
     fused: list[dict] = []
     skipped: dict[str, str] = {}
-    for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
+    for name, (thermal_file, visible_file) in cli.progress(chosen.items(), unit='pair', desc='fuse'):
         try:
             thermal, visible = images.read(thermal_file), images.read(visible_file)
             if not fused:
@@ -68,8 +66,8 @@ def fuse_folder(
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
     images.write(out / 'fused' / f'{name}.png', result.fused)
-    # PNG has no floating point; TIFF keeps a radiometric float image as it is
-    suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
+    # PNG has neither signs nor floating point; TIFF keeps a radiometric image as it is
+    suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
     if result.deformation_fused is not None:
@@ -79,12 +77,16 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
+    folders = options.thermal_dir, options.visible_dir
+    if options.pairs:
+        chosen, unpaired = pairs.listed(options.pairs, *folders), []
+    else:
+        chosen, unpaired = pairs.by_stem(*folders, options.marks)
     fixed = calibration.load(options.calibration) if options.calibration else None
     predictor = Predictor(options.system, temporal=options.sequence, calibration=fixed)
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
-    fused, skipped = fuse_folder(pairs, options.out, predictor)
+    fused, skipped = fuse_folder(chosen, options.out, predictor)
     summary = {
         'preset': predictor.preset,
         'device': predictor.device,
@@ -99,21 +101,6 @@ def _run(options: argparse.Namespace) -> int:
         _complain(f'skipped {reason}')
     print(f'{len(fused)} pair(s) fused into {options.out}, {len(skipped)} skipped, {len(unpaired)} unpaired')
     return 1 if skipped else 0
-
-
-def _pair(thermal_dir: Path, visible_dir: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Pairs by stem in natural order, and the files that have no partner."""
-    thermals, visibles = images.by_stem(thermal_dir), images.by_stem(visible_dir)
-    pairs = {name: (path, visibles[name]) for name, path in thermals.items() if name in visibles}
-    if not pairs:
-        raise FileError(
-            f'no file of {thermal_dir} has the stem of a file of {visible_dir} '
-            f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-        )
-    unpaired = [
-        str(path) for found in (thermals, visibles) for name, path in found.items() if name not in pairs
-    ]
-    return pairs, unpaired
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -142,13 +129,25 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        '--marks',
+        nargs=2,
+        metavar=('T', 'V'),
+        help="what stems of thermal and of visible files end in, where they differ: _T _W, or '' _RGB "
+        '(default: nothing, or such known marks)',
+    )
+    which.add_argument(
+        '--pairs',
+        type=Path,
+        metavar='FILE',
+        help='a list instead: a pairs.json (name, ir, vi), or lines of a thermal and a visible file',
+    )
     options = parser.parse_args(argv)
     try:
         options.system = cli.chosen_system(options)
     except ValueError as error:
         parser.error(str(error))
-    if options.thermal_dir.resolve() == options.visible_dir.resolve():
-        parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
     return options
 
 

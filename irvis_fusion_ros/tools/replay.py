@@ -289,7 +289,11 @@ def _play(bag: BagReader, arguments: argparse.Namespace, ros_arguments: list[str
     # launch files and service managers end a process by SIGTERM: the same clean end as Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # its classes differ between distributions
+        print(f'replay: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
     try:
         player = Player(rclpy.create_node('replay'), bag, selection, arguments)
         try:

@@ -235,10 +235,10 @@ def test_the_log_says_why_images_are_refused_and_where_they_come(rig, start_node
     rig.camera('thermal/image_raw')
     rig.node.create_publisher(CompressedImage, 'visible/image_raw/compressed', 10)
     unknown = image('8UC3')
-    unknown.encoding = 'bayer_rggb16'
+    unknown.encoding = 'yuv999'
     stamps = iter(range(START, START + 10_000 * STEP, STEP))
     say(rig, node, lambda: rig.send('thermal/image_raw', unknown, next(stamps)), 'images on thermal topic')
-    assert "encoding 'bayer_rggb16' is none of mono8" in node.log
+    assert "unknown image encoding 'yuv999'; known are mono8" in node.log
     assert 'set visible.transport to compressed' in node.log
 
 

@@ -83,7 +83,7 @@ def constant(encoding, value):
     [
         ('truncated', lambda encoding: cut(spoiled(encoding))),
         ('step', lambda encoding: spoiled(encoding, step=7)),
-        ('unknown_encoding', lambda encoding: spoiled('8UC3', encoding='yuv422_yuy2')),
+        ('unknown_encoding', lambda encoding: spoiled('8UC3', encoding='yuv999')),
         ('too_small', lambda encoding: image(encoding, 1, 1)),
         ('too_large', lambda encoding: spoiled(encoding, width=8000, height=6000)),
         ('empty', lambda encoding: spoiled(encoding, data=array.array('B'))),

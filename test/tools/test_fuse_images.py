@@ -190,9 +190,28 @@ def test_folders_that_cannot_be_used(folders, tmp_path, capsys):
         path.rename(path.with_name(f'x{path.name}'))
     assert run(folders, out) == 1
     assert 'has the stem of a file of' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        run((folders[1], folders[1]), out)
+    assert run((folders[1], folders[1]), out) == 1
+    assert 'has the stem of a file of' in capsys.readouterr().err
     (folders[0] / 'frame1.png').write_bytes((folders[0] / 'xframe1.png').read_bytes())
     (tmp_path / 'file').write_text('')
     assert run(folders, tmp_path / 'file') == 1
     assert 'file' in capsys.readouterr().err
+
+
+def test_pairs_of_one_folder_and_of_a_list(folders, tmp_path, capsys):
+    for path in folders[0].iterdir():
+        path.rename(folders[1] / f'{path.stem}_T.png')
+    for path in list(folders[1].glob('*.jpg')):
+        path.rename(path.with_name(f'{path.stem}_W.jpg'))
+    one = (folders[1], folders[1])
+    assert run(one, tmp_path / 'out') == 0
+    assert (tmp_path / 'out' / 'fused' / 'frame10.png').exists()
+    assert '3 pair(s) fused' in capsys.readouterr().out
+    (tmp_path / 'list.txt').write_text('frame1_T.png, frame2_W.jpg\n')
+    assert run(one, tmp_path / 'listed', '--pairs', str(tmp_path / 'list.txt')) == 0
+    assert (tmp_path / 'listed' / 'fused' / 'frame1_T.png').exists()
+    with pytest.raises(SystemExit):
+        run(one, tmp_path / 'both', '--pairs', 'list.txt', '--marks', '_T', '_W')
+    (tmp_path / 'a.mp4').write_bytes(b'video')
+    assert run((tmp_path / 'a.mp4', folders[1]), tmp_path / 'out') == 1
+    assert 'take a video apart' in capsys.readouterr().err

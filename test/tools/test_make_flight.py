@@ -2,12 +2,14 @@
 
 import functools
 import json
+import sqlite3
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
+from rosbags.rosbag2 import Writer
 
 from irvis_fusion_ros.flight import Flight, FlightConfig, world
 from irvis_fusion_ros.io.bags import BagReader
@@ -128,6 +130,18 @@ def test_ctrl_c_leaves_no_half_bag(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(Flight, 'shots', stop)
     assert make_flight.main([str(tmp_path / 'flight'), *SMALL]) == 130
     assert 'nothing written' in capsys.readouterr().err
+    assert not (tmp_path / 'flight').exists()
+
+
+@pytest.mark.parametrize('problem', [OSError(28, 'No space left'), sqlite3.OperationalError('full')])
+def test_a_full_disk_is_said_in_one_line_and_leaves_no_half_bag(tmp_path, capsys, monkeypatch, problem):
+    def fail(self, *message):
+        raise problem
+
+    monkeypatch.setattr(Writer, 'write', fail)
+    assert make_flight.main([str(tmp_path / 'flight'), *SMALL]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"make_flight: cannot write the bag at '{tmp_path / 'flight'}': ")
     assert not (tmp_path / 'flight').exists()
 
 

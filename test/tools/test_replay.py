@@ -228,6 +228,14 @@ def test_without_ros_it_says_how_to_get_it(bag, capsys, monkeypatch):
     assert "pip install 'irvis_fusion_ros[ros]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('arguments', [['--ros-args', '-p', 'foo'], ['--ros-args', '-r', ':=']])
+def test_what_ros_refuses_is_said_in_one_line(environment, bag, arguments):
+    command = [sys.executable, '-m', 'irvis_fusion_ros.tools.replay', bag, '--wait', '0', *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr and done.stderr.splitlines()[-1].startswith('replay: ')
+
+
 def test_topics_of_types_that_are_not_installed_are_left_out_by_name(environment, tmp_path):
     if importlib.util.find_spec('trajectory_msgs'):
         pytest.skip('trajectory_msgs is installed')
