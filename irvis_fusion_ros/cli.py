@@ -11,16 +11,17 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from irvis_fusion_ros.backbones import BACKBONES
+from irvis_fusion_ros.backbones.table import BACKBONES
 from irvis_fusion_ros.data.folders import PRESETS
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
@@ -91,7 +92,7 @@ def new_file(text: str) -> Path:
 
 
 def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
-    """Add --backbone and --registration-first; the preset judges them (registry.backbone_of, first_of)."""
+    """Add --backbone and --registration-first."""
     parser.add_argument(
         '--backbone',
         default='',
@@ -109,12 +110,25 @@ def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """Add --backend; the preset judges it (registry.backend_of)."""
+    """Add --backend."""
     parser.add_argument(
         '--backend',
         default='auto',
         metavar='R',
         help=f'what runs the networks of a preset: {", ".join(registry.BACKENDS)} (default: auto)',
+    )
+
+
+def chosen_system(
+    options: argparse.Namespace, presets: Mapping[str, registry.Preset] = registry.PRESETS
+) -> SystemConfig:
+    """
+    Return the system that --preset, --device and the choices above stand for.
+
+    Raises ChoiceError for what does not go together.
+    """
+    return SystemConfig(
+        options.preset, options.device, options.backbone, options.registration_first, options.backend, presets
     )
 
 

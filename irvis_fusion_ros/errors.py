@@ -7,6 +7,14 @@ class FileError(ValueError):
     """A file or folder that cannot be used; the text names it and the remedy."""
 
 
+class ChoiceError(ValueError):
+    """A name that is unknown or does not go with the others; `option` is the choice that it was given for."""
+
+    def __init__(self, option: str, text: str):
+        super().__init__(text)
+        self.option = option
+
+
 class BagError(RuntimeError):
     """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
 
@@ -25,8 +33,13 @@ class IncompleteBagError(BagError):
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; `cause` is a stable code for counting."""
+    """
+    An image that cannot be used.
 
-    def __init__(self, cause: str, text: str):
+    cause: a stable code for counting. camera: 'thermal' or 'visible', None where that is not known.
+    """
+
+    def __init__(self, cause: str, text: str, camera: str | None = None):
         super().__init__(text)
         self.cause = cause
+        self.camera = camera

@@ -19,7 +19,7 @@ from bisect import bisect
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 NANO = 1_000_000_000
 STREAMS = ('thermal', 'visible')
@@ -34,25 +34,56 @@ JUMP = NANO // 5
 @dataclass(frozen=True)
 class Pair:
     """
-    Two payloads.
+    A thermal and a visible payload, or one of them alone: the other is None.
 
-    dt: seconds, thermal stamp (offset applied) minus visible stamp. arrival: of the later one. epoch: how
-    often the clocks had gone back before.
+    dt: seconds, thermal stamp (offset applied) minus visible stamp; None for one alone. arrival: of the later
+    one. size: bytes of both. epoch: how often the clocks had gone back before.
     """
 
     thermal: Any
     visible: Any
-    dt: float
     arrival: float
+    dt: float | None = None
+    size: int = 0
     epoch: int = 0
+
+
+class Pairing(Protocol):
+    """What the node, its watch and its diagnostics ask of a pairing. See NearestPairing."""
+
+    counts: dict[str, Counter]
+    arrivals: dict[str, float]
+    absent: str | None
+    jumps: int
+    recent_dt: deque[float]
+
+    def put(self, stream: str, stamp: int, payload: Any, arrival: float, size: int = 0) -> None: ...
+
+    def poll(self, now: float) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def set_absent(self, stream: str | None) -> None: ...
+
+    def configure(
+        self, *, tolerance: float, offset: float, timeout: float, max_bytes: int | None
+    ) -> None: ...
+
+    def waiting(self, stream: str) -> int: ...
+
+    def lag(self) -> float | None: ...
+
+    def miss(self) -> float | None: ...
 
 
 class NearestPairing:
     """
     Pairs two streams by nearest stamps. Thread-safe.
 
-    on_pair(Pair) and on_alone(stream, payload, arrival) are called in order and outside the lock; what they
-    raise comes out of the method that was called, and harms nothing.
+    on_pair(Pair) is called in order and outside the lock; what it raises comes out of the method that was
+    called, and harms nothing.
 
     tolerance: seconds, inclusive. offset: seconds added to thermal stamps. timeout: seconds, see `poll`.
     eager: use the shortest interval seen in a stream, so that a pair need not wait for the next image.
@@ -67,7 +98,6 @@ class NearestPairing:
     def __init__(
         self,
         on_pair: Callable[[Pair], None],
-        on_alone: Callable[[str, Any, float], None] | None = None,
         *,
         tolerance: float = 0.02,
         offset: float = 0.0,
@@ -78,7 +108,6 @@ class NearestPairing:
         max_bytes: int | None = None,
     ):
         self._on_pair = on_pair
-        self._on_alone = on_alone
         self._tolerance = _nano(tolerance)
         self._offset = _nano(offset)
         self._timeout = timeout
@@ -91,7 +120,7 @@ class NearestPairing:
         self._left_behind: tuple[str, int] | None = None
         self._leader: _Stream | None = None
         self._preference = 0
-        self._outbox: deque[Callable[[], None]] = deque()
+        self._outbox: deque[Pair] = deque()
         self._sending = threading.Lock()
         self._misses: deque[int] = deque(maxlen=30)
         self.counts = {name: Counter() for name in STREAMS}
@@ -295,14 +324,14 @@ class NearestPairing:
         dt = (thermal.stamp - visible.stamp) / NANO
         self.recent_dt.append(dt)
         arrival = max(thermal.arrival, visible.arrival)
-        pair = Pair(thermal.payload, visible.payload, dt, arrival, self.jumps)
-        self._outbox.append(lambda: self._on_pair(pair))
+        size = thermal.size + visible.size
+        self._outbox.append(Pair(thermal.payload, visible.payload, arrival, dt, size, self.jumps))
 
     def _let_alone(self, name: str) -> None:
         item = self._streams[name].pop()
         self.counts[name]['alone'] += 1
-        if self._on_alone is not None:
-            self._outbox.append(lambda: self._on_alone(name, item.payload, item.arrival))
+        payloads = {OTHER[name]: None, name: item.payload}
+        self._outbox.append(Pair(**payloads, arrival=item.arrival, size=item.size, epoch=self.jumps))
 
     def _note_miss(self, stamp: int, y: '_Stream') -> None:
         known = [y.items[0].stamp] if y.items else []
@@ -333,7 +362,7 @@ class NearestPairing:
         while self._outbox and self._sending.acquire(blocking=False):
             try:
                 while self._outbox:
-                    self._outbox.popleft()()
+                    self._on_pair(self._outbox.popleft())
             finally:
                 self._sending.release()
 

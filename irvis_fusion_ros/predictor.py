@@ -16,14 +16,16 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note, identity
-from irvis_fusion_ros.backends.device import has_failed, resolve_device
+from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
+from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import PostRegistration, System
+from irvis_fusion_ros.systems.base import PostRegistration
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
 SMALLEST_SIDE = 32
@@ -69,40 +71,60 @@ class Predictor:
     """
     Registers and fuses pairs of one rig.
 
-    preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
-    frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
-    which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
-    that lets one choose it, a name or the path of a YAML file (backbones); '' is the preset's own.
-    registration_first: the preset that registers the thermal image for one that does not do so itself
-    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS).
+    preset, device, backbone, registration_first, backend: see SystemConfig; one of these in the place of the
+    preset stands for all five. temporal: use earlier frames (video); False makes every pair cold, on its own
+    and deterministic. calibration: a fixed transform, which switches the search off. gray: fused output
+    without colour. Raises ChoiceError, saying what is valid, for names that do not go together, and FileError
+    for weights that are missing or damaged.
     """
 
     def __init__(
         self,
-        preset: str = 'classical',
+        preset: str | SystemConfig = 'classical',
         device: str = 'auto',
         *,
         temporal: bool = True,
         calibration: Calibration | None = None,
         tone: ToneConfig = ToneConfig(),
+        depth: DepthConfig = DepthConfig(),
         gray: bool = False,
         backbone: str = '',
         registration_first: str = 'none',
         backend: str = 'auto',
     ):
-        entry = registry.find(preset)
-        self.preset = preset
-        self.backbone = registry.backbone_of(preset, backbone)
-        self.device = resolve_device(device, entry.devices)
-        self.backend = registry.backend_of(preset, backend, self.device)
+        if isinstance(preset, SystemConfig):
+            self.config = preset
+        else:
+            self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._registration_first = registry.first_of(preset, registration_first)
         self._build()
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
+        self._depth = VisibleDepth(depth)
+        self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self._last: tuple[Alignment, tuple[int, int]] | None = None
+
+    @property
+    def preset(self) -> str:
+        """The name of the preset."""
+        return self.config.preset
+
+    @property
+    def device(self) -> str:
+        """Where it runs, 'cpu' or 'cuda:N': another one after a GPU has failed."""
+        return self.config.device
+
+    @property
+    def backbone(self) -> str | None:
+        """The fusion network, None where there is none to choose."""
+        return self.config.backbone
+
+    @property
+    def backend(self) -> str:
+        """What runs the networks."""
+        return self.config.backend
 
     @property
     def network(self):
@@ -119,12 +141,17 @@ class Predictor:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)
 
+    def set_depth(self, depth: DepthConfig) -> None:
+        """Change the depth of the visible image while running."""
+        self._depth = VisibleDepth(depth)
+
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
         self._system.reset()
         if self._first is not None:
             self._first.reset()
         self._tone.reset()
+        self._depth.reset()
         self._last = None
 
     def warm_up(
@@ -148,8 +175,9 @@ class Predictor:
         """
         Fuse one pair.
 
-        thermal: H x W uint8, uint16 or float32 (NaN = no value), or H x W x 3 uint8 pseudo-colour.
-        visible: H x W or H x W x 3, uint8 or uint16. The two may differ in size and aspect.
+        thermal: H x W of integers (all but unsigned ones of 32 bits) or floats of 32 or 64 bits (NaN = no
+        value), or H x W x 3 uint8 pseudo-colour. visible: H x W or H x W x 3, uint8 or uint16, of which it
+        may use fewer bits (DepthConfig). The two may differ in size and aspect.
         Either may be None: the other one is passed through, with a valid mask of zeros; without a visible
         image the thermal one is laid on the last known visible grid.
         outputs: names out of OUTPUTS; the rest is not computed.
@@ -169,17 +197,15 @@ class Predictor:
         return replace(result, notes=(*result.notes, *self._fallen)) if self._fallen else result
 
     def _build(self) -> None:
-        self._system = registry.build(self.preset, self.device, self.temporal, self.backbone, self.backend)
-        first = self._registration_first
-        self._first = None if first is None else _registration(first, self.device, self.temporal)
+        self._system = registry.build(self.config, self.temporal)
+        first = self.config.first
+        self._first = None if first is None else registry.build(first, self.temporal)
 
     def _fall_back(self, error: RuntimeError) -> None:
         """Go on without the device that failed."""
         reason = str(error).splitlines()[0][:200]
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
-        self.device = 'cpu'
-        if self.backend == 'tensorrt':
-            self.backend = 'torch'
+        self.config = self.config.on_cpu()
         self._build()
         self._fallen = (Note('gpu_failed', text),)
 
@@ -194,6 +220,9 @@ class Predictor:
         clock = _Clock()
         if not self.temporal:
             self.reset()
+        notes: tuple[Note, ...] = ()
+        if visible is not None:
+            visible, notes = self._depth.adjust(visible)
         if thermal is None or visible is None:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
@@ -250,7 +279,7 @@ class Predictor:
             source=alignment.source,
             transform=alignment.transform,
             cold=alignment.cold,
-            notes=alignment.notes,
+            notes=(*alignment.notes, *notes),
             timing=clock.done(),
             deformation_of=self.deformation_of,
             deformation_fused=None if after_fusion else moved,
@@ -269,8 +298,7 @@ class Predictor:
         self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
     ) -> Alignment:
         if self.calibration is not None:
-            matrix = self.calibration.backward(thermal_gray.shape, visible_luma.shape)
-            return Alignment(matrix, confidence=1.0, source='calibration', notes=blank)
+            return replace(self._fixed_alignment(thermal_gray.shape, visible_luma.shape), notes=blank)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -278,6 +306,12 @@ class Predictor:
             return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
         registration = self._first or self._system
         return registration.register(self._tone.apply(thermal_gray), visible_luma)
+
+    def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
+        key = (self.calibration, thermal_shape, visible_shape)
+        if self._fixed is None or self._fixed[0][0] is not key[0] or self._fixed[0][1:] != key[1:]:
+            self._fixed = key, self.calibration.alignment(thermal_shape, visible_shape)
+        return self._fixed[1]
 
     def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
         if visible.ndim == 2 or self.gray:
@@ -339,13 +373,6 @@ class _Clock:
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
 
 
-def _registration(preset: str, device: str, temporal: bool) -> System:
-    """The system of a preset that is used to register, on the CPU where it has no path to the device."""
-    if device.partition(':')[0] not in registry.find(preset).devices:
-        device = 'cpu'
-    return registry.build(preset, device, temporal, None)
-
-
 def _fading_out(inside: np.ndarray) -> np.ndarray:
     """Return 1 inside, 0 outside, with a ramp just inside the edge, H x W float32."""
     mask = inside.astype(np.float32)
@@ -368,20 +395,29 @@ def _as_byte(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
 
 
-_DTYPES = {'thermal': ('uint8', 'uint16', 'float32'), 'visible': ('uint8', 'uint16')}
+_DTYPES = {
+    'thermal': ('uint8', 'uint16', 'int8', 'int16', 'int32', 'float32', 'float64'),
+    'visible': ('uint8', 'uint16'),
+}
 
 
 def _check(name: str, image: np.ndarray) -> None:
+    cause, problem = _problem(name, image)
+    if problem:
+        raise ImageError(cause, f'{name} image {problem}', name)
+
+
+def _problem(name: str, image: np.ndarray) -> tuple[str, str]:
+    """Return cause and text of what is wrong with an image; both are empty where nothing is."""
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ImageError('layout', f'{name} image has shape {image.shape}; expected H x W or H x W x 3')
+        return 'layout', f'has shape {image.shape}; expected H x W or H x W x 3'
     if image.dtype.name not in _DTYPES[name]:
-        raise ImageError(
-            'layout', f'{name} image is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
-        )
+        return 'layout', f'is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
     if name == 'thermal' and image.ndim == 3 and image.dtype != np.uint8:
-        raise ImageError('layout', f'a colour thermal image must be uint8, not {image.dtype}')
+        return 'layout', f'is {image.dtype}; a colour thermal image must be uint8'
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
-        raise ImageError('too_small', f'{name} image is {width}x{height}; at least {SMALLEST_SIDE} a side')
+        return 'too_small', f'is {width}x{height}; at least {SMALLEST_SIDE} a side'
     if max(height, width) > LARGEST_SIDE:
-        raise ImageError('too_large', f'{name} image is {width}x{height}; at most {LARGEST_SIDE} a side')
+        return 'too_large', f'is {width}x{height}; at most {LARGEST_SIDE} a side'
+    return '', ''

@@ -11,9 +11,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from irvis_fusion_ros.backbones import NETWORKS, description
+from irvis_fusion_ros.backbones import description
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.backbones.description import Description
+from irvis_fusion_ros.backbones.table import NETWORKS
 from irvis_fusion_ros.errors import FileError
 
 # Sides of the made-up images, made multiples of what the network needs.
@@ -23,7 +24,7 @@ LUMA = (0.299, 0.587, 0.114)
 REMEDY = 'correct the YAML file, or export the network again (docs/backbones.md)'
 
 
-class Network(Protocol):
+class OwnNetwork(Protocol):
     """
     A module that runs a file: as many B x C x H x W float32 tensors as it has inputs in, one out.
 
@@ -41,7 +42,7 @@ class Network(Protocol):
 class Own(nn.Module):
     """Gives a network its inputs as its description says, and makes its output brightness again."""
 
-    def __init__(self, network: Network, described: Description):
+    def __init__(self, network: OwnNetwork, described: Description):
         super().__init__()
         self.network = network
         self.described = described
@@ -109,7 +110,7 @@ def _network_file(path: Path) -> Path:
     return found[0]
 
 
-def _check_inputs(network: Network, described: Description, file: Path) -> None:
+def _check_inputs(network: OwnNetwork, described: Description, file: Path) -> None:
     expected = ', '.join(f'B x {channels} x H x W' for channels in described.channels)
     found = ', '.join(map(_text, network.shapes))
     problem = len(network.shapes) != len(described.channels)

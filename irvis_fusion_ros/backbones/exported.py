@@ -11,7 +11,7 @@ from irvis_fusion_ros.errors import FileError
 
 class ExportedNetwork(nn.Module):
     """
-    See `own.Network`. Gradients pass it.
+    See `custom.OwnNetwork`. Gradients pass it.
 
     Raises FileError for an archive that is not plain (archive.py), or that torch cannot load.
     """

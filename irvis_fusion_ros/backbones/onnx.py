@@ -11,7 +11,7 @@ from irvis_fusion_ros.errors import FileError
 
 class OnnxNetwork(nn.Module):
     """
-    See `own.Network`. Gradients do not pass it.
+    See `custom.OwnNetwork`. Gradients do not pass it.
 
     device: see `onnx_session.opened`. Raises FileError as that does, and for other types of tensors.
     """

@@ -5,10 +5,9 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.io import weights
-from irvis_fusion_ros.networks.busref import BusReF, blend
+from irvis_fusion_ros.networks.busref import DETAIL, BusReF, blend
 from irvis_fusion_ros.networks.cnn import Cnn
-from irvis_fusion_ros.networks.working_grid import View
-from irvis_fusion_ros.systems.weighted_fusion import DETAIL
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
 
 # Levels of the bus that it fuses from (BusReF.fusion_weights).
 LEVELS = 2
@@ -32,13 +31,13 @@ class Fusing(nn.Module):
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Fuse brightness, B x 1 x H x W."""
-        view = View(tuple(visible.shape[-2:]), self.network.pixels)
-        if view.scale.min() >= 1:
+        grid = WorkingGrid(tuple(visible.shape[-2:]), self.network.pixels)
+        if grid.scale.min() >= 1:
             return self.network.fuse(visible, thermal)
-        small = (F.interpolate(image, size=view.shape, mode='area') for image in (visible, thermal))
+        small = (F.interpolate(image, size=grid.shape, mode='area') for image in (visible, thermal))
         shares = self.network.fusion_weights(*small)
-        shares = F.interpolate(shares, size=view.full, mode='bilinear', align_corners=False)
-        return blend(visible, thermal, shares, DETAIL / float(view.scale.mean()))
+        shares = F.interpolate(shares, size=grid.full, mode='bilinear', align_corners=False)
+        return blend(visible, thermal, shares, DETAIL / float(grid.scale.mean()))
 
 
 def gaf() -> Backbone:

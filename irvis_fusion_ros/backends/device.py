@@ -4,6 +4,7 @@ Which device a preset runs on, and how networks run on a GPU.
 What concerns CUDA was written without one at hand: its logic is tested on a CPU, its speed is not known.
 """
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+# An environment variable: `no` keeps what torch runs in single precision.
+HALF = 'IRVIS_HALF'
 # What errors of a GPU begin with, or carry; 'captur' those of recording a graph.
 GPU_ERRORS = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT', 'captur')
 # Sets of sizes whose graphs are kept, and runs before one is recorded.
@@ -92,25 +95,48 @@ class Recorded:
 
 def placed(network: Any, device: str) -> Any:
     """Return a network on a device, to be run only; on a GPU laid out as that multiplies fastest."""
-    import torch
-
     network = network.to(device)
     if device.startswith('cuda'):
-        network = network.to(memory_format=torch.channels_last)
+        channels_last(network)
     return network.eval()
 
 
-def half_of(device: str) -> 'torch.dtype | None':
-    """Return the half precision that a device computes faster than single precision, or None."""
+def channels_last(network: Any) -> Any:
+    """Lay kernels of convolutions out with the channels of a pixel side by side; returns the network."""
     import torch
 
+    for parameter in network.parameters():
+        # network.to(memory_format=...) raises on the kernels of dynamic convolutions, which have five axes
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    return network
+
+
+def half_of(device: str) -> 'torch.dtype | None':
+    """
+    Return the half precision that a device computes faster than single precision, or None.
+
+    With IRVIS_HALF=no in the environment it is always None.
+    """
+    import torch
+
+    if os.environ.get(HALF) == 'no':
+        return None
     if device.startswith('cuda'):
         return torch.float16
-    if device != 'cpu':
-        return None
+    return torch.bfloat16 if device == 'cpu' and _multiplies_bfloat16() else None
+
+
+def _multiplies_bfloat16() -> bool:
+    """Say whether the processor has instructions for bfloat16, and torch uses them."""
+    import torch
+
     # releases of torch differ in which of these they have
     names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
-    return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else None
+    capable = any(getattr(torch.cpu, name, bool)() for name in names)
+    # The above is what the processor says of itself. oneDNN, which convolves, may be kept from these
+    # instructions, and torch then falls back to loops that take eight times as long as single precision.
+    return capable and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[Callable[[], None], Any]:

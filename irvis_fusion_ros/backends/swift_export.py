@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.matching import COARSEST, model_of
-from irvis_fusion_ros.networks.swift import Registered, Swift
+from irvis_fusion_ros.networks.swift import Swift, SwiftResult
 
 PARTS = ('describe', 'search', 'steps')
 # The first one whose GridSample is what torch has, and that TensorRT 8.6 and later read.
@@ -51,7 +51,7 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
 
 class ExportedSwift:
     """
-    The exported network; see `systems.matcher.Network`.
+    The exported network; see `systems.matcher.MatchingNetwork`.
 
     network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
     (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises
@@ -84,7 +84,7 @@ class ExportedSwift:
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
+    ) -> SwiftResult:
         """See `Swift.compare`; steps and measurements stay inside."""
         height, width = visible[-1].shape[-2:]
         shape = height * COARSEST, width * COARSEST
@@ -93,7 +93,7 @@ class ExportedSwift:
             (logits,) = self._run('search', shape, visible[-1], thermal[-1])
             start = self.search.best(logits, model_of(visible))
         affine, residual = self._run('steps', shape, *visible, *thermal, start)
-        return Registered(affine, residual, logits, (), ())
+        return SwiftResult(affine, residual, logits, (), ())
 
     def _run(self, part: str, shape: tuple[int, int], *inputs: Tensor) -> list[Tensor]:
         file = folder(self._preset, shape) / f'{part}.onnx'

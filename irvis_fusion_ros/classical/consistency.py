@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles
+from irvis_fusion_ros.tuning import TRACKING
 
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
 SHARPNESS = 40.0
 # Excess correlation at which a tile's own opinion counts half.
 CLEAR = 0.25
@@ -21,7 +20,7 @@ CLEAR = 0.25
 
 def local_trust(surfaces: Surfaces, grid: Tiles, displacement: np.ndarray, tolerance: float) -> np.ndarray:
     """
-    Return trust of every tile, rows x columns float32 in [LEAST_TRUST, 1].
+    Return trust of every tile, rows x columns float32 in [TRACKING.least_trust, 1].
 
     displacement: rows x columns x 2, level pixels, of the whole frame's fit within these surfaces.
     tolerance: level pixels of disagreement that halve the trust of a tile with clear structure.
@@ -34,7 +33,7 @@ def local_trust(surfaces: Surfaces, grid: Tiles, displacement: np.ndarray, toler
     excess = np.maximum(peak - surfaces.values.mean((0, 1)), 0) * np.sqrt(surfaces.energy)
     clear = excess**2 / (excess**2 + CLEAR**2)
     doubt = clear * error / (1 + error)
-    trust = np.clip(1 - doubt, LEAST_TRUST, 1).astype(np.float32)
+    trust = np.clip(1 - doubt, TRACKING.least_trust, 1).astype(np.float32)
     return cv2.GaussianBlur(trust, (0, 0), 0.7)
 
 

@@ -14,11 +14,10 @@ import numpy as np
 
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles
 from irvis_fusion_ros.classical.pyramid import Level
+from irvis_fusion_ros.tuning import ROBUST
 
 # Tiles covered less than this by the thermal image have no say.
 LEAST_COVER = 0.5
-# Degrees of freedom of the t distribution of the tiles' errors.
-TAIL = 4.0
 # Variance, in level pixels squared, that no surface can resolve.
 UNRESOLVED = 0.05
 
@@ -240,7 +239,7 @@ def _agreement(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Return the weight of each tile under Student's t."""
     xx, yy, xy = precision.T
     distance = xx * error[:, 0] ** 2 + yy * error[:, 1] ** 2 + 2 * xy * error[:, 0] * error[:, 1]
-    return (TAIL + 2) / (TAIL + distance)
+    return (ROBUST.tail + 2) / (ROBUST.tail + distance)
 
 
 def _parametric(level: Level, grid: Tiles, model: str) -> tuple[np.ndarray, np.ndarray]:

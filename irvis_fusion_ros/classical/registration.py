@@ -20,6 +20,7 @@ from irvis_fusion_ros.classical.field_fit import CosineBasis, Fit, FitConfig, fi
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.classical.search import Candidate, SearchConfig, search
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.tuning import TRACKING
 
 # Pixels of the visible image at the three levels.
 COARSE_PIXELS = 96 * 128
@@ -36,11 +37,6 @@ TOLERANCE = 3.0
 ALIKE, SAME = 5.0, 2.0
 # A search that ends with less confidence is done again with more effort.
 SURE = 0.52
-# Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 1.0
-LEAST_GAIN = 0.15
-# A tracked frame whose evidence falls below this share of the usual may show another alignment.
-SUSPICIOUS = 0.75
 
 SIMILAR = FitConfig('similarity')
 AFFINE = FitConfig('affine', reach=(2.0, 1.2))
@@ -95,6 +91,11 @@ def believed(evidence: float, before: float = 0.5) -> float:
     """Return how likely an alignment is right, [0, 1], of evidence, and of how likely it was `before`."""
     for_it, against = before * evidence**2, (1 - before) * EVEN_EVIDENCE**2
     return for_it / max(for_it + against, 1e-12)
+
+
+def gain_of(frames: int, moved: float) -> float:
+    """Return the share of a new frame in an alignment that has held for `frames`; moved: level pixels."""
+    return max(TRACKING.least_share(frames), min(1.0, moved / TRACKING.followed_level))
 
 
 class Frame:
@@ -163,7 +164,7 @@ class Frame:
         surfaces = self._correlate(self._narrow, state.backward, field, 3)
         found = fit(self._level, self._narrow, surfaces, DENSE_LAST, self._basis, state.residual)
         moved = float(np.sqrt((found.displacement**2).sum(-1).mean()))
-        gain = max(LEAST_GAIN, 1 / (state.frames + 1), min(1.0, moved / FOLLOWED_AT_ONCE))
+        gain = gain_of(state.frames, moved)
         step = np.eye(3) + gain * (found.step - np.eye(3))
         evidence = _evidence(found)
         trust = local_trust(surfaces, self._narrow, gain * found.displacement, self._tolerance)
@@ -176,7 +177,7 @@ class Frame:
             usual=state.usual + 0.1 * (evidence - state.usual),
             frames=state.frames + 1,
             # who saw more then saw the same rig
-            belief=state.belief if evidence >= SUSPICIOUS * state.usual else 0.0,
+            belief=state.belief if evidence >= TRACKING.suspicious * state.usual else 0.0,
         )
 
     def alignment(

@@ -10,9 +10,7 @@ relative to its surroundings (as in CFOG, Ye et al., IEEE TGRS 2019, with harmon
 import cv2
 import numpy as np
 
-# Gradients below this, in brightness per pixel, are sensor noise.
-NOISE = 0.004
-STRONGEST = 2.5
+from irvis_fusion_ros.tuning import STRUCTURE
 
 
 def structure(
@@ -24,7 +22,7 @@ def structure(
     support: H x W float32, 0 where there is no image; nothing is seen there. neighbourhood: sigma, in pixels,
     within which the strength of an edge is judged.
     """
-    smooth = cv2.GaussianBlur(image, (0, 0), 0.7)
+    smooth = cv2.GaussianBlur(image, (0, 0), STRUCTURE.smoothing)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
     if support is not None:
@@ -34,8 +32,8 @@ def structure(
     energy = xx + yy
     surroundings = np.sqrt(np.maximum(cv2.GaussianBlur(energy, (0, 0), neighbourhood), 0))
     strength = np.sqrt(energy)
-    strength /= surroundings + np.float32(NOISE)
-    np.minimum(strength, STRONGEST, out=strength)
+    strength /= surroundings + np.float32(STRUCTURE.noise)
+    np.minimum(strength, STRUCTURE.strongest, out=strength)
     inverse = 1 / (energy + np.float32(1e-12))
     cosine = (xx - yy) * inverse
     sine = (2 * gx * gy) * inverse

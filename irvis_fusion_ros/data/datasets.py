@@ -1,10 +1,9 @@
 """
 Folders of thermal and visible pairs, and which part of them may be learned from.
 
-A data set is a folder with two sub-folders, `ir` and `vi` (or `thermal`/`visible`, `infrared`/`visible`,
-`lwir`/`rgb`, in any case), whose images are paired by file stem, or one of a layout that folders.py knows. An
-optional `pairs.json` beside them says more: a list with one object a pair, of which these keys are used
-(paths relative to the data set):
+A data set is a folder with two sub-folders, `ir` and `vi` (or others of folders.FOLDERS, in any case), whose
+images are paired by file stem, or one of a layout that folders.py knows. An optional `pairs.json` beside them
+says more: a list with one object a pair, of which these keys are used (paths relative to the data set):
 
     name, ir, vi        the pair (required)
     H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair is misaligned as recorded
@@ -30,14 +29,13 @@ from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import images
 
-FOLDERS = (('ir', 'vi'), ('thermal', 'visible'), ('infrared', 'visible'), ('lwir', 'rgb'))
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
 PARTS = ('all', 'train', 'val')
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """
     One thermal and one visible image.
 
@@ -55,14 +53,14 @@ class Pair:
     calibration: np.ndarray | None = field(default=None, compare=False)
 
 
-def recorded(folder: Path, raw: bool = False) -> list[Pair]:
+def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
     """
     Return every pair of a data set, aligned or not, of whatever sizes.
 
     raw: with the thermal image that was not aligned, where there are two.
     """
     return [
-        Pair(
+        ImagePair(
             record['name'],
             record.get('ir_raw', record['ir']) if raw else record['ir'],
             record['vi'],
@@ -74,7 +72,7 @@ def recorded(folder: Path, raw: bool = False) -> list[Pair]:
     ]
 
 
-def aligned(folder: Path) -> list[Pair]:
+def aligned(folder: Path) -> list[ImagePair]:
     """Return the aligned pairs of a data set. Raises FileError if it has none or cannot be used."""
     misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if 'H_ir_to_vi' in record}
     pairs = [pair for pair in recorded(folder) if pair.name not in misaligned]
@@ -83,14 +81,16 @@ def aligned(folder: Path) -> list[Pair]:
     return pairs
 
 
-def natural(folder: Path) -> list[Pair]:
+def natural(folder: Path) -> list[ImagePair]:
     """Return the pairs that are misaligned as recorded. Raises FileError if the data set has none."""
     pairs = []
     for record, scene, part in _records(Path(folder)):
         for image, matrix in (('ir', 'H_ir_to_vi'), ('ir_raw', 'H_raw_to_vi')):
             if image in record and matrix in record:
                 calibration = _matrix(record[matrix], f"{folder}/pairs.json: {matrix} of '{record['name']}'")
-                pair = Pair(record['name'], record[image], record['vi'], scene, part, calibration=calibration)
+                pair = ImagePair(
+                    record['name'], record[image], record['vi'], scene, part, calibration=calibration
+                )
                 pairs.append(pair)
     if not pairs:
         raise FileError(
@@ -100,9 +100,9 @@ def natural(folder: Path) -> list[Pair]:
     return pairs
 
 
-def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+def videos(pairs: Sequence[ImagePair]) -> dict[str, list[ImagePair]]:
     """Return the videos among pairs, by name, each with its frames in order. Raises FileError without any."""
-    found: dict[str, list[Pair]] = {}
+    found: dict[str, list[ImagePair]] = {}
     for pair in pairs:
         if pair.video is not None:
             found.setdefault(pair.video, []).append(pair)
@@ -112,7 +112,7 @@ def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     return found
 
 
-def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -> list[Pair]:
+def select(pairs: Sequence[ImagePair], part: str = 'all', limit: int | None = None) -> list[ImagePair]:
     """
     Return the pairs of one part, at most `limit` of them, evenly spread over the data set.
 
@@ -127,7 +127,7 @@ def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -
     return chosen
 
 
-def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
@@ -180,7 +180,7 @@ def _listed(listing: Path) -> list[dict]:
 
 def _found(folder: Path) -> list[dict]:
     below = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
-    for thermal, visible in FOLDERS:
+    for thermal, visible in folders.FOLDERS:
         if thermal in below and visible in below:
             found = folders.find(below[thermal], below[visible]).pairs
             break
@@ -193,7 +193,7 @@ def _by_layout(folder: Path) -> dict:
     try:
         return folders.find(folder, folder).pairs
     except FileError as error:
-        pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
+        pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in folders.FOLDERS)
         raise FileError(
             f'{folder}: not a data set: it needs the sub-folders {pairs}, a pairs.json, or the layout of '
             f'{", ".join(folders.PRESETS)}'

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import images, video
+from irvis_fusion_ros.io import images, video_file
 from irvis_fusion_ros.io.images import SUFFIXES, natural_key
-from irvis_fusion_ros.io.video import Frame, Video
+from irvis_fusion_ros.io.video_file import Frame, Video
 
 # Cameras and data sets by name: the patterns of which one is theirs.
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -29,12 +29,22 @@ PRESETS: dict[str, tuple[str, ...]] = {
     'm3fd': ('**/ir/*:**/vis/*', '**/ir/*:**/vi/*'),
     'dronevehicle': ('**/*imgr/*:**/*img/*',),
 }
-# Other names of sub-folders and marks that are met.
+# What the sub-folders of data sets are called, thermal and visible, in any case.
+FOLDERS = (
+    ('ir', 'vi'),
+    ('ir', 'vis'),
+    ('thermal', 'visible'),
+    ('thermal', 'rgb'),
+    ('infrared', 'visible'),
+    ('lwir', 'rgb'),
+    ('lwir', 'visible'),
+    ('trainimgr', 'trainimg'),
+    ('valimgr', 'valimg'),
+    ('testimgr', 'testimg'),
+)
+# Patterns of these folders, and of marks that are met.
 _OTHERS = (
-    'thermal/*:visible/*',
-    'thermal/*:rgb/*',
-    'infrared/*:visible/*',
-    'lwir/*:rgb/*',
+    *(f'{thermal}/*:{visible}/*' for thermal, visible in FOLDERS),
     '*_ir:*_vis',
     '*_ir:*_vi',
     '*_ir:*_rgb',
@@ -64,7 +74,7 @@ def find(thermal: Path, visible: Path, pattern: str | None = None, listing: Path
     where none are, the known pattern that makes the most pairs is taken. Raises FileError without a pair.
     """
     thermal, visible = Path(thermal), Path(visible)
-    if video.is_video(thermal) or video.is_video(visible):
+    if video_file.is_video(thermal) or video_file.is_video(visible):
         return _of_videos(thermal, visible)
     if listing is not None:
         return Pairs(listed(listing, thermal, visible))
@@ -93,7 +103,7 @@ def listed(listing: Path, *folders: Path) -> dict[str, tuple[Path, Path]]:
 
     It is a pairs.json as data sets have it (objects with name, ir and vi), or has a line for each pair: the
     thermal file, the visible file and maybe a name, separated by commas, tabs or blanks. Paths are relative
-    to the list or to the folder of their camera. Raises FileError.
+    to the folder of their camera or, where there is no such file, to the list. Raises FileError.
     """
     listing = Path(listing)
     try:
@@ -169,7 +179,8 @@ def _matched(thermal: Path, visible: Path, files: tuple[list[Path], list[Path]],
             other = literal[1 - number] > literal[number] and _shared(sides[1 - number], folder, path)
             if shared is not None and not other:
                 found[number].setdefault(shared, path)
-    keys = [key for key in found[0] if key in found[1]]
+    # where both cameras share a folder, `*:*` fits a file twice
+    keys = [key for key, path in found[0].items() if found[1].get(key, path) != path]
     pairs: dict[str, tuple[Source, Source]] = {}
     for key in keys:
         name = '_'.join(part.replace('/', '_') for part in key if part)
@@ -199,7 +210,7 @@ def _shared(expression: re.Pattern, folder: Path, path: Path) -> tuple | None:
 
 def _of_videos(thermal: Path, visible: Path) -> Pairs:
     for path in (thermal, visible):
-        if not video.is_video(path):
+        if not video_file.is_video(path):
             raise FileError(f'{path}: the other one is a video; give two videos or two folders')
     one, two = Video(thermal), Video(visible)
     pairs: dict[str, tuple[Source, Source]] = {}
@@ -235,7 +246,7 @@ def _lines(text: str) -> list[tuple[str, str, str]]:
 
 
 def _existing(listing: Path, name: str, folders: Sequence[Path]) -> Path:
-    for folder in (listing.parent, *folders):
+    for folder in (*folders, listing.parent):
         if (folder / name).is_file():
             return folder / name
-    raise FileError(f"{listing}: there is no file '{name}' beside it or in the folder of its camera")
+    raise FileError(f"{listing}: there is no file '{name}' in the folder of its camera or beside it")

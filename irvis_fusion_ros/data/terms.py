@@ -8,8 +8,8 @@ measured by a global registration of the pairs.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from irvis_fusion_ros.data import datasets
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data import datasets, folders
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError
 
 
@@ -33,6 +33,7 @@ KNOWN = {
     'llvip': Known('its terms allow non-commercial use only'),
     'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use', 'it is misaligned as recorded'),
     'uav_twmm': Known(misaligned='it is misaligned as recorded'),
+    'wisard': Known(misaligned='it is misaligned as recorded'),
     'msrs': Known(misaligned='it is aligned to 2 to 5 px only: false labels'),
     'tno': Known(misaligned='it is aligned to 4 to 8 px only: false labels'),
     'vifb': Known(misaligned='some of it is aligned to 6 px only: false labels'),
@@ -93,7 +94,7 @@ def expand(
 
 def usable(
     folder: Path, accepted: frozenset[str] = frozenset(), aligned: bool = True
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[ImagePair], list[str]]:
     """
     Return the pairs of a set less those known to be bad, and a line for each that is left out.
 
@@ -112,7 +113,7 @@ def usable(
     return pairs, remarks
 
 
-def correction(folder: Path, pair: Pair) -> tuple[float, float] | None:
+def correction(folder: Path, pair: ImagePair) -> tuple[float, float] | None:
     """Return the constant deformation that aligns the thermal image of a pair, or None."""
     corrected = KNOWN.get(folder.name, Known()).corrected
     return corrected.get(pair.name) or corrected.get(pair.video or '')
@@ -121,7 +122,7 @@ def correction(folder: Path, pair: Pair) -> tuple[float, float] | None:
 def _is_set(folder: Path) -> bool:
     below = {path.name.lower() for path in folder.iterdir() if path.is_dir()}
     return (folder / 'pairs.json').is_file() or any(
-        thermal in below and visible in below for thermal, visible in datasets.FOLDERS
+        thermal in below and visible in below for thermal, visible in folders.FOLDERS
     )
 
 

@@ -1,8 +1,12 @@
 """
-What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`.
+What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`; and
+`fusion_register-alone`, which is FusionRegister without its evidence.
 
-They are not offered to users of the node: `register` adds them where results are compared.
+They are not offered to users of the node: they are in the table that is used where results are compared.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +14,7 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 class Identity:
@@ -62,15 +67,30 @@ class GradientEcc(Identity):
 
 
 BASELINES = {
-    'identity': registry.Preset(('cpu',), lambda device, temporal: Identity()),
-    'identity-max': registry.Preset(('cpu',), lambda device, temporal: Identity('max')),
-    'gradient-ecc': registry.Preset(('cpu',), lambda device, temporal: GradientEcc()),
+    'identity': registry.Preset(('cpu',), lambda config, temporal: Identity()),
+    'identity-max': registry.Preset(('cpu',), lambda config, temporal: Identity('max')),
+    'gradient-ecc': registry.Preset(('cpu',), lambda config, temporal: GradientEcc()),
+    'fusion_register-alone': registry.Preset(
+        ('cuda', 'cpu'), 'irvis_fusion_ros.systems.factories:fusion_register_alone', backbone='average'
+    ),
 }
+# What is compared: presets of users and baselines, for SystemConfig.presets.
+PRESETS = registry.PRESETS | BASELINES
 
 
-def register() -> None:
-    """Make the baselines selectable as presets of the predictor, in this process."""
-    registry.PRESETS.update(BASELINES)
+def systems(
+    presets: Sequence[str], device: str = 'auto', backbone: str = '', registration_first: str = 'none'
+) -> dict[str, SystemConfig]:
+    """
+    Return the system of each preset; backbone and registration_first go to those that have a choice.
+
+    Raises ChoiceError for what does not go together: where no preset has a choice, the first one says so.
+    """
+    found = {preset: SystemConfig(preset, device, presets=PRESETS) for preset in presets}
+    choosing = [preset for preset, system in found.items() if system.backbone is not None]
+    for preset in choosing or presets:
+        found[preset] = replace(found[preset], backbone=backbone, registration_first=registration_first)
+    return found
 
 
 def _average(visible: np.ndarray, thermal: np.ndarray) -> np.ndarray:

@@ -31,12 +31,11 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation import baselines, report
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
-from irvis_fusion_ros.evaluation.runner import Bench, spread
+from irvis_fusion_ros.evaluation.runner import Runner, spread
 from irvis_fusion_ros.systems import registry
 
 DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
@@ -65,9 +64,9 @@ class Plan:
     video: bool = False
     jobs: int = 1
 
-    def bench(self) -> Bench:
-        """Return the bench that this plan runs on."""
-        return Bench(
+    def runner(self) -> Runner:
+        """Return the runner that this plan runs on."""
+        return Runner(
             self.presets,
             self.device,
             self.seed,
@@ -78,7 +77,7 @@ class Plan:
         )
 
 
-# One piece of work: a method of Bench and what to call it with. Pieces are done in any order.
+# One piece of work: a method of Runner and what to call it with. Pieces are done in any order.
 Task = tuple[Callable[..., list[dict]], tuple]
 
 
@@ -128,17 +127,17 @@ def _pair_tasks(plan: Plan) -> list[Task]:
     tasks = []
     if known:
         pairs = datasets.select(datasets.aligned(plan.data), plan.part, plan.limit)
-        tasks += [(Bench.pair, (pair, known)) for pair in pairs]
+        tasks += [(Runner.pair, (pair, known)) for pair in pairs]
     if protocols.NATURAL in plan.protocols:
         pairs = datasets.select(datasets.natural(plan.data), plan.part, plan.limit)
-        tasks += [(Bench.pair, (pair, (protocols.NATURAL,))) for pair in pairs]
+        tasks += [(Runner.pair, (pair, (protocols.NATURAL,))) for pair in pairs]
     return tasks
 
 
 def _video_tasks(plan: Plan) -> list[Task]:
     clips = datasets.videos(datasets.select(datasets.aligned(plan.data), plan.part))
     return [
-        (Bench.video, (name, frames[: plan.limit], protocol))
+        (Runner.video, (name, frames[: plan.limit], protocol))
         for name, frames in clips.items()
         for protocol in plan.protocols
     ]
@@ -146,9 +145,9 @@ def _video_tasks(plan: Plan) -> list[Task]:
 
 def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
     if plan.jobs == 1:
-        bench = plan.bench()
+        runner = plan.runner()
         for method, arguments in tasks:
-            yield method(bench, *arguments)
+            yield method(runner, *arguments)
         return
     # spawn: OpenCV and torch keep threads that do not survive a fork
     context = multiprocessing.get_context('spawn')
@@ -161,17 +160,17 @@ def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
             raise
 
 
-_bench: Bench | None = None
+_runner: Runner | None = None
 
 
 def _start_worker(plan: Plan) -> None:
-    global _bench
-    _bench = plan.bench()
+    global _runner
+    _runner = plan.runner()
 
 
 def _work(task: Task) -> list[dict]:
     method, arguments = task
-    return method(_bench, *arguments)
+    return method(_runner, *arguments)
 
 
 def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
@@ -261,7 +260,6 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     )
     parser.add_argument('--markdown', action='store_true', help='print tables as Markdown')
     options = parser.parse_args(argv)
-    baselines.register()
     default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
@@ -279,13 +277,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             video=options.video,
             jobs=options.jobs,
         )
-        for preset in plan.presets:
-            resolve_device(plan.device, registry.find(preset).devices)
-        choosing = [preset for preset in plan.presets if registry.find(preset).backbone is not None]
-        # where no preset has a choice, the first one says so
-        for preset in choosing or plan.presets:
-            registry.backbone_of(preset, plan.backbone)
-            registry.first_of(preset, plan.registration_first)
+        baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
         parser.error(str(error))
     if plan.video and (

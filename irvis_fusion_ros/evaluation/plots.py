@@ -35,12 +35,12 @@ def draw(plan, result: dict, folder: Path) -> Iterator[Path]:
     yield _errors(plan, result['records'], folder / 'errors.png')
     yield _scatter(plan, result['records'], folder / 'scatter.png')
     yield _confidence(plan, result['records'], folder / 'confidence.png')
-    bench = plan.bench()
+    runner = plan.runner()
     pairs = _pairs(plan)
     for protocol in plan.protocols:
         for preset in plan.presets:
             records = _records(result['records'], preset, protocol)
-            yield _contact_sheet(bench, pairs, records, plan.seed, folder / f'pairs_{preset}_{protocol}.png')
+            yield _contact_sheet(runner, pairs, records, plan.seed, folder / f'pairs_{preset}_{protocol}.png')
 
 
 def _errors(plan, records: list[dict], path: Path) -> Path:
@@ -95,14 +95,14 @@ def _confidence(plan, records: list[dict], path: Path) -> Path:
     return _saved(figure, path)
 
 
-def _contact_sheet(bench, pairs: dict, records: list[dict], seed: int, path: Path) -> Path:
+def _contact_sheet(runner, pairs: dict, records: list[dict], seed: int, path: Path) -> Path:
     ranked = sorted(records, key=lambda record: record['endpoint_error'])
     chosen = {'best': ranked[0], 'median': ranked[len(ranked) // 2], 'worst': ranked[-1]}
     figure, axes = _grid(5 * len(chosen), columns=5)
     for row, (title, record) in enumerate(chosen.items()):
         pair = pairs[record['protocol'] == protocols.NATURAL][record['pair']]
         case = next(case for case in cases(pair, record['protocol'], seed) if case.warp == record['warp'])
-        panels = _panels(bench, record['preset'], case)
+        panels = _panels(runner, record['preset'], case)
         for axis, (name, image, options) in zip(axes[row * 5 :], panels, strict=False):
             shown = axis.imshow(image, **options)
             axis.set_title(name or f'{title}: {pair.name}, {record["endpoint_error"]:.2f} px')
@@ -112,8 +112,8 @@ def _contact_sheet(bench, pairs: dict, records: list[dict], seed: int, path: Pat
     return _saved(figure, path)
 
 
-def _panels(bench, preset: str, case: Case) -> list[tuple[str, np.ndarray, dict]]:
-    result = bench.predict(preset, case.thermal, case.visible, case.pair.name)
+def _panels(runner, preset: str, case: Case) -> list[tuple[str, np.ndarray, dict]]:
+    result = runner.predict(preset, case.thermal, case.visible, case.pair.name)
     tone = ThermalTone()
     tone.update(case.target)
     answer = registration.Registration(result.deformation, result.transform)

@@ -7,7 +7,7 @@ import numpy as np
 
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data import datasets, protocols
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
@@ -18,7 +18,9 @@ from irvis_fusion_ros.geometry.random_warp import KnownWarp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.systems import registry
+
+# The preset that fuses by a backbone and does nothing else.
+BACKBONE_ALONE = 'unregistered'
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Case:
     still: the thermal image before it was moved, None where the pair was recorded misaligned.
     """
 
-    pair: Pair
+    pair: ImagePair
     protocol: str
     warp: int
     known: KnownWarp
@@ -40,7 +42,7 @@ class Case:
     still: np.ndarray | None
 
 
-def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
+def cases(pair: ImagePair, protocol: str, seed: int = 0) -> Iterator[Case]:
     """Yield the moved pairs of one pair under one protocol."""
     thermal, visible = datasets.read(pair)
     if protocol == protocols.NATURAL:
@@ -53,7 +55,7 @@ def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
         yield Case(pair, protocol, index, known, shown, known.move(thermal), visible, thermal, thermal)
 
 
-class Bench:
+class Runner:
     """
     Measures presets (baselines included), each with predictors made once and warmed up.
 
@@ -72,17 +74,17 @@ class Bench:
         backbone: str = '',
         registration_first: str = 'none',
     ):
-        baselines.register()
+        # what corrects a fused image is measured against its backbone
+        asked = (*presets, BACKBONE_ALONE)
+        self._systems = baselines.systems(asked, device, backbone, registration_first)
         self._presets = presets
-        self._device = device
         self._seed = seed
         self._fusion = fusion
         self._told = aligned
-        self._choices = {'backbone': backbone, 'registration_first': registration_first}
         self._predictors: dict[str, Predictor] = {}
         self._told_predictors: dict[str, Predictor] = {}
 
-    def pair(self, pair: Pair, names: Sequence[str]) -> list[dict]:
+    def pair(self, pair: ImagePair, names: Sequence[str]) -> list[dict]:
         """Return the records of one pair for these protocols and every preset."""
         unmoved: dict[str, FusionResult] = {}
         records = []
@@ -103,7 +105,7 @@ class Bench:
             self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
         return _called(self._predictors[preset], thermal, visible, name)
 
-    def video(self, name: str, frames: Sequence[Pair], protocol: str) -> list[dict]:
+    def video(self, name: str, frames: Sequence[ImagePair], protocol: str) -> list[dict]:
         """
         Return one record for each preset and warp: a video whose thermal camera is moved by a fixed warp.
 
@@ -118,7 +120,7 @@ class Bench:
             for measures in [self._stream(preset, frames, known)]
         ]
 
-    def _stream(self, preset: str, frames: Sequence[Pair], known: KnownWarp) -> dict:
+    def _stream(self, preset: str, frames: Sequence[ImagePair], known: KnownWarp) -> dict:
         steadiness, (_, shown) = Steadiness(), known.truth()
         aligned_calibration = Calibration(np.eye(3), known.shape, known.shape)
         tracked, aligned = (
@@ -147,8 +149,7 @@ class Bench:
         }
 
     def _predictor(self, preset: str, **options) -> Predictor:
-        choices = self._choices if registry.find(preset).backbone is not None else {}
-        return Predictor(preset, self._device, **choices, **options)
+        return Predictor(self._systems[preset], **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):
@@ -187,7 +188,7 @@ class Bench:
         thermal = case.thermal if case.still is None else case.still
         matrix = np.eye(3) if case.still is not None else case.pair.calibration
         # what corrects a fused image is measured against its backbone, not against itself
-        told = 'unregistered' if registry.find(preset).backbone is not None else preset
+        told = BACKBONE_ALONE if self._systems[preset].backbone is not None else preset
         return self._tell(told, thermal, case.visible, matrix, case.pair.name).fused
 
     def _tell(

@@ -13,7 +13,6 @@ import numpy as np
 MAX_CHROMA_GAIN = 1.3
 
 TO_GRAY = {'bgr': cv2.COLOR_BGR2GRAY, 'rgb': cv2.COLOR_RGB2GRAY}
-ORDERS = tuple(TO_GRAY)
 
 
 def gray(image: np.ndarray, order: str) -> np.ndarray:

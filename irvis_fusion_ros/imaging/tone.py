@@ -43,7 +43,7 @@ class ThermalTone:
     Gain control with memory.
 
     Call `update` once a frame with the original thermal image, then `apply` to any array of the same
-    values (the registered image, say). Not finite values (NaN in 32FC1) become the low end, 0.
+    values (the registered image, say). Not finite values (NaN) become the low end, 0.
     """
 
     # A change of the percentiles beyond this share of their span is a new scene, not drift.
@@ -66,7 +66,7 @@ class ThermalTone:
         return self._low_high is not None
 
     def update(self, thermal: np.ndarray) -> None:
-        """Look at the next frame of the stream (H x W, uint8, uint16 or float32)."""
+        """Look at the next frame of the stream (H x W, integers or floats)."""
         if thermal.dtype != self._dtype:
             self.reset()
             self._dtype = thermal.dtype
@@ -84,10 +84,13 @@ class ThermalTone:
             raise RuntimeError('ThermalTone.apply: call update with a frame of the stream first')
         low, high = self._low_high
         gain = np.float32(1.0 / max(high - low, np.finfo(np.float32).tiny))
-        bright = thermal.astype(np.float32)
-        bright -= np.float32(low)
+        # float32 does not hold the values of wider types, but what is left of them above the low end
+        bright = np.subtract(thermal, low, dtype=np.float64) if _is_wide(thermal.dtype) else thermal
+        bright = bright.astype(np.float32)
+        if not _is_wide(thermal.dtype):
+            bright -= np.float32(low)
         bright *= gain
-        if bright.dtype == np.float32 and thermal.dtype.kind == 'f':
+        if thermal.dtype.kind == 'f':
             np.nan_to_num(bright, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
         return np.clip(bright, 0, 1, out=bright)
 
@@ -129,4 +132,9 @@ class ThermalTone:
 
 
 def _full_range(dtype: np.dtype) -> tuple[float, float]:
-    return 0.0, float(np.iinfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max)
+
+
+def _is_wide(dtype: np.dtype) -> bool:
+    return dtype.itemsize > 4 or (dtype.itemsize == 4 and dtype.kind != 'f')

@@ -12,7 +12,6 @@ or shortens those that are not whole. Stamps and times are integer nanoseconds; 
 """
 
 import difflib
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,18 +20,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.errors import BagError, ImageError
+from irvis_fusion_ros.io import encodings, images
 from irvis_fusion_ros.io.storage.base import Topic
 from irvis_fusion_ros.io.storage.stored_bag import StoredBag
 from irvis_fusion_ros.io.storage.writer import LATCHED, Writer, defined
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -41,6 +41,11 @@ _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _METADATA_VERSION = 8
 # The image, camera and diagnostic messages are the same, type hashes included, from Humble to Lyrical.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
+_TYPES.register(
+    get_types_from_msg(
+        'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n', COMPRESSED_VIDEO
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,11 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordedImage:
-    """One recorded image: H x W or H x W x C, in native byte order, without row padding (read-only)."""
+    """
+    One recorded image, as it is stored: H x W or H x W x C, in native byte order, without row padding.
+
+    `encodings.picture` makes pixels of what is YUV, Bayer or has alpha. Read-only.
+    """
 
     topic: str
     time: int
@@ -165,13 +174,17 @@ class BagReader:
         """Iterate the images of raw or compressed image topics in recorded order. Raises BagError."""
         names = [self.topic(name, (IMAGE, COMPRESSED_IMAGE)).name for name in topics]
         for record in self.records(names, start, stop):
-            message = self.decode(record)
-            try:
-                encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
-            except ValueError as error:
-                raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
-            stamp = to_nanoseconds(message.header.stamp)
-            yield RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
+            yield self.image(record)
+
+    def image(self, record: Record) -> RecordedImage:
+        """Return the image in a record of a raw or compressed image topic. Raises BagError."""
+        message = self.decode(record)
+        try:
+            encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
+        except ImageError as error:
+            raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
+        stamp = to_nanoseconds(message.header.stamp)
+        return RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
 
 
 class BagWriter:
@@ -217,14 +230,14 @@ class BagWriter:
             self._writer.abort()  # a second attempt to write the index would fail in the same way
             self._failed = True
             reason = getattr(error, 'strerror', None) or error
-            raise BagError(f"cannot write the bag '{self.path}': {reason}") from error
+            raise BagError(f"cannot write the bag at '{self.path}': {reason}") from error
 
     def note(self, key: str, value: str) -> None:
         """Keep a remark in the metadata of the bag (`custom_data`)."""
         self._writer.set_custom_data(key, value)
 
     def write(self, topic: str, type_name: str, cdr: bytes | memoryview, time: int) -> None:
-        """Write a serialized message, as a raw subscription delivers it, at a recording time."""
+        """Write a serialized message, as a raw subscription delivers it, at a time. Raises BagError."""
         if topic not in self._connections:
             self.add(Topic(topic, type_name, 0))
         with self._telling():
@@ -255,13 +268,14 @@ class BagWriter:
 
         stamp goes into the header; time is when it was recorded, by default the stamp.
         """
-        dtype, channels = layout(encoding)
+        kind = encodings.find(encoding)
+        dtype, channels = kind.dtype, kind.channels
         if image.dtype != dtype or image.shape[2:] not in (((channels,),) if channels > 1 else ((), (1,))):
             raise ValueError(f'{topic}: a {encoding} image cannot be {image.dtype} of shape {image.shape}')
-        height, width = image.shape[:2]
+        height, width = int(image.shape[0] / kind.rows), image.shape[1]
         little = np.ascontiguousarray(image, image.dtype.newbyteorder('<'))
         message = _TYPES.types[IMAGE](
-            header=_header(stamp, frame_id),
+            header=header(stamp, frame_id),
             height=height,
             width=width,
             encoding=encoding,
@@ -277,7 +291,7 @@ class BagWriter:
         """Write the calibration of a camera; stamp and time as for an image."""
         region = _TYPES.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
         message = _TYPES.types[CAMERA_INFO](
-            header=_header(stamp, frame_id),
+            header=header(stamp, frame_id),
             width=camera.size[0],
             height=camera.size[1],
             distortion_model='plumb_bob',
@@ -293,60 +307,25 @@ class BagWriter:
         self.write(topic, CAMERA_INFO, cdr, stamp if time is None else time)
 
 
-def layout(encoding: str) -> tuple[np.dtype, int]:
-    """Return dtype and channels of an image encoding. Raises ValueError for one that is not known."""
-    if encoding in _NAMED:
-        return _NAMED[encoding]
-    match = re.fullmatch(r'(8|16|32|64)([USF])C([1-9]\d*)', encoding)
-    kind = match and {'U': 'uint', 'S': 'int', 'F': 'float'}[match[2]] + match[1]
-    if kind not in _DTYPES:
-        raise ValueError(f"unknown image encoding '{encoding}'")
-    return np.dtype(kind), int(match[3])
-
-
 def to_nanoseconds(stamp: Any) -> int:
     """Turn a `builtin_interfaces/Time` into nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-_NAMED = {
-    'mono8': (np.dtype('uint8'), 1),
-    'mono16': (np.dtype('uint16'), 1),
-    'bgr8': (np.dtype('uint8'), 3),
-    'rgb8': (np.dtype('uint8'), 3),
-    'bgra8': (np.dtype('uint8'), 4),
-    'rgba8': (np.dtype('uint8'), 4),
-    'bgr16': (np.dtype('uint16'), 3),
-    'rgb16': (np.dtype('uint16'), 3),
-}
-_DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
-
-
-def _header(stamp: int, frame_id: str) -> Any:
+def header(stamp: int, frame_id: str) -> Any:
+    """Return a `std_msgs/Header` for a message that is to be written; stamp: nanoseconds."""
     seconds, nanoseconds = divmod(stamp, 1_000_000_000)
     time = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return _TYPES.types['std_msgs/msg/Header'](stamp=time, frame_id=frame_id)
 
 
 def _raw(message: Any) -> tuple[str, np.ndarray]:
-    dtype, channels = layout(message.encoding)
-    stored = dtype.newbyteorder('>' if message.is_bigendian else '<')
-    row = message.width * channels * dtype.itemsize
-    if message.step < row or len(message.data) < message.step * message.height:
-        raise ValueError(
-            f'a {message.width}x{message.height} {message.encoding} image with step {message.step} '
-            f'and {len(message.data)} bytes of data is cut short'
-        )
-    shape = (message.height, message.width, channels)
-    strides = (message.step, channels * dtype.itemsize, dtype.itemsize)
-    padded = np.ndarray(shape, stored, message.data, strides=strides)
-    image = np.ascontiguousarray(padded, dtype)
-    return message.encoding, image[..., 0] if channels == 1 else image
+    encodings.check(message)
+    return message.encoding, encodings.stored(message)
 
 
 def _compressed(message: Any) -> tuple[str, np.ndarray]:
-    image = cv2.imdecode(message.data, cv2.IMREAD_UNCHANGED) if len(message.data) else None
+    image = images.decode(message.data)
     if image is None:
-        raise ValueError(f"cannot decode a compressed image of format '{message.format}'")
-    colour = {2: 'mono', 3: 'bgr'}.get(image.ndim) if image.shape[2:] != (4,) else 'bgra'
-    return f'{colour}{image.dtype.itemsize * 8}', image
+        raise ImageError('corrupt', f"cannot decode a compressed image of format '{message.format}'")
+    return encodings.name_of(image, encodings.stated(message.format)), image

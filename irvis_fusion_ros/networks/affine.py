@@ -34,12 +34,6 @@ class Affine:
         top = torch.cat([unit(2, p) + linear, shift[..., None]], -1)
         return torch.cat([top, p.new_tensor((0, 0, 1.0)).expand(p.shape[0], 1, 3)], 1)
 
-    def from_matrix(self, matrix: Tensor) -> Tensor:
-        """Return P of a backward 3x3 (its affine part), B x 2 x 3."""
-        linear = matrix[:, :2, :2] - unit(2, matrix)
-        shift = matrix[:, :2, 2] + linear @ matrix.new_tensor(self.centre)
-        return torch.cat([linear * self.length, shift[..., None]], -1)
-
     def after(self, p: Tensor, step: Tensor) -> Tensor:
         """Return P of moving by `step` and then by `p`: `step(x) + p(x + step(x))`."""
         return p + step + p[..., :2] @ step / self.length

@@ -60,6 +60,10 @@ class Seen:
     features: dict[int, Tensor]
     descriptions: dict[int, Tensor]
 
+    def exact(self) -> 'Seen':
+        """Return it in single precision."""
+        return Seen({s: maps.float() for s, maps in self.features.items()}, self.descriptions)
+
     def and_of(self, other: 'Seen') -> 'Seen':
         """Return one batch of both."""
         ours, theirs = (self.features, self.descriptions), (other.features, other.descriptions)
@@ -120,7 +124,11 @@ class UNet(nn.Module):
         )
 
     def compare(self, reference: Seen, moving: Seen) -> Tensor:
-        """Register by what `describe` returns."""
+        """Register by what `describe` returns, in single precision: fields need it."""
+        with layers.exactly(reference.features[STRIDES[-1]].device):
+            return self._compared(reference.exact(), moving.exact())
+
+    def _compared(self, reference: Seen, moving: Seen) -> Tensor:
         deepest = [image.features[STRIDES[-1]] for image in (reference, moving)]
         batch, _, height, width = deepest[0].shape
         field, hidden = deepest[0].new_zeros(batch, height, width, 2), self.context(torch.cat(deepest, 1))
@@ -238,7 +246,7 @@ class Bsr(nn.Module):
         self.fusion = AutoEncoder(config.width)
 
     def field(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return phi_p; see `systems.flow.Network`."""
+        """Return phi_p; see `systems.flow.FlowNetwork`."""
         shape = visible.shape[-2:]
         found = self.unet(*(layers.padded(image, STRIDES[-1]) for image in (visible, thermal)))
         return found[:, : shape[0], : shape[1]]

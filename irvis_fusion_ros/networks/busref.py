@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.layers import conv
@@ -41,10 +40,12 @@ DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
 SQUEEZED, WIDTH = 8, 12
 # How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
 SPREAD = 1.2
+# Detail, which is fused with gains of its own, is what a blur of so many pixels takes away.
+DETAIL = 2.0
 
 
 @dataclass(frozen=True)
-class Registered:
+class BusReFResult:
     """
     What the network found.
 
@@ -244,8 +245,8 @@ class Gaf(nn.Module):
 class BusReF(Registering):
     """The whole of it: `register`, `fuse`, and the parts they are made of."""
 
-    # See systems.matcher.Network. Measured on scenes learned from: aligned pairs agree by 0.16 or more, and
-    # wrongly aligned or unrelated ones by less than 0.125.
+    # See systems.matcher.MatchingNetwork. Measured on scenes learned from: aligned pairs agree by 0.16 or
+    # more, and wrongly aligned or unrelated ones by less than 0.125.
     pixels = 256 * 320
     even, sure = 0.13, 0.22
 
@@ -279,7 +280,7 @@ class BusReF(Registering):
         thermal: list[Tensor],
         start: Tensor | None = None,
         dense: bool = True,
-    ) -> Registered:
+    ) -> BusReFResult:
         """Register by descriptions; without `dense` the Deformable Net is left out."""
         affine = model_of(visible)
         logits = None
@@ -291,7 +292,7 @@ class BusReF(Registering):
         if dense:
             residual, sums, seen = self.deformable(visible, thermal, base)
             measured += seen
-        return Registered(steps[-1], residual, logits, steps, sums, measured)
+        return BusReFResult(steps[-1], residual, logits, steps, sums, measured)
 
     def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Return the weights of `blend`, B x 3 x H x W, for registered images of any size."""
@@ -307,24 +308,13 @@ class BusReF(Registering):
         return blend(visible, thermal, self.fusion_weights(visible, thermal))
 
 
-def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = 2.0) -> Tensor:
+def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = DETAIL) -> Tensor:
     """Fuse with the weights of `Gaf`, all on one grid; detail is what a blur of so many pixels takes away."""
     share, visible_gain, thermal_gain = weights.split(1, 1)
     low_visible, low_thermal = layers.blur(visible, detail), layers.blur(thermal, detail)
     low = low_visible + share * (low_thermal - low_visible)
     high = visible_gain * (visible - low_visible) + thermal_gain * (thermal - low_thermal)
     return (low + high).clamp(0, 1)
-
-
-def reconstructible(field: Tensor) -> Tensor:
-    """
-    Return the mask of what can be reconstructed, B x 1 x H x W: 1 where the field stays within the image.
-
-    The paper warps an image of ones there and back (eq. 3) with an approximate inverse; for the exact one
-    that is the part of the reference whose sample lies inside.
-    """
-    height, width = field.shape[1:3]
-    return tensors.inside(tensors.pixel_grid(height, width, field) + field, (height, width)).to(field)
 
 
 def _perceptron(channels: int) -> nn.Sequential:

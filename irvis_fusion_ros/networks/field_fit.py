@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.networks import affine
 from irvis_fusion_ros.networks.affine import Affine
+from irvis_fusion_ros.tuning import ROBUST
 
-# Degrees of freedom of the Student t that measurements are weighed by: few of them are far off.
-TAIL = 4.0
 ROUNDS = 2
 # Standard deviation of the affine numbers (`Affine`), pixels: they are hardly pulled to 0.
 FREE = 50.0
@@ -86,7 +85,7 @@ def apply(precision: Tensor, vector: Tensor) -> Tensor:
 def agreement(error: Tensor, precision: Tensor) -> Tensor:
     """Return the weight of each measurement under Student's t, B x h x w."""
     distance = (apply(precision, error) * error).sum(-1)
-    return (TAIL + 2) / (TAIL + distance)
+    return (ROBUST.tail + 2) / (ROBUST.tail + distance)
 
 
 def _capped(precision: Tensor, deviation: float) -> Tensor:

@@ -6,8 +6,13 @@ Where the notes of the paper and its released code differ, or fall short:
 
 - The field is refined by addition, `phi = found + 2 up(phi below)`; the notes' product is garbled.
 - Misregistration is localised from the fused image and both sources (paper); the code sees the fused alone.
-  Ours is also told what a registration network measures of both sources (evidence.py), which the field
-  starts from: a displacement need not be guessed from ghosts.
+  A displacement can hardly be guessed from ghosts: the field of ours starts from a measurement. It is told
+  what a registration network finds (misregistration.py), or compares its features of both sources itself
+  (comparison.py), or, in the plain form of the paper, does neither.
+- M is learned from the known warp. It is 1/2 where the sources lie on each other, where both directions show
+  the same, and rises to 1 with the pixels that they are apart (STEEPNESS): there the forward direction is the
+  right one. The losses of the paper alone leave open what M means: with another sign of the field any M gives
+  the same picture as 1 - M.
 - The output is `warped + bias`; the code stretches it to its minimum and maximum, which flickers in a video.
 - Images are luminance: colours are those of the visible image and are not moved (imaging/color.py).
 - Images are sampled bicubically, features bilinearly: the code samples both bilinearly, which blurs all that
@@ -29,15 +34,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks import layers, misregistration
+from irvis_fusion_ros.networks.comparison import Comparison
 from irvis_fusion_ros.networks.misregistration import Evidence
 from irvis_fusion_ros.networks.retention import ChannelAttention, Retention, SpatialAttention
+from irvis_fusion_ros.networks.swift import SwiftResult
 
 # Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned; and
 # what is moved the other way is a ghost.
 FORWARD = 4.0
 # Pixels that fields are predicted in: in single ones they would be learned much slower than all else.
 UNIT = 8.0
+# Log-odds of M for each pixel that the sources are apart: 0.95 at two pixels. As steep as may be without a
+# ghost of what is a pixel off, and not so steep that M no longer tells two pixels from four.
+STEEPNESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,12 @@ class NetworkConfig:
     scales: int = option(2, 'Scales, each half the size of the one before.', minimum=2, maximum=3)
     retention: bool = option(True, 'Give back texture after warping (MRB).')
     two_way: bool = option(True, 'Warp in both directions, not in one.')
-    evidence: bool = option(True, 'Tell it how far the sources are apart (evidence.py); not in the paper.')
+    evidence: bool = option(
+        True, 'Tell it how far the sources are apart (misregistration.py); not in the paper.'
+    )
+    compare: bool = option(
+        False, 'Let it compare the sources itself, without evidence (comparison.py); not in the paper.'
+    )
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,8 @@ class Corrected:
     fused: warped[0] plus what retention adds, not clamped. warped: the moved image of each scale, finest
     first; only the finest, unless all were asked for. field, B x H x W x 2, and mask, B x 1 x H x W in
     [0, 1]: phi and M of the finest scale. effective: (2 M - 1) phi, B x H x W x 2, the mean displacement of
-    what a pixel shows; M phi where only one direction is used.
+    what a pixel shows; M phi where only one direction is used. odds: the log-odds of M. compared: what it
+    found when it compared the sources, None where it was told or does not compare.
     """
 
     fused: Tensor
@@ -70,13 +86,15 @@ class Corrected:
     field: Tensor
     mask: Tensor
     effective: Tensor
+    odds: Tensor
+    compared: SwiftResult | None = None
 
 
 class FusionRegister(nn.Module):
     """
     Localisation, location registration and modality retention.
 
-    Untrained it moves what its evidence says, and without evidence nothing.
+    Untrained it moves what its evidence says, or its own comparison, and without either nothing.
     """
 
     def __init__(self, config: NetworkConfig = NetworkConfig()):
@@ -89,11 +107,13 @@ class FusionRegister(nn.Module):
         self.visible = _encoder(width, blocks)
         self.thermal = _encoder(width, blocks)
         self.localise = nn.ModuleList(
-            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, blocks, config.evidence)
+            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, config)
             for scale, own in enumerate(widths)
         )
         if config.evidence:
             self.evidence = Evidence()
+        if config.compare:
+            self.compare = Comparison(width)
         self.up = nn.ModuleList(Up(coarse, fine) for fine, coarse in pairwise(widths))
         if config.retention:
             self.retain_visible = Retention(width, ChannelAttention(width))
@@ -107,10 +127,16 @@ class FusionRegister(nn.Module):
         return 1 << (self.config.scales - 1)
 
     def with_features_in(self, kind: torch.dtype | None) -> 'FusionRegister':
-        """Compute features in another precision, None for none other; the evidence measures in single."""
+        """Compute features in another precision, None for none other; what measures does so in single."""
         for name, part in self.named_children():
-            part.to(torch.float32 if name == 'evidence' else kind)
+            part.to(torch.float32 if name in ('evidence', 'compare') else kind)
         return self
+
+    def compared(self, visible: Tensor, thermal: Tensor) -> SwiftResult:
+        """Return what it finds when it compares the sources, and nothing else (config.compare)."""
+        kind = self.localise[0].merge.weight.dtype
+        features = self.visible(visible.to(kind)).float(), self.thermal(thermal.to(kind)).float()
+        return self.compare((visible, thermal), features)
 
     def forward(
         self,
@@ -119,28 +145,46 @@ class FusionRegister(nn.Module):
         thermal: Tensor,
         misplaced: Tensor | None = None,
         every_scale: bool = False,
+        alone: bool = False,
     ) -> Corrected:
         """
         Correct a fused image by its sources, B x 1 x H x W in [0, 1] each, sides in multiples of `multiple`.
 
-        misplaced: what `evidence.measure` says of the sources, if it was asked before. every_scale: warp the
-        image at the coarser scales too, for the losses.
+        misplaced: what `evidence.measure` says of the sources, if it was asked before. every_scale: for the
+        losses warp the image at the coarser scales, too, and compare although it is told. alone: withhold the
+        evidence.
         """
         # features may be in half precision; images, fields and what is sampled by them are not
         kind = self.localise[0].merge.weight.dtype
         features = self.fused(fused.to(kind))
         of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
         images, warped, above, refined = _halved(fused, len(features)), [], (), None
-        measured = None
-        if self.config.evidence:
-            measured = self._measured(fused, visible, thermal, misplaced, len(features))
+        told = self.config.evidence and not alone
+        measured = compared = far = None
+        if self.config.compare:
+            if not told or every_scale:
+                compared = self.compare((visible, thermal), (of_visible.float(), of_thermal.float()))
+            if not told:
+                # it is taught by the known warp, not by what is made of it, and rests as evidence does
+                with layers.exactly(visible.device):
+                    misplaced = self.compare.field(compared, visible.shape[-2:]).detach()
+            elif misplaced is None:
+                with layers.exactly(visible.device):
+                    misplaced = self.evidence.measure(visible, thermal)
+            far = _halved(misplaced.norm(dim=-1)[:, None], len(features))
+        elif self.config.evidence and alone:
+            misplaced = fused.new_zeros((*fused.shape[:1], *fused.shape[-2:], 2), dtype=torch.float32)
+        if self.config.evidence or self.config.compare:
+            measured = self._measured(fused, visible, thermal, misplaced, told, len(features))
         for scale in reversed(range(len(features))):
             seen = [
                 F.avg_pool2d(source, 1 << scale) if scale else source for source in (of_visible, of_thermal)
             ]
             if measured is not None:
                 seen.append(measured[scale].to(kind))
-            z, step, mask, believed = self.localise[scale]((features[scale], *above, *seen))
+            apart = None if far is None else far[scale]
+            z, step, odds, believed = self.localise[scale]((features[scale], *above, *seen), apart)
+            mask = torch.sigmoid(odds)
             # a coarse pixel is two fine ones long
             refined = step if refined is None else step + 2 * layers.on_grid(refined, step.shape[1:3])
             field = refined
@@ -159,13 +203,24 @@ class FusionRegister(nn.Module):
             retained = retained + self.retain_thermal(moved_z, of_thermal)
             out = out + self.bias(retained.add_(moved_z)).float()
         share = 2 * mask - 1 if self.config.two_way else mask
-        return Corrected(out, tuple(reversed(warped)), field, mask, share.movedim(1, -1) * field)
+        effective = share.movedim(1, -1) * field
+        return Corrected(out, tuple(reversed(warped)), field, mask, effective, odds, compared)
 
     def _measured(
-        self, fused: Tensor, visible: Tensor, thermal: Tensor, misplaced: Tensor | None, count: int
+        self,
+        fused: Tensor,
+        visible: Tensor,
+        thermal: Tensor,
+        misplaced: Tensor | None,
+        told: bool,
+        count: int,
     ) -> list[Tensor]:
-        """Return the evidence at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
-        field, share = self.evidence(fused, visible, thermal, misplaced)
+        """Return what is measured, every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
+        if told:
+            field, share = self.evidence(fused, visible, thermal, misplaced)
+        else:
+            with torch.no_grad(), layers.exactly(fused.device):
+                field, share = misregistration.shown(fused, visible, thermal, misplaced)
         scales = [torch.cat([field.movedim(-1, 1) / UNIT, share], 1)]
         while len(scales) < count:
             # a coarse pixel is two fine ones long
@@ -244,30 +299,42 @@ class Look(nn.Module):
 
 
 class Localise(nn.Module):
-    """Misregistration localisation at one scale: features, a step of the field, M, and how far to believe."""
+    """Misregistration localisation at one scale: features, a step of the field, M, and what to believe."""
 
-    def __init__(self, into: int, width: int, blocks: int, evidence: bool):
+    def __init__(self, into: int, width: int, config: NetworkConfig):
         super().__init__()
-        self.merge = nn.Conv2d(into + 3 * evidence, width, 1, bias=False)
-        self.blocks = _blocks(width, blocks)
+        measured = config.evidence or config.compare
+        self.merge = nn.Conv2d(into + 3 * measured, width, 1, bias=False)
+        self.blocks = _blocks(width, config.blocks)
         self.field = separable(width, 2)
         self.mask = separable(width, 1)
         self.odds = nn.Parameter(torch.tensor(FORWARD))
         layers.zeroed(self.field[1])
-        if evidence:
+        if measured:
             self.believe = separable(width, 1)
             layers.zeroed(self.believe[1])
+        if config.compare:
+            # of a pair that lies right, and of each pixel that it is apart
+            self.far = nn.Parameter(torch.tensor((-FORWARD, STEEPNESS)) / UNIT)
 
-    def forward(self, seen: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, seen: tuple[Tensor, ...], far: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """
-        Return features B x C x H x W, the step B x H x W x 2 in pixels, M, and a factor of the evidence.
+        Return features B x C x H x W, the step B x H x W x 2 in pixels, log-odds of M, and a belief.
 
-        The latter two are B x 1 x H x W; the factor lies in [0, 2] and is None without evidence.
+        The latter two are B x 1 x H x W; the belief, a factor of what is measured, lies in [0, 2] and is None
+        where nothing is. far: how many pixels the sources are apart, B x 1 x H x W, if they are compared.
         """
         z = self.blocks(layers.conv_of_all(seen, self.merge.weight))
         step = UNIT * self.field(z).float().movedim(1, -1)
-        mask = torch.sigmoid(self.mask(z).float() + self.odds.float())
-        return z, step, mask, 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
+        odds = self.mask(z).float() + self.odds.float()
+        if far is not None:
+            # as fields: in single units they would hardly be learned
+            none, each = (UNIT * self.far.float()).unbind()
+            odds = odds + none + each * far
+        believed = 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
+        return z, step, odds, believed
 
 
 class Up(nn.Module):
@@ -296,8 +363,8 @@ class Block(nn.Module):
         self.second = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape. Where nothing is learned, the result may be written into x."""
-        return layers.conv_add(layers.conv_relu(x, self.first), self.second, x)
+        """Keep the shape."""
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
 def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
@@ -315,14 +382,15 @@ def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
 
 def sample(image: Tensor, field: Tensor, between: str = 'bilinear') -> Tensor:
     """Return `image(x + field(x))`, continued by its edge values; float32 both. between: as grid_sample."""
-    # what is traced must not be kept: it holds no numbers
-    grid_of = _grid.__wrapped__ if torch.compiler.is_compiling() else _grid
+    # what is traced must not be kept: it holds no numbers. On a GPU it is made in no time, and a graph that
+    # was recorded would go on reading it when it is kept no longer.
+    kept = field.device.type == 'cpu' and not torch.compiler.is_compiling()
+    grid_of = _grid if kept else _grid.__wrapped__
     grid, scale = grid_of(*field.shape[1:3], field.device)
     points = torch.addcmul(grid, field, scale)
     return F.grid_sample(image, points, mode=between, padding_mode='border', align_corners=True)
 
 
-# graphs that a GPU has recorded go on using them: room for three scales of all that are kept, and more
 @lru_cache(maxsize=32)
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Where pixels lie for `grid_sample`, 1 x H x W x 2 from -1 to 1, and what a pixel measures there."""
@@ -330,7 +398,9 @@ def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor
     with torch.inference_mode(False):
         x, y = (torch.linspace(-1, 1, side, device=device) for side in (width, height))
         grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]
-        return grid, torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
+        # no list of numbers: a GPU that records cannot take them from the host
+        scale = [torch.full((), 2 / max(side - 1, 1), device=device) for side in (width, height)]
+        return grid, torch.stack(scale)
 
 
 def _halved(image: Tensor, count: int) -> list[Tensor]:

@@ -7,7 +7,6 @@ Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixe
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 
 import numpy as np
 import torch
@@ -15,11 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.tuning import STRUCTURE
 
 SLOPE = 0.1
-# Gradients below this, in brightness per pixel, are sensor noise.
-NOISE = 0.004
-STRONGEST = 2.5
 # Squared length of a description that is nothing.
 FAINT = 0.01
 # Size of what learned features add to the edges in a description at first.
@@ -114,16 +111,22 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
     The first map is brightness against its surroundings; the others are edges: strength relative to the
     surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
     reversed (as classical/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must
-    be multiples of 4.
+    be multiples of 4. It is in single precision, whatever the precision around it: small differences of
+    brightness count.
     """
+    with exactly(image.device):
+        return _structure(image.float(), support)
+
+
+def _structure(image: Tensor, support: Tensor) -> Tensor:
     contrast = image - _surroundings(image)
     deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
-    smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')
+    smooth = F.pad(blur(image, STRUCTURE.smoothing), (1, 1, 1, 1), mode='replicate')
     gx = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]) / 2 * support
     gy = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]) / 2 * support
     energy = gx * gx + gy * gy
-    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + NOISE)
-    strength = relative.clamp(max=STRONGEST)
+    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + STRUCTURE.noise)
+    strength = relative.clamp(max=STRUCTURE.strongest)
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)
@@ -189,63 +192,8 @@ def conv_of_all(maps: Sequence[Tensor], weight: Tensor, padding: int = 0) -> Ten
     weights = weight.split([each.shape[1] for each in maps], 1)
     total = F.conv2d(maps[0], weights[0], padding=padding)
     for each, own in zip(maps[1:], weights[1:], strict=True):
-        total = _conv_add(each, own, total, padding)
+        total.add_(F.conv2d(each, own, padding=padding))
     return total
-
-
-def conv_relu(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Return `relu(conv(x))`; conv is 3x3, without bias, and keeps the size."""
-    if not _in_one_pass(x, conv.weight):
-        return F.relu(conv(x), inplace=True)
-    return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, *_plain(1), 'relu', [], '')
-
-
-def conv_add(x: Tensor, conv: nn.Conv2d, total: Tensor) -> Tensor:
-    """Return `total + conv(x)`, which may be written into `total`; conv as for conv_relu."""
-    return _conv_add(x, conv.weight, total, padding=1)
-
-
-def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return `gelu(weight x + bias)`, along the last axis of x."""
-    if not _in_one_pass(x, weight):
-        return F.gelu(F.linear(x, weight, bias))
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'gelu', [], 'none')
-
-
-def _conv_add(x: Tensor, weight: Tensor, total: Tensor, padding: int) -> Tensor:
-    if not _in_one_pass(x, weight):
-        return F.conv2d(x, weight, padding=padding).add_(total)
-    add = torch.ops.mkldnn._convolution_pointwise_.binary
-    return add(total, x, weight, *_plain(padding), 'add', 1.0, None, [], None)
-
-
-def _plain(padding: int) -> tuple:
-    """Bias, padding, stride, dilation and groups of a plain convolution."""
-    return None, (padding, padding), (1, 1), (1, 1), 1
-
-
-def _in_one_pass(x: Tensor, weight: Tensor) -> bool:
-    """Say whether a layer may do what follows it as well: a tenth less time in bfloat16."""
-    # where autocast has only x in bfloat16, as training has it, it casts nothing for these
-    half = x.dtype == weight.dtype == torch.bfloat16
-    on = half and x.device.type == 'cpu' and not torch.is_grad_enabled()
-    return on and not torch.compiler.is_compiling() and _fuses()
-
-
-@cache
-def _fuses() -> bool:
-    """Say whether this torch has what the layers above ask of oneDNN, which it does not promise."""
-    x, ones = torch.full((1, 2, 2, 2), -1.0), torch.ones(2, 2, 1, 1)
-    ops = torch.ops.mkldnn
-    try:
-        none = ops._convolution_pointwise(x, ones, *_plain(0), 'relu', [], '')
-        add = ops._convolution_pointwise_.binary
-        sums = add(x.clone(), x, ones, *_plain(0), 'add', 1.0, None, [], None)
-        soft = ops._linear_pointwise(x, ones[:, :, 0, 0], none[0, 0, 0], 'gelu', [], 'none')
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    found = (none == 0).all() and torch.allclose(sums, 3 * x) and torch.allclose(soft, F.gelu(2 * x))
-    return bool(found)
 
 
 def shifts(radius: int, like: Tensor) -> Tensor:

@@ -59,9 +59,7 @@ class Evidence(nn.Module):
         """
         with layers.exactly(visible.device):
             field = self.measure(visible, thermal) if field is None else field
-            share = thermal_share(fused, visible, thermal, field)
-            shown = layers.blur(share * field.movedim(-1, 1), WHOLE)
-        return shown.movedim(1, -1), share
+            return shown(fused, visible, thermal, field)
 
     @torch.no_grad()
     def measure(self, visible: Tensor, thermal: Tensor) -> Tensor:
@@ -84,6 +82,16 @@ class Evidence(nn.Module):
             return field
         # the last cell of an odd image reaches beyond it
         return layers.on_grid(field, [side * factor for side in small])[:, : shape[0], : shape[1]]
+
+
+def shown(fused: Tensor, visible: Tensor, thermal: Tensor, field: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Return by how much what a fused image shows is displaced, B x H x W x 2 in pixels, and its thermal share.
+
+    field: where the thermal image belongs, B x H x W x 2 in pixels. What is visible is to stay.
+    """
+    share = thermal_share(fused, visible, thermal, field)
+    return layers.blur(share * field.movedim(-1, 1), WHOLE).movedim(1, -1), share
 
 
 def thermal_share(fused: Tensor, visible: Tensor, thermal: Tensor, field: Tensor) -> Tensor:

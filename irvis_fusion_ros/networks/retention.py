@@ -76,7 +76,7 @@ class WindowMlp(nn.Module):
         biases = self.expand.bias.view(2, count, width)
         gated = []
         for k, (gate, side) in enumerate(zip(self.gates, self.windows, strict=True)):
-            u, v = (layers.linear_gelu(pixels, weights[i, k], biases[i, k]) for i in (0, 1))
+            u, v = (F.gelu(F.linear(pixels, weights[i, k], biases[i, k])) for i in (0, 1))
             gated.append(_gate(v, gate, side).mul_(u))
         # What follows is linear but for the weights of the windows, which need no more than means: a matrix
         # for each window does its projection, its share of the weighted sum and the last layer.

@@ -6,7 +6,7 @@ many measurements make one smooth field, is solved (smooth_fit.py). Structure ma
 contrast go in; everything runs at half of the working resolution and below, so that two CPU cores suffice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -76,7 +76,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Registered:
+class SwiftResult:
     """
     What the network found.
 
@@ -221,24 +221,38 @@ class Swift(Registering):
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
+    ) -> SwiftResult:
         """Register by descriptions."""
-        model, logits = model_of(visible), None
+        logits = None
         if start is None:
-            logits, start = self.search(visible[-1], thermal[-1], model)
-        points = layers.centres(visible[-1], COARSEST)
-        p, residual = start, torch.zeros_like(points).expand(len(start), -1, -1, -1)
-        steps, measured = [], []
-        for index, match in enumerate((*self.affine, *self.dense)):
-            # a step learns from its own start, not through the ones before it
-            p, residual = p.detach(), residual.detach()
-            seen = match(visible, thermal, model.displacement(p, points) + residual)
-            left = seen.shift + residual
-            step = self.fit.affine(left, seen.precision, points, model, LOOSE[index > 0])
-            p = model.after(p, step)
-            if index >= len(self.affine):
-                left = left - model.displacement(step, points)
-                residual = self.fit.residual(left, seen.precision)
-            steps.append((p, residual))
-            measured.append(seen)
-        return Registered(p, residual, logits, tuple(steps), tuple(measured))
+            logits, start = self.search(visible[-1], thermal[-1], model_of(visible))
+        found = follow(visible, thermal, start, self.affine, self.dense, self.fit)
+        return replace(found, search=logits)
+
+
+def follow(
+    visible: list[Tensor],
+    thermal: list[Tensor],
+    start: Tensor,
+    affine: nn.ModuleList,
+    dense: nn.ModuleList,
+    fit: SmoothFit,
+) -> SwiftResult:
+    """Measure and fit from a start, B x 2 x 3 (see `Affine`): first the affine alone, then a whole field."""
+    model = model_of(visible)
+    points = layers.centres(visible[-1], COARSEST)
+    p, residual = start, torch.zeros_like(points).expand(len(start), -1, -1, -1)
+    steps, measured = [], []
+    for index, match in enumerate((*affine, *dense)):
+        # a step learns from its own start, not through the ones before it
+        p, residual = p.detach(), residual.detach()
+        seen = match(visible, thermal, model.displacement(p, points) + residual)
+        left = seen.shift + residual
+        step = fit.affine(left, seen.precision, points, model, LOOSE[index > 0])
+        p = model.after(p, step)
+        if index >= len(affine):
+            left = left - model.displacement(step, points)
+            residual = fit.residual(left, seen.precision)
+        steps.append((p, residual))
+        measured.append(seen)
+    return SwiftResult(p, residual, None, tuple(steps), tuple(measured))

@@ -171,7 +171,8 @@ class Estimate(nn.Module):
         reference, moving: features and descriptions of this level. start: the field found so far.
         """
         features, description = reference
-        points = layers.centres(features, self.stride) + start
+        # features may be in half precision, which has no room for where pixels lie
+        points = layers.centres(description, self.stride) + start
         moved = layers.sample(moving[1], points, self.stride)
         if self.radius:
             cost = layers.local_correlation(description, moved, self.radius)

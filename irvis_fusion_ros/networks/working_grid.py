@@ -7,7 +7,7 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks.matching import COARSEST
 
 
-class View:
+class WorkingGrid:
     """
     The grid a network works on: the visible image resized, sides in multiples of the coarsest cell.
 

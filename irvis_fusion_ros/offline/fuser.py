@@ -9,9 +9,11 @@ import numpy as np
 
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.imaging.color import in_encoding
+from irvis_fusion_ros.io.encodings import Picture
+from irvis_fusion_ros.offline.source import Image
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.ros import camera_info, conversions
+from irvis_fusion_ros.ros import camera_info
 from irvis_fusion_ros.ros.formats import Format
 from irvis_fusion_ros.ros.options import NodeConfig
 
@@ -58,7 +60,7 @@ class Fuser:
         if pair.epoch != self.epoch:
             self.epoch = pair.epoch
             self.predictor.reset()
-        pictures = {name: self._decoded(name, getattr(pair, name).message) for name in STREAMS}
+        pictures = {name: self._decoded(name, getattr(pair, name)) for name in STREAMS}
         if None in pictures.values():
             return None
         settled = [self._settled(name, picture) for name, picture in pictures.items()]
@@ -76,16 +78,19 @@ class Fuser:
                 outputs=self._outputs,
             )
         except ImageError as error:
-            return self._refuse('the pair', error)
+            return self._refuse(error.camera or 'the pair', error)
         for note in result.notes:
             self._complain(note.code, note.text)
+        images = self._images(result, thermal.encoding, visible.order)
+        return Frame(result, images, self._info(visible.pixels.shape[:2]))
+
+    def _info(self, shape: tuple[int, int]) -> Any:
         info = self._infos()['visible']
-        shape = visible.pixels.shape[:2]
-        return Frame(
-            result,
-            self._images(result, thermal.encoding, visible.order),
-            None if info is None else camera_info.for_image(info, shape),
-        )
+        try:
+            return None if info is None else camera_info.for_image(info, shape)
+        except ValueError as error:
+            self._complain('visible info', f'visible: {error}; it is not written beside the outputs')
+            return None
 
     def _images(self, result: FusionResult, encoding: str, order: str) -> dict[str, tuple[np.ndarray, str]]:
         images = {}
@@ -100,13 +105,13 @@ class Fuser:
             images['valid'] = result.valid, 'mono8'
         return images
 
-    def _decoded(self, name: str, message: Any) -> conversions.Picture | None:
+    def _decoded(self, name: str, image: Image) -> Picture | None:
         try:
-            return conversions.to_picture(message, self._config.limits.max_pixels)
+            return image.picture()
         except ImageError as error:
             return self._refuse(name, error)
 
-    def _settled(self, name: str, picture: conversions.Picture) -> bool:
+    def _settled(self, name: str, picture: Picture) -> bool:
         known, before = self.formats[name], str(self.formats[name])
         changes = known.changes
         settled = known.accept(picture.kind)

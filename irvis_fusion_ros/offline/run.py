@@ -15,22 +15,24 @@ from typing import Any
 from irvis_fusion_ros import memory
 from irvis_fusion_ros.errors import BagError, FileError, IncompleteBagError
 from irvis_fusion_ros.io import values
-from irvis_fusion_ros.io.bags import CAMERA_INFO, BagReader, BagWriter, Record, to_nanoseconds
+from irvis_fusion_ros.io.bags import CAMERA_INFO, BagReader, BagWriter, Record, header
 from irvis_fusion_ros.offline.fuser import OUTPUTS, Frame, Fuser
 from irvis_fusion_ros.offline.source import PairSource, find_topics
 from irvis_fusion_ros.offline.split_bag import SplitBag
 from irvis_fusion_ros.pairing import STREAMS, Pair
+from irvis_fusion_ros.ros import topics
 from irvis_fusion_ros.ros.build import build_predictor
 from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.topics import absolute
 
 STATE = '.fuse_bag'
 IMAGE_TOPICS = {
-    'fused': '/fused/image',
-    'registered': '/registered/image',
-    'deformation': '/deformation/image',
-    'valid': '/valid_mask/image',
+    'fused': absolute(topics.FUSED),
+    'registered': absolute(topics.REGISTERED),
+    'deformation': absolute(topics.DEFORMATION),
+    'valid': absolute(topics.VALID),
 }
-INFO_TOPICS = {'fused': '/fused/camera_info', 'registered': '/registered/camera_info'}
+INFO_TOPICS = {'fused': absolute(topics.FUSED_INFO), 'registered': absolute(topics.REGISTERED_INFO)}
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,10 @@ class Run:
         for note in self.bag.notes:
             say(f"bag '{task.source}': {note}")
         try:
-            topics = find_topics(self.bag, task.config, task.topics)
+            found = find_topics(self.bag, task.config, task.topics)
             self._copied = frozenset(self.bag.topic(name).name for name in task.copy)
             self._refuse_own_topics()
-            self._source = PairSource(self.bag, topics, task.config, self._on_pair, self._complain)
+            self._source = PairSource(self.bag, found, task.config, self._on_pair, self._complain)
             self.predictor = build_predictor(task.config)
             self._fuser = Fuser(
                 self.predictor,
@@ -122,7 +124,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """Return the content of summary.json."""
         found = {
-            'preset': self.task.config.preset,
+            'preset': self.predictor.preset,
             'device': self.predictor.device,
             'pairs': self.pairs,
             'deformation_of': self.predictor.deformation_of,
@@ -132,7 +134,7 @@ class Run:
         }
         if self.predictor.backbone:
             found['backbone'] = self.predictor.backbone
-            found['registration_first'] = self.task.config.registration_first
+            found['registration_first'] = self.predictor.config.registration_first
         if self.incomplete:
             found['incomplete'] = self.incomplete
         return found
@@ -243,19 +245,15 @@ class Run:
 
 
 def _write(bag: BagWriter, pair: Pair, frame: Frame) -> None:
-    header = pair.visible.message.header
-    times = {
-        'stamp': to_nanoseconds(header.stamp),
-        'frame_id': header.frame_id,
-        'time': max(pair.thermal.time, pair.visible.time),
-    }
+    stamp, frame_id = pair.visible.stamp, pair.visible.frame_id
+    time = max(pair.thermal.time, pair.visible.time)
     for name, (pixels, encoding) in frame.images.items():
-        bag.write_image(IMAGE_TOPICS[name], pixels, encoding, **times)
+        bag.write_image(IMAGE_TOPICS[name], pixels, encoding, stamp, frame_id, time)
     if frame.info is not None:
-        frame.info.header = header
+        frame.info.header = header(stamp, frame_id)
         for name, topic in INFO_TOPICS.items():
             if name in frame.images:
-                bag.write_message(topic, CAMERA_INFO, frame.info, times['time'])
+                bag.write_message(topic, CAMERA_INFO, frame.info, time)
 
 
 def _files(path: Path) -> list[Path]:

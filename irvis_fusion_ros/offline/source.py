@@ -5,24 +5,60 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from irvis_fusion_ros.errors import BagError, ImageError
-from irvis_fusion_ros.io.bags import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, BagReader, Record, to_nanoseconds
+from irvis_fusion_ros.io.bags import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    COMPRESSED_VIDEO,
+    IMAGE,
+    BagReader,
+    Record,
+    to_nanoseconds,
+)
+from irvis_fusion_ros.io.encodings import Picture
+from irvis_fusion_ros.io.video_stream import VideoDecoder
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
 from irvis_fusion_ros.ros import conversions
 from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.topics import compressed_of, image_of, video_of
 
 
 @dataclass(frozen=True)
 class Image:
-    """A message with an image. time: when it was recorded, in nanoseconds."""
+    """
+    A message with an image that was not refused.
+
+    time: when it was recorded, in nanoseconds. frame: what a frame of video shows, BGR; else None.
+    """
 
     message: Any
     time: int
+    frame: np.ndarray | None = None
 
     @property
     def stamp(self) -> int:
         """The stamp in nanoseconds."""
-        return to_nanoseconds(self.message.header.stamp)
+        # CompressedVideo has the fields of a header instead of one
+        message = self.message
+        return to_nanoseconds(message.header.stamp if hasattr(message, 'header') else message.timestamp)
+
+    @property
+    def frame_id(self) -> str:
+        """The name of the frame of the camera."""
+        return getattr(self.message, 'header', self.message).frame_id
+
+    @property
+    def size(self) -> int:
+        """How many bytes wait with it."""
+        return len(self.message.data) if self.frame is None else self.frame.nbytes
+
+    def picture(self) -> Picture:
+        """Return its pixels. Raises ImageError."""
+        if self.frame is not None:
+            return Picture(self.frame, 'bgr8', 'bgr')
+        return conversions.decode(self.message)
 
 
 @dataclass(frozen=True)
@@ -56,6 +92,7 @@ class PairSource:
         self._complain = complain
         self.refused = {name: Counter() for name in STREAMS}
         self.infos: dict[str, Any] = dict.fromkeys(STREAMS)
+        self._videos = {name: VideoDecoder() for name in STREAMS}
         self.pairing = NearestPairing(
             on_pair,
             tolerance=config.sync.tolerance,
@@ -82,13 +119,12 @@ class PairSource:
             self.refused[stream]['corrupt'] += 1
             return
         try:
-            conversions.check(message, self._limit)
+            image = self._checked(stream, message, record.time)
         except ImageError as error:
             self.refused[stream][error.cause] += 1
             self._complain(f'{stream} {error.cause}', f'{stream}: {error}; image refused')
             return
-        image = Image(message, record.time)
-        self.pairing.put(stream, image.stamp, image, record.time / 1e9, len(message.data))
+        self.pairing.put(stream, image.stamp, image, record.time / 1e9, image.size)
 
     def received(self, stream: str) -> int:
         """Return how many images of a stream the bag had."""
@@ -102,6 +138,16 @@ class PairSource:
             found.update({cause: n for cause, n in counts.items() if cause not in ('received', 'paired')})
             found['no_partner'] += self.pairing.waiting(name)
         return +found
+
+    def _checked(self, stream: str, message: Any, time: int) -> Image:
+        conversions.check(message, self._limit)
+        codec = conversions.codec_of(message)
+        if not codec:
+            return Image(message, time)
+        # here and not when it is fused, because each frame builds on the one before, paired or not
+        frame = self._videos[stream].decode(message.data, codec)
+        conversions.check_size(frame.shape[1], frame.shape[0], self._limit)
+        return Image(message, time, frame)
 
     def _decoded(self, record: Record) -> Any:
         try:
@@ -122,17 +168,18 @@ def find_topics(bag: BagReader, config: NodeConfig, given: dict[str, str | None]
 
 def _find(bag: BagReader, stream: str, transport: str, given: str | None) -> Topics:
     if given is not None:
-        image = bag.topic(given, (IMAGE, COMPRESSED_IMAGE)).name
+        image = bag.topic(given, (IMAGE, COMPRESSED_IMAGE, COMPRESSED_VIDEO)).name
     else:
-        names = [f'{stream}/image_raw', f'{stream}/image_raw/compressed']
+        names = {'raw': image_of(stream), 'compressed': compressed_of(stream), 'h264': video_of(stream)}
         there = {name.strip('/'): name for name in bag.topics}
-        wanted = names if transport == 'raw' else names[::-1]
+        wanted = [names[transport], *names.values()]
         image = next((there[name] for name in wanted if name in there), None)
         if image is None:
             raise BagError(
-                f"bag '{bag.path}' has no topic '{names[0]}'; name it with --{stream} TOPIC. It holds:\n"
+                f"bag '{bag.path}' has no topic '{names['raw']}'; name it with --{stream} TOPIC. It holds:\n"
                 + bag.contents()
             )
-    info = f'{image.removesuffix("/compressed").rpartition("/")[0]}/camera_info'
+    base = image.removesuffix('/compressed').removesuffix('/h264')
+    info = f'{base.rpartition("/")[0]}/camera_info'
     known = bag.topics.get(info)
     return Topics(image, info if known and known.type == CAMERA_INFO else None)

@@ -13,14 +13,11 @@ def build_predictor(config: NodeConfig) -> Predictor:
     """
     fixed = calibration.load(config.calibration.file) if config.calibration.source == 'file' else None
     predictor = Predictor(
-        config.preset,
-        config.device,
+        config.system(),
         calibration=fixed,
         tone=config.thermal,
+        depth=config.visible,
         gray=config.output_encoding == 'mono8',
-        backbone=config.backbone,
-        registration_first=config.registration_first,
-        backend=config.backend,
     )
     # what is exported is for the size of the camera, which is not known yet
     if predictor.backend == 'torch':

@@ -9,20 +9,21 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from irvis_fusion_ros.imaging import deformation_color
+from irvis_fusion_ros.imaging import color, deformation_color
 from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros import camera_info, conversions, qos
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.throttle import Complaints
-
-FUSED = 'fused/image'
-FUSED_COMPRESSED = 'fused/image/compressed'
-FUSED_INFO = 'fused/camera_info'
-REGISTERED = 'registered/image'
-REGISTERED_INFO = 'registered/camera_info'
-DEFORMATION = 'deformation/image'
-DEFORMATION_COLOR = 'deformation/image_color'
-VALID = 'valid_mask/image'
+from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros.topics import (
+    DEFORMATION,
+    DEFORMATION_COLOR,
+    FUSED,
+    FUSED_COMPRESSED,
+    FUSED_INFO,
+    REGISTERED,
+    REGISTERED_INFO,
+    VALID,
+)
 
 # What the predictor has to make for each topic.
 _NEEDS = {
@@ -38,9 +39,9 @@ _NEEDS = {
 class Outputs:
     """The publishers. `counts` counts messages by topic."""
 
-    def __init__(self, node: Node, depth: int, complaints: Complaints):
+    def __init__(self, node: Node, depth: int, throttle: WarningThrottle):
         self._node = node
-        self._complaints = complaints
+        self._throttle = throttle
         self.counts: Counter = Counter()
         names = {topic: node.resolve_topic_name(topic) for topic in _NEEDS}
         names[FUSED_COMPRESSED] = qos.name_beside(node, FUSED_COMPRESSED, FUSED, 'below')
@@ -106,7 +107,7 @@ class Outputs:
         self, wanted, pixels: np.ndarray, order: str, header: Header, config: NodeConfig
     ) -> None:
         encoding = config.output_encoding
-        pixels = conversions.in_encoding(pixels, order, encoding)
+        pixels = color.in_encoding(pixels, order, encoding)
         if FUSED in wanted:
             self._send(FUSED, conversions.to_image(pixels, encoding, header))
         if FUSED_COMPRESSED in wanted:
@@ -128,7 +129,7 @@ class Outputs:
     def _publisher(self, message_type: type, topic: str, depth: int) -> Any:
         def on_incompatible(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._complaints.say(
+            self._throttle.warn(
                 ('qos', topic),
                 f'{topic}: a subscriber asks for incompatible quality of service ({policy}) and receives '
                 f'nothing; change it, or {qos.PREFIX}{topic}.publisher.{policy.lower()}',

@@ -12,7 +12,9 @@ import numpy as np
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical import fusion
-from irvis_fusion_ros.classical.registration import SUSPICIOUS, Frame, State
+from irvis_fusion_ros.classical.registration import Frame, State
+from irvis_fusion_ros.systems.registry import SystemConfig
+from irvis_fusion_ros.tuning import TRACKING
 
 # Confidence from which an alignment is taken up, and down to which one that was is followed.
 TAKEN_UP, FOLLOWED = 0.5, 0.35
@@ -22,6 +24,11 @@ BETTER = 1.2
 PAUSES = (4, 64)
 # A doubtful alignment is searched anew after so many frames, evidence or not.
 DOUBTFUL, DOUBT_PAUSE = 0.6, 150
+
+
+def build(config: SystemConfig, temporal: bool) -> 'Classical':
+    """Return the system; there is nothing to choose."""
+    return Classical(temporal)
 
 
 class Classical:
@@ -76,7 +83,7 @@ class Classical:
             return False
         if tracked is None:
             return True
-        lost = tracked.confidence < FOLLOWED or tracked.evidence < SUSPICIOUS * self._state.usual
+        lost = tracked.confidence < FOLLOWED or tracked.evidence < TRACKING.suspicious * self._state.usual
         return lost or (tracked.confidence < DOUBTFUL and self._since_search > DOUBT_PAUSE)
 
     def _hold(self, frame: Frame, confidence: float) -> Alignment:

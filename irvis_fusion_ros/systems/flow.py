@@ -24,17 +24,17 @@ from irvis_fusion_ros.networks import layers, matching
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.field_fit import SmoothFit
 from irvis_fusion_ros.networks.matching import CHECKED, COARSEST
-from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
-    SUSPICIOUS,
     Draw,
     Fusion,
     State,
-    Tracked,
+    Tracking,
     checked,
     smoothed,
     starts,
 )
+from irvis_fusion_ros.tuning import TRACKING
 
 # Agreement of structure maps at which an alignment is as likely wrong as right. Measured on scenes that are
 # learned from: aligned pairs agree by 0.125 or more, unrelated ones by less than 0.075; 20 pixels apart most
@@ -51,7 +51,7 @@ ROUNDS, SETTLED = 4, 1.0
 SHRUNK, SURE, LEAST = ((), (2,), (4, 2)), 0.2, 0.15
 
 
-class Network(Protocol):
+class FlowNetwork(Protocol):
     """
     What a network offers.
 
@@ -68,19 +68,19 @@ class Network(Protocol):
         """
 
 
-class Direct(Tracked):
-    """A `Network` as a system; see Tracked. It is asked ROUNDS times, once about a pair that is tracked."""
+class Flow(Tracking):
+    """A `FlowNetwork` as a system, asked ROUNDS times, once about a pair that is tracked; see Tracking."""
 
-    def __init__(self, network: Network, fuse: Fusion, device: str, temporal: bool):
+    def __init__(self, network: FlowNetwork, fuse: Fusion, device: str, temporal: bool):
         super().__init__(network, fuse, device, temporal)
         self._fit = placed(SmoothFit(), device)
 
-    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+    def _aligned(self, seen: Tensor, draw: Draw, grid: WorkingGrid, shapes: tuple) -> tuple[State, str]:
         maps = _maps(seen)
 
-        def pair(start: np.ndarray) -> Pair:
+        def pair(start: np.ndarray) -> LaidPair:
             drawn = draw(start)
-            return Pair(shapes, start, seen, drawn, [maps, _maps(drawn)])
+            return LaidPair(shapes, start, seen, drawn, [maps, _maps(drawn)])
 
         last = self._state
         # what a rig sees does not change in a stream
@@ -89,7 +89,7 @@ class Direct(Tracked):
         found, source = None, 'track'
         if last is not None:
             found = first.checked(*self._found(first, last.affine, 1))
-        if found is None or found.evidence < SUSPICIOUS * last.usual:
+        if found is None or found.evidence < TRACKING.suspicious * last.usual:
             again = self._searched(first, pair, tried[1:])
             if found is None or again.evidence > found.evidence:
                 found, source = again, 'search'
@@ -98,9 +98,9 @@ class Direct(Tracked):
         without = first.checked(*(still if last is None else (last.affine, last.residual)))
         if found.evidence < without.evidence:
             found = without
-        return (found if last is None else smoothed(last, found, view)), source
+        return (found if last is None else smoothed(last, found, grid)), source
 
-    def _searched(self, first: 'Pair', pair: Callable[[np.ndarray], 'Pair'], others: list) -> State:
+    def _searched(self, first: 'LaidPair', pair: Callable[[np.ndarray], 'LaidPair'], others: list) -> State:
         """Search from the first start; where nothing is found there, from the others."""
         best = self._best(first)
         for start in others:
@@ -111,7 +111,7 @@ class Direct(Tracked):
                 best = found
         return best
 
-    def _best(self, pair: 'Pair') -> State:
+    def _best(self, pair: 'LaidPair') -> State:
         best = None
         for factors in SHRUNK:
             start = torch.zeros(1, 2, 3, device=pair.seen.device)
@@ -134,7 +134,7 @@ class Direct(Tracked):
             start = after
         return start
 
-    def _found(self, pair: 'Pair', start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
+    def _found(self, pair: 'LaidPair', start: Tensor, rounds: int) -> tuple[Tensor, Tensor]:
         """Return the affine, 1 x 2 x 3, and the residual, 1 x h x w x 2, that the network finds."""
         for _ in range(rounds):
             start, answer, left = self._asked(pair.seen, pair.drawn, start)
@@ -160,7 +160,7 @@ class Direct(Tracked):
         return model.after(start, step), answer, field - answer
 
 
-class Pair:
+class LaidPair:
     """
     Both images on the grid, the thermal one laid where a start says, and how well they agree.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from irvis_fusion_ros.classical.registration import Frame, State, believed
 from irvis_fusion_ros.systems.classical import TAKEN_UP, Classical
-from irvis_fusion_ros.systems.matcher import Learned
+from irvis_fusion_ros.systems.matcher import Matcher
 
 # Level pixels that the maps look around what is proposed.
 SHARPENED = 4
@@ -20,17 +20,17 @@ SHARPENED = 4
 CORRECTED, WIDE = 4.0, 640
 
 
-class Proposed(Classical):
+class Hybrid(Classical):
     """
     `classical` whose search a network does; see `systems.base.System`.
 
-    network: without a state of its own, and proposing whatever it found (Learned with temporal False and
+    network: without a state of its own, and proposing whatever it found (Matcher with temporal False and
     least_confidence 0). temporal: as for Classical.
     """
 
     devices = ('cuda', 'cpu')
 
-    def __init__(self, network: Learned, temporal: bool):
+    def __init__(self, network: Matcher, temporal: bool):
         super().__init__(temporal)
         self._network = network
 

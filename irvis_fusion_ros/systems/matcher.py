@@ -15,25 +15,25 @@ from torch import Tensor
 from irvis_fusion_ros.backends.device import Recorded, half_of
 from irvis_fusion_ros.networks import matching
 from irvis_fusion_ros.networks.matching import Agreement
-from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
     LEAST_CONFIDENCE,
-    SUSPICIOUS,
     Draw,
     Fusion,
     State,
-    Tracked,
+    Tracking,
     alignment_of,
     checked,
     smoothed,
     starts,
 )
+from irvis_fusion_ros.tuning import TRACKING
 
 # Hypotheses of the search, beside the likeliest, that are followed where that is not sure.
 OTHERS = 3
 
 
-class Registered(Protocol):
+class MatchResult(Protocol):
     """
     What a network found.
 
@@ -45,7 +45,7 @@ class Registered(Protocol):
     search: Tensor | None
 
 
-class Network(Protocol):
+class MatchingNetwork(Protocol):
     """
     What a network offers; see `networks.busref.BusReF` for layouts.
 
@@ -63,16 +63,16 @@ class Network(Protocol):
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
+    ) -> MatchResult:
         """Return what was found, near a start or by a search."""
 
 
-class Learned(Tracked):
-    """A `Network` as a system; see Tracked."""
+class Matcher(Tracking):
+    """A `MatchingNetwork` as a system; see Tracking."""
 
     def __init__(
         self,
-        network: Network,
+        network: MatchingNetwork,
         fuse: Fusion,
         device: str,
         temporal: bool,
@@ -83,20 +83,20 @@ class Learned(Tracked):
         self._describe = Recorded(self._described, device)
         self._compare = Recorded(self._compared, device)
 
-    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+    def _aligned(self, seen: Tensor, draw: Draw, grid: WorkingGrid, shapes: tuple) -> tuple[State, str]:
         def pair(start: np.ndarray) -> tuple:
             return self._describe(seen, draw(start))
 
         best, source = None, 'track'
         if self._state is not None:
-            best = self._follow(pair(self._state.start), view)
-        if best is None or best.evidence < SUSPICIOUS * self._state.usual:
-            found = self._searched(pair, view, shapes)
+            best = self._follow(pair(self._state.start), grid)
+        if best is None or best.evidence < TRACKING.suspicious * self._state.usual:
+            found = self._searched(pair, grid, shapes)
             if best is None or found.evidence > best.evidence:
                 best, source = found, 'search'
         return best, source
 
-    def _searched(self, pair: Callable[[np.ndarray], tuple], view: View, shapes: tuple) -> State:
+    def _searched(self, pair: Callable[[np.ndarray], tuple], grid: WorkingGrid, shapes: tuple) -> State:
         # what a rig sees does not change in a stream
         tried = starts(*shapes) if self._state is None else [self._state.start]
         best = None
@@ -110,7 +110,7 @@ class Learned(Tracked):
             return best
         # drawn where it was found, nothing is left of the change of size that had to be bridged: what is
         # right agrees better then, what is wrong does not
-        start = alignment_of(best, view, 'search').transform
+        start = alignment_of(best, grid, 'search').transform
         again = self._found(pair(start), shapes, start, torch.zeros_like(best.affine))
         return again if again.evidence > best.evidence else best
 
@@ -145,8 +145,8 @@ class Learned(Tracked):
         agreed = matching.agreement(visible, thermal, found.affine, found.residual)
         return found.affine, found.residual, found.search, agreed.correlation, agreed.trust
 
-    def _follow(self, pair: tuple, view: View) -> State:
+    def _follow(self, pair: tuple, grid: WorkingGrid) -> State:
         """Return the alignment near that of the frame before, smoothed over the stream."""
         last = self._state
         found = self._found(pair, last.shapes, last.start, last.affine)
-        return smoothed(last, found, view)
+        return smoothed(last, found, grid)

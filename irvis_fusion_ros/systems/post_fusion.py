@@ -12,13 +12,13 @@ from irvis_fusion_ros.networks.fusion_register import FusionRegister
 from irvis_fusion_ros.systems.tracking import gain_of
 
 
-class PostRegistered:
+class PostFusion:
     """
     Registers after fusion; see `systems.base.PostRegistration`.
 
     The features of the network are computed in half precision where the device is faster so; images and
     fields are not. temporal: smooth what is measured of the misregistration over a stream. half: None for
-    what suits the device.
+    what suits the device. alone: withhold its evidence, to see what it finds by itself.
     """
 
     devices = ('cuda', 'cpu')
@@ -30,6 +30,7 @@ class PostRegistered:
         device: str,
         temporal: bool = False,
         half: bool | None = None,
+        alone: bool = False,
     ):
         kind = half_of(device)
         if half is not None:
@@ -37,7 +38,9 @@ class PostRegistered:
         network = network.to(device, memory_format=torch.channels_last).eval()
         self.network = network.with_features_in(kind)
         self.backbone = backbone
-        self._measure = Recorded(network.evidence.measure, device) if network.config.evidence else None
+        told = network.config.evidence and not alone
+        self._measure = Recorded(network.evidence.measure, device) if told else None
+        self._alone = alone
         self._correct = Recorded(self._corrected, device)
         self._device = device
         self._temporal = temporal
@@ -84,5 +87,5 @@ class PostRegistered:
         return misplaced
 
     def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.network(*images)
+        found = self.network(*images, alone=self._alone)
         return found.fused, found.effective

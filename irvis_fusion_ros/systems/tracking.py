@@ -18,7 +18,8 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.matching import Agreement
-from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
+from irvis_fusion_ros.tuning import TRACKING
 
 LEAST_CONFIDENCE = 0.5
 # How fast confidence rises with agreement, where it is even.
@@ -27,13 +28,6 @@ STEEPNESS = 50.0
 # reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
-# A tracked frame whose agreement falls below this share of the usual is searched anew.
-SUSPICIOUS = 0.75
-# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 2.0
-LEAST_GAIN = 0.15
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
 
 Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 # Draws the thermal image on the grid of the network, 1 x 1 x h x w, laid where a 3x3 says.
@@ -66,7 +60,7 @@ class State:
         return float(self.agreement.correlation)
 
 
-class Tracked:
+class Tracking:
     """
     A `network` as a system; see `systems.base.System`. What it finds, `_aligned` says.
 
@@ -102,26 +96,26 @@ class Tracked:
         shapes = (thermal.shape, visible.shape)
         if not self._temporal or (self._state is not None and self._state.shapes != shapes):
             self.reset()
-        view = View(visible.shape, self.network.pixels)
-        seen = layers.tensor_of(view.visible(visible), self._device)
+        grid = WorkingGrid(visible.shape, self.network.pixels)
+        seen = layers.tensor_of(grid.visible(visible), self._device)
 
         def draw(start: np.ndarray) -> Tensor:
-            return layers.tensor_of(view.thermal(thermal, start), self._device)
+            return layers.tensor_of(grid.thermal(thermal, start), self._device)
 
-        found, source = self._aligned(seen, draw, view, shapes)
+        found, source = self._aligned(seen, draw, grid, shapes)
         if found.confidence < self._least_confidence:
             if self._state is None:
                 return identity(found.confidence, (WEAK,))
-            held = alignment_of(self._state, view, 'held')
+            held = alignment_of(self._state, grid, 'held')
             return replace(held, confidence=found.confidence, notes=(WEAK,))
         self._state = found
-        return alignment_of(found, view, source)
+        return alignment_of(found, grid, source)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return self._fuse(visible, thermal, trust)
 
-    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+    def _aligned(self, seen: Tensor, draw: Draw, grid: WorkingGrid, shapes: tuple) -> tuple[State, str]:
         """
         Return the alignment of a pair, smoothed over the stream if it was tracked, and its source.
 
@@ -134,19 +128,19 @@ class Tracked:
 def checked(
     shapes: tuple, start: np.ndarray, affine: Tensor, residual: Tensor, agreement: Agreement, even: float
 ) -> State:
-    """Return the state of an alignment that was just found; even: see Network."""
+    """Return the state of an alignment that was just found; even: see MatchingNetwork."""
     evidence = float(agreement.correlation)
     confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
     return State(shapes, start, affine, residual, agreement, confidence, evidence)
 
 
-def smoothed(last: State, found: State, view: View) -> State:
+def smoothed(last: State, found: State, grid: WorkingGrid) -> State:
     """Return what was found in a frame, smoothed over its stream; a jump is followed at once."""
-    stride = view.shape[0] // found.residual.shape[1]
+    stride = grid.shape[0] // found.residual.shape[1]
     points = layers.centres(found.residual[..., 0], stride)
-    step = Affine(view.shape).displacement(found.affine - last.affine, points)
+    step = Affine(grid.shape).displacement(found.affine - last.affine, points)
     moved = (step + found.residual - last.residual).norm(dim=-1).mean()
-    gain = float(gain_of(last.frames, moved / float(view.scale.mean())))
+    gain = float(gain_of(last.frames, moved / float(grid.scale.mean())))
     return replace(
         found,
         affine=last.affine + gain * (found.affine - last.affine),
@@ -162,7 +156,7 @@ def gain_of(frames: int, moved: Tensor) -> Tensor:
 
     moved: the mean change of the field, full visible pixels; a jump is followed at once.
     """
-    return (moved / FOLLOWED_AT_ONCE).clamp(max(LEAST_GAIN, 1 / (frames + 1)), 1)
+    return (moved / TRACKING.followed).clamp(TRACKING.least_share(frames), 1)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
@@ -183,16 +177,16 @@ def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarra
     return found
 
 
-def alignment_of(state: State, view: View, source: str) -> Alignment:
+def alignment_of(state: State, grid: WorkingGrid, source: str) -> Alignment:
     """Turn a state into what the floors above know."""
-    matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
-    backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix
-    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+    matrix = Affine(grid.shape).matrix(state.affine.double())[0].cpu().numpy()
+    backward = state.start @ np.linalg.inv(grid.matrix) @ matrix @ grid.matrix
+    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(TRACKING.least_trust))
     return Alignment(
         transform.normalised(backward),
         state.confidence,
         source,
-        residual=state.residual[0].cpu().numpy() / view.scale @ state.start[:2, :2].T.astype(np.float32),
+        residual=state.residual[0].cpu().numpy() / grid.scale @ state.start[:2, :2].T.astype(np.float32),
         trust=trust,
         cold=source == 'search',
     )

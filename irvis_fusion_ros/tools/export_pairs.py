@@ -20,13 +20,12 @@ from irvis_fusion_ros.errors import BagError, FileError, IncompleteBagError
 from irvis_fusion_ros.imaging.color import in_encoding
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.io.bags import BagReader
+from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.offline import parameters
 from irvis_fusion_ros.offline.fuser import Frame, Fuser
 from irvis_fusion_ros.offline.source import PairSource, find_topics
 from irvis_fusion_ros.pairing import Pair
-from irvis_fusion_ros.ros import conversions
 from irvis_fusion_ros.ros.build import build_predictor
-from irvis_fusion_ros.ros.options import NodeConfig
 
 LEAST_CONFIDENCE = 0.5
 
@@ -45,11 +44,10 @@ class Exporter:
     pairs.json, `left_out` counts the others by cause.
     """
 
-    def __init__(self, bag: BagReader, out: Path, config: NodeConfig, every: int, least: float):
+    def __init__(self, bag: BagReader, out: Path, every: int, least: float):
         self._out, self._every, self._least = out, every, least
         self._name = bag.path.absolute().name
         self._count = 0
-        self._limit = config.limits.max_pixels
         self.pairs: list[dict[str, Any]] = []
         self.left_out: Counter = Counter()
         self.fuser: Fuser | None = None
@@ -69,7 +67,7 @@ class Exporter:
 
     def _write(self, pair: Pair, frame: Frame) -> None:
         name = str(pair.visible.stamp)
-        visible = conversions.to_picture(pair.visible.message, self._limit)
+        visible = pair.visible.picture()
         registered = frame.result.registered
         # PNG has neither signs nor floating point
         suffix = 'png' if registered.dtype in (np.uint8, np.uint16) else 'tiff'
@@ -82,7 +80,7 @@ class Exporter:
         self.pairs.append({'name': name, **files, 'sequence': self._name, 'confidence': confidence})
 
 
-def _in_bgr(picture: conversions.Picture) -> np.ndarray:
+def _in_bgr(picture: Picture) -> np.ndarray:
     return (
         picture.pixels[..., ::-1] if picture.order == 'rgb' and picture.pixels.ndim == 3 else picture.pixels
     )
@@ -103,7 +101,7 @@ def _export(options: argparse.Namespace) -> int:
     with BagReader(options.bag) as bag:
         topics = find_topics(bag, config, {'thermal': options.thermal, 'visible': options.visible})
         predictor = build_predictor(config)
-        exporter = Exporter(bag, options.out, config, options.every, options.least_confidence)
+        exporter = Exporter(bag, options.out, options.every, options.least_confidence)
         complain = _once(_complain)
         source = PairSource(bag, topics, config, exporter.take, complain)
         wanted = frozenset({'fused', 'registered'})

@@ -1,5 +1,5 @@
 """
-`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem; or two videos.
+`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse the images of two folders, or of one, or of two videos.
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
 OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import calibration, cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
@@ -70,8 +69,8 @@ def fuse_folder(
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
     images.write(out / 'fused' / f'{name}.png', result.fused)
-    # PNG has no floating point; TIFF keeps a radiometric float image as it is
-    suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
+    # PNG has neither signs nor floating point; TIFF keeps a radiometric image as it is
+    suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
     if result.deformation_fused is not None:
@@ -83,31 +82,23 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 def _run(options: argparse.Namespace) -> int:
     found = folders.find(options.thermal_dir, options.visible_dir, options.pattern, options.pairs)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(
-        options.preset,
-        options.device,
-        temporal=options.sequence,
-        calibration=fixed,
-        backbone=options.backbone,
-        registration_first=options.registration_first,
-        backend=options.backend,
-    )
+    predictor = Predictor(options.system, temporal=options.sequence, calibration=fixed)
     if found.pattern and not options.pattern:
         _complain(f"no stem is shared: paired by the pattern '{found.pattern}'")
     if found.unpaired:
         names = _listing([str(path) for path in found.unpaired])
         count = len(found.unpaired)
-        _complain(f'{count} file(s) without a partner of the same stem: {names}')
+        _complain(f'{count} file(s) without a partner: {names}')
     fused, skipped = fuse_folder(found.pairs, options.out, predictor)
     summary = {
-        'preset': options.preset,
+        'preset': predictor.preset,
         'device': predictor.device,
         'pairs': fused,
         'deformation_of': predictor.deformation_of,
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
-        summary['registration_first'] = options.registration_first
+        summary['registration_first'] = predictor.config.registration_first
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
@@ -119,7 +110,7 @@ def _run(options: argparse.Namespace) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='fuse_images',
-        description='Fuse two folders of images, paired by file stem.',
+        description='Fuse the images of two folders, or of one, paired by file stem; or of two videos.',
         epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json.',
     )
     parser.add_argument('thermal_dir', type=Path, metavar='THERMAL_DIR', help='8 or 16 bit, any size')
@@ -145,10 +136,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     cli.add_pairing(parser)
     options = parser.parse_args(argv)
     try:
-        device = resolve_device(options.device, registry.find(options.preset).devices)
-        registry.backbone_of(options.preset, options.backbone)
-        registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend, device)
+        options.system = cli.chosen_system(options)
     except ValueError as error:
         parser.error(str(error))
     return options

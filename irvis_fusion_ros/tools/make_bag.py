@@ -18,11 +18,11 @@ import numpy as np
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import folders
-from irvis_fusion_ros.errors import BagError, FileError
+from irvis_fusion_ros.errors import BagError, FileError, ImageError
 from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
-from irvis_fusion_ros.io import video
+from irvis_fusion_ros.io import encodings, video_file
 from irvis_fusion_ros.io.bags import STORAGES, BagWriter
-from irvis_fusion_ros.io.video import Frame, Video
+from irvis_fusion_ros.io.video_file import Frame, Video
 
 STREAMS = {
     'thermal': ('/thermal/image_raw', THERMAL_FRAME),
@@ -30,16 +30,6 @@ STREAMS = {
 }
 # 2020-09-13 12:26:40 UTC: not now, so that two bags of the same images are equal
 START = 1_600_000_000.0
-_ENCODINGS = {
-    ('uint8', 1): 'mono8',
-    ('uint16', 1): 'mono16',
-    ('int16', 1): '16SC1',
-    ('int32', 1): '32SC1',
-    ('float32', 1): '32FC1',
-    ('float64', 1): '64FC1',
-    ('uint8', 3): 'bgr8',
-    ('uint16', 3): 'bgr16',
-}
 
 
 class Shot(NamedTuple):
@@ -64,7 +54,7 @@ def shots(
 
     rate: pairs per second; None for the rates of two videos. Raises FileError.
     """
-    if video.is_video(thermal) and video.is_video(visible) and rate is None:
+    if video_file.is_video(thermal) and video_file.is_video(visible) and rate is None:
         streams = {'thermal': Video(thermal), 'visible': Video(visible)}
         found = [
             Shot(name, number / stream.rate, Frame(stream, number))
@@ -101,7 +91,7 @@ def write(
                 continue
             topic, frame = STREAMS[shot.stream]
             stamp = round(start * 1e9) + round(shot.time * 1e9)
-            bag.write_image(topic, image, _ENCODINGS[_kind(image)], stamp, frame)
+            bag.write_image(topic, image, encodings.name_of(image), stamp, frame)
             counts[topic] += 1
     return counts, skipped
 
@@ -112,13 +102,11 @@ def _read(source: folders.Source) -> tuple[np.ndarray | None, str]:
         image = folders.read(source)
     except FileError as error:
         return None, str(error)
-    if _kind(image) not in _ENCODINGS:
-        return None, f'{source}: no encoding for {image.dtype} of shape {image.shape}'
+    try:
+        encodings.find(encodings.name_of(image))
+    except ImageError as error:
+        return None, f'{source}: {error}'
     return image, ''
-
-
-def _kind(image: np.ndarray) -> tuple[str, int]:
-    return image.dtype.name, 1 if image.ndim == 2 else image.shape[2]
 
 
 def _run(options: argparse.Namespace) -> int:

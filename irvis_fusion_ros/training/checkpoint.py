@@ -45,14 +45,14 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     atomic.write(path, buffer.getvalue())
 
 
-def load(path: Path, system: str, device: torch.device) -> Checkpoint:
+def load(path: Path, system: str) -> Checkpoint:
     """
-    Read a checkpoint of a system to a device.
+    Read a checkpoint of a system, to the CPU: what loads its state moves it to where it belongs.
 
     Raises FileError if it is damaged, is no checkpoint, or is another system's.
     """
     try:
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True)
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location='cpu', weights_only=True)
         if content.pop('format', None) != FORMAT:
             raise ValueError('made by another program or version')
         checkpoint = Checkpoint(**content)

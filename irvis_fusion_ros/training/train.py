@@ -131,9 +131,14 @@ def _start(options: argparse.Namespace) -> weights.Weights | None:
 
 
 def _resized(own: Any, start: weights.Weights) -> Any:
-    """The options of a system, those of its network as they are in the weights that it begins with."""
+    """
+    The options of a system, those of its network as they are in the weights that it begins with.
+
+    Options that these weights do not know yet are those of the run.
+    """
+    known = {**config.plain(own.network), **start.config.get('network', {})}
     try:
-        network = config.filled(type(own.network), start.config.get('network', {}))
+        network = config.filled(type(own.network), known)
     except ValueError as error:
         raise FileError(f'--start: weights of another version of this network ({error})') from error
     return dataclasses.replace(own, network=network)

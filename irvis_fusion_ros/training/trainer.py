@@ -87,8 +87,13 @@ class Trainer:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def _begin_with(self, state: dict[str, Tensor]) -> None:
+        added = {
+            name: value
+            for name, value in self.model.state_dict().items()
+            if name not in state and any(part in name for part in self._recipe.added)
+        }
         try:
-            self.model.load_state_dict(state)
+            self.model.load_state_dict(state | added)
         except RuntimeError as error:
             raise FileError(
                 f'--start: weights of another network ({" ".join(str(error).split())[:200]})'
@@ -150,7 +155,7 @@ class Trainer:
         return self._folder / 'checkpoint.pt'
 
     def _resume(self, changed: bool) -> None:
-        state = checkpoint.load(self._checkpoint, self._system, self._device)
+        state = checkpoint.load(self._checkpoint, self._system)
         different = _differences(state.config, self._identity)
         if different and not changed:
             raise FileError(

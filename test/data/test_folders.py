@@ -60,6 +60,36 @@ def test_stems_come_first_and_in_natural_order(tmp_path):
     assert sorted(path.name for path in found.unpaired) == ['x_T.png', 'x_W.jpg']
 
 
+@pytest.mark.parametrize(
+    ('thermal', 'visible'),
+    [
+        ('FLIR_06.jpeg', 'FLIR_06_RGB.jpg'),
+        ('DJI_06_T.JPG', 'DJI_06_W.JPG'),
+        ('a_06_ir.png', 'a_06_vis.png'),
+        ('a_06_IR.png', 'a_06_RGB.png'),
+        ('06_lwir.png', '06_rgb.png'),
+    ],
+)
+def test_marks_are_known_in_one_folder_and_in_two(tmp_path, thermal, visible):
+    write(tmp_path, f't/{thermal}', f'v/{visible}', f'one/{thermal}', f'one/{visible}')
+    name = thermal.partition('06')[0] + '06'
+    for folder, other in (('t', 'v'), ('one', 'one')):
+        found = folders.find(tmp_path / folder, tmp_path / other)
+        assert names(found, tmp_path) == {name: (f'{folder}/{thermal}', f'{other}/{visible}')}
+        assert found.unpaired == ()
+
+
+def test_marks_that_are_given(tmp_path):
+    write(tmp_path, 'a-hot.png', 'a-seen.png', 'b-hot.png')
+    found = folders.find(tmp_path, tmp_path, '*-hot:*-seen')
+    assert names(found, tmp_path) == {'a': ('a-hot.png', 'a-seen.png')}
+    assert found.unpaired == (tmp_path / 'b-hot.png',)
+    # no file is its own partner
+    for pattern in (None, '*_T:*_W', '*:*'):
+        with pytest.raises(FileError, match='share a stem'):
+            folders.find(tmp_path, tmp_path, pattern)
+
+
 def test_a_pattern_of_ones_own(tmp_path):
     write(tmp_path, 'cam0 (1)/img-7.tiff', 'cam1/7+rgb.png', 'cam1/8+rgb.png')
     found = folders.find(tmp_path, tmp_path, 'cam0 (1)/img-*:cam1/*+rgb')
@@ -78,6 +108,10 @@ def test_lists_of_pairs(tmp_path):
     listing.write_text('# thermal, visible\nt/a b.png, v/1.png\nt/c.png,2.png,third\n')
     found = folders.find(tmp_path / 't', tmp_path / 'v', listing=listing)
     assert names(found, tmp_path) == {'a b': ('t/a b.png', 'v/1.png'), 'third': ('t/c.png', 'v/2.png')}
+    write(tmp_path, 't/both.png', 'v/both.png', 'both.png')
+    listing.write_text('both.png both.png\n\nc.png\t1.png\n')
+    found = folders.find(tmp_path / 't', tmp_path / 'v', listing=listing)
+    assert names(found, tmp_path) == {'both': ('t/both.png', 'v/both.png'), 'c': ('t/c.png', 'v/1.png')}
     listing.write_text(json.dumps([{'name': 'x/../y', 'ir': 't/c.png', 'vi': 'v/2.png', 'more': 1}]))
     assert list(folders.find(tmp_path, tmp_path, listing=listing).pairs) == ['x_.._y']
     for text, reason in (
@@ -86,6 +120,9 @@ def test_lists_of_pairs(tmp_path):
         ('t/c.png v/1.png\nt/c.png v/2.png', "two pairs are called 'c'"),
         ('', 'no pair in it'),
         ('[1, 2]', 'not a list of pairs'),
+        ('[', 'not a list of pairs'),
+        ('[{"name": "a"}]', 'not a list of pairs'),
+        ('[{"name": 1, "ir": "t/c.png", "vi": "v/1.png"}]', 'are texts'),
         ('[' * 100_000, 'not a list of pairs'),
     ):
         listing.write_text(text)
@@ -118,6 +155,13 @@ def test_two_videos_are_folders_of_frames(tmp_path):
         folders.find(tmp_path / 'a.mp4', tmp_path / 'c.mp4')
     with pytest.raises(FileError, match='the other one is a video'):
         folders.find(tmp_path / 'a.mp4', tmp_path)
+
+
+@pytest.mark.parametrize(('thermal', 'visible'), folders.FOLDERS)
+def test_sub_folders_of_data_sets_are_known(tmp_path, thermal, visible):
+    write(tmp_path, f'{thermal.upper()}/a.png', f'{visible}/a.png')
+    assert [pair.name for pair in datasets.aligned(tmp_path)] == ['a']
+    assert len(folders.find(tmp_path, tmp_path).pairs) == 1
 
 
 def test_data_sets_of_these_layouts_are_read(tmp_path):

@@ -66,3 +66,14 @@ def test_to_byte_clips():
     luma = np.float32([[-0.5, 0, 0.5, 1, 1.7]])
     np.testing.assert_array_equal(color.to_byte(luma), [[0, 0, 128, 255, 255]])
     assert cv2.mean(color.to_byte(np.zeros((3, 3), np.float32)))[0] == 0
+
+
+def test_orders_and_encodings():
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 2] = 200
+    assert color.in_encoding(red, 'bgr', 'rgb8')[0, 0, 0] == 200
+    assert color.in_encoding(red[..., ::-1], 'rgb', 'rgb8')[0, 0, 0] == 200
+    assert color.in_encoding(red[..., ::-1], 'rgb', 'bgr8')[0, 0, 2] == 200
+    gray = color.in_encoding(red, 'bgr', 'mono8')
+    np.testing.assert_array_equal(gray, color.in_encoding(red[..., ::-1].copy(), 'rgb', 'mono8'))
+    assert color.in_encoding(gray, 'bgr', 'bgr8').shape == (32, 32, 3)

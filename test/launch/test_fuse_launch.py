@@ -12,6 +12,8 @@ import time
 import pytest
 from installation import REPOSITORY
 
+from irvis_fusion_ros import dds_profile
+
 PATIENCE = 60.0
 
 
@@ -75,6 +77,7 @@ def answer(ros2, *arguments, wanted):
     raise AssertionError(f'{arguments}: no {wanted!r} in: {text}')
 
 
+@pytest.mark.slow
 def test_arguments_are_shown_with_their_meaning(ros2):
     text, _ = launch(ros2, '--show-args').communicate(timeout=PATIENCE)
     for argument in (
@@ -115,7 +118,7 @@ def test_the_node_gets_its_parameters_becomes_active_and_leaves_cleanly(ros2, tm
     ('argument', 'reason'),
     [
         ('sync.tolerance:=-1', r"'sync.tolerance' is -1.0: must be at least 0"),
-        ('preset:=clasical', r"'preset' is 'clasical': must be one of 'classical'"),
+        ('preset:=clasical', r"'preset' is 'clasical': unknown preset 'clasical'; valid: classical"),
         ('calibration.source:=file', r"'calibration.file' is empty"),
         ('sync.tolerance:=much', r"sync.tolerance:='much': expected a number"),
         ('params_file:=nowhere.yaml', r"params_file 'nowhere.yaml' cannot be used"),
@@ -147,8 +150,13 @@ def test_the_fast_dds_profile_is_set_unless_the_user_has_one(monkeypatch):
     spec = importlib.util.spec_from_file_location('fuse_launch', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.delenv(module.PROFILE_VARIABLE, raising=False)
-    (action,) = module.dds_profile()
-    assert action.value[0].text == str(REPOSITORY / 'config' / 'fastdds.xml')
-    monkeypatch.setenv(module.PROFILE_VARIABLE, 'mine.xml')
-    assert module.dds_profile() == []
+    assert module.PROFILE_VARIABLES == dds_profile.VARIABLES
+    for variable in dds_profile.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    actions = module.dds_profile()
+    assert tuple(action.name[0].text for action in actions) == dds_profile.VARIABLES
+    assert {action.value[0].text for action in actions} == {str(REPOSITORY / 'config' / 'fastdds.xml')}
+    for variable in dds_profile.VARIABLES:
+        with monkeypatch.context() as one:
+            one.setenv(variable, 'mine.xml')
+            assert module.dds_profile() == []

@@ -95,6 +95,7 @@ def test_the_solution_is_that_of_the_matrix():
     assert (found - expected).abs().max() < 0.02 * expected.abs().max()
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_the_solution(monkeypatch):
     monkeypatch.setattr(field_fit, 'ITERATIONS', 60)
     torch.manual_seed(0)

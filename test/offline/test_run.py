@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from flights import SHAPE, START, STEP, contents, run, write
 from rosbags.rosbag2 import Reader
 
 from irvis_fusion_ros.errors import BagError
-from irvis_fusion_ros.io import bags
+from irvis_fusion_ros.io import bags, encodings
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros.options import NodeConfig, SyncConfig
 
@@ -45,8 +46,8 @@ def test_what_comes_out_is_what_the_predictor_makes_of_the_pairs(tmp_path):
         for name, found in made.items():
             np.testing.assert_array_equal(found[at].image, getattr(result, name))
             assert (found[at].stamp, found[at].frame_id) == (visible[at].stamp, 'rgb')
-    encodings = {name: found[0].encoding for name, found in made.items()}
-    assert encodings == {'fused': 'bgr8', 'registered': 'mono16', 'deformation': '32FC2', 'valid': 'mono8'}
+    kinds = {name: found[0].encoding for name, found in made.items()}
+    assert kinds == {'fused': 'bgr8', 'registered': 'mono16', 'deformation': '32FC2', 'valid': 'mono8'}
     with bags.BagReader(tmp_path / 'out') as bag:
         for topic in ('/fused/camera_info', '/registered/camera_info'):
             infos = [bag.decode(record) for record in bag.records([topic])]
@@ -127,6 +128,70 @@ def test_parameters_of_the_node_are_kept_to(tmp_path):
     summary, _ = run(source, tmp_path / 'near', config=config)
     assert summary['pairs_in'] == 12
     assert images(tmp_path / 'near', '/fused/image')[0].encoding == 'mono8'
+
+
+@pytest.mark.parametrize(
+    ('thermal', 'visible'),
+    [
+        ('16SC1', 'yuv422'),
+        ('64FC1', 'bayer_rggb8'),
+        ('mono16', 'nv12'),
+        ('8UC1', 'mono16'),
+        ('bgr8', 'rgba8'),
+    ],
+)
+def test_what_the_node_takes_is_taken(tmp_path, thermal, visible):
+    with bags.BagWriter(tmp_path / 'in') as bag:
+        for name, encoding in (('thermal', thermal), ('visible', visible)):
+            kind = encodings.find(encoding)
+            rows = int(SHAPE[0] * kind.rows)
+            shape = (rows, SHAPE[1]) if kind.channels == 1 else (rows, SHAPE[1], kind.channels)
+            values = np.random.default_rng(1).integers(20, 120, shape).astype(kind.dtype)
+            bag.write_image(f'/{name}/image_raw', values, encoding, START, name)
+    summary, said = run(tmp_path / 'in', tmp_path / 'out')
+    assert (summary['pairs_in'], summary['drops'], len(summary['pairs'])) == (1, {}, 1), said
+    (registered,) = images(tmp_path / 'out', '/registered/image')
+    assert (registered.encoding, registered.image.dtype) == (thermal, encodings.find(thermal).dtype)
+
+
+def video_message(kind, stamp, packet):
+    time = bags.header(stamp, 'rgb')
+    data = np.frombuffer(packet, np.uint8)
+    if kind == bags.COMPRESSED_VIDEO:
+        return SimpleNamespace(timestamp=time.stamp, frame_id='rgb', data=data, format='h264')
+    return SimpleNamespace(header=time, data=data, format='h264')
+
+
+@pytest.mark.parametrize(
+    ('topic', 'kind'),
+    [
+        ('/visible/image_raw/h264', bags.COMPRESSED_VIDEO),
+        ('/visible/image_raw/compressed', bags.COMPRESSED_IMAGE),
+    ],
+)
+def test_a_camera_that_sends_video_is_decoded_from_its_first_key_frame_on(tmp_path, topic, kind):
+    from video import frames
+
+    source = write(tmp_path / 'still', count=6)
+    stills = {name: images(source, f'/{name}/image_raw') for name in ('thermal', 'visible')}
+    packets = frames([each.image for each in stills['visible']])
+    with bags.BagWriter(tmp_path / 'in') as bag:
+        for number, each in enumerate(stills['thermal']):
+            bag.write_image('/thermal/image_raw', each.image, 'mono16', each.stamp, 'lwir')
+            stamp = START + number * STEP
+            # as from the middle of a stream: the third message has the first key frame
+            bag.write_message(topic, kind, video_message(kind, stamp, packets[(number + 4) % 6]), stamp + 1)
+    whole, said = run(tmp_path / 'in', tmp_path / 'out', part_bytes=1)
+    assert whole['drops'] == {'no_key_frame': 2, 'no_partner': 2}
+    assert len(whole['pairs']) == 4 and len(said) == 1
+    found = images(tmp_path / 'out', '/fused/image')
+    assert [(each.stamp, each.frame_id) for each in found] == [
+        (START + number * STEP, 'rgb') for number in range(2, 6)
+    ]
+    # a frame builds on those before, which a run that goes on has not fused
+    run(tmp_path / 'in', tmp_path / 'again' / 'out', part_bytes=1, stop_after=9)
+    run(tmp_path / 'in', tmp_path / 'again' / 'out', part_bytes=1, resume=True)
+    assert contents(tmp_path / 'again' / 'out') == contents(tmp_path / 'out')
 
 
 def test_a_damaged_bag_is_fused_as_far_as_it_goes(tmp_path):

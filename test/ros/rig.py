@@ -25,6 +25,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from irvis_fusion_ros.io import encodings
 from irvis_fusion_ros.ros import conversions
 
 SECOND = 1_000_000_000
@@ -268,7 +269,8 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def image(encoding: str, height: int = 96, width: int = 128, seed: int = 0) -> Image:
     """Return a message with a textured picture in it."""
-    kind, channels, _ = conversions.ENCODINGS[encoding]
+    channels = encodings.find(encoding).channels
+    kind = encodings.find(encoding).dtype.str[1:]
     picture = scene(height, width, seed)
     if channels > 1:
         picture = np.stack([picture, picture**2, 1 - picture, np.ones_like(picture)][:channels], axis=2)

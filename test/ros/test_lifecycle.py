@@ -10,6 +10,8 @@ from rig import SECOND, START, image
 
 from irvis_fusion_ros.ros import fusion_node
 
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
 RAW = ('thermal/image_raw', 'visible/image_raw')
 MATRIX = 'matrix: [1, 0, 3, 0, 1, 0, 0, 0, 1]\nthermal_size: [128, 96]\nvisible_size: [128, 96]\n'
 

@@ -8,16 +8,16 @@ import pytest
 import torch
 from recording import NothingOfTheHost
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import PostRegistration
-from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.post_fusion import PostFusion
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.tools import fuse_images
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.recipes.fusion_register import FusionRegisterConfig
@@ -66,7 +66,7 @@ def trained(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('shape', [SHAPE, (120, 160), (33, 64)])
 def test_any_size_comes_back_as_it_was(shape):
-    system = PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu')
+    system = PostFusion(FusionRegister(NETWORK), backbones.build('max'), 'cpu')
     visible, thermal = (np.random.default_rng(k).random(shape, np.float32) for k in range(2))
     fused, moved = system.correct(visible, thermal, np.ones(shape, np.float32))
     assert fused.dtype == moved.dtype == np.float32
@@ -78,7 +78,7 @@ def test_any_size_comes_back_as_it_was(shape):
 
 def test_the_fused_image_is_moved_as_the_field_says(images):
     visible, thermal = images
-    system = PostRegistered(shifting(), backbones.build('average'), 'cpu', half=False)
+    system = PostFusion(shifting(), backbones.build('average'), 'cpu', half=False)
     fused, moved = system.correct(visible, thermal, np.ones(SHAPE, np.float32))
     assert np.allclose(moved, STEP, atol=1e-5)
     expected = (visible + thermal)[:-2, 3:] / 2
@@ -88,7 +88,7 @@ def test_the_fused_image_is_moved_as_the_field_says(images):
 @pytest.mark.parametrize('temporal', [True, False])
 def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(temporal):
     network = FusionRegister(replace(NETWORK, evidence=True))
-    system = PostRegistered(network, backbones.build('average'), 'cpu', temporal, half=False)
+    system = PostFusion(network, backbones.build('average'), 'cpu', temporal, half=False)
     flat, edges = np.full(SHAPE, 0.5, np.float32), np.random.default_rng(0).random(SHAPE, np.float32)
 
     def moved(pixels, shape=SHAPE):
@@ -111,7 +111,7 @@ def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(tempo
 
 def test_without_trust_it_is_the_visible_image(images):
     visible, thermal = images
-    system = PostRegistered(shifting(), backbones.build('average'), 'cpu')
+    system = PostFusion(shifting(), backbones.build('average'), 'cpu')
     trust = np.zeros(SHAPE, np.float32)
     assert np.array_equal(system.fuse(visible, thermal, trust), visible)
 
@@ -119,7 +119,7 @@ def test_without_trust_it_is_the_visible_image(images):
 @pytest.mark.parametrize('half', [True, False])
 def test_images_keep_their_precision(images, half):
     visible, thermal = images
-    system = PostRegistered(FusionRegister(), backbones.build('average'), 'cpu', half=half)
+    system = PostFusion(FusionRegister(), backbones.build('average'), 'cpu', half=half)
     fused = system.fuse(visible, thermal, np.ones(SHAPE, np.float32))
     np.testing.assert_allclose(fused, (visible + thermal) / 2, atol=1e-4)
 
@@ -151,7 +151,7 @@ def test_weights_of_other_options_are_refused(trained):
 def test_alone_its_deformation_is_that_of_the_fused_image(trained):
     rig = synthetic.Rig((120, 160), (96, 128))
     predictor = Predictor('fusion_register', 'cpu', backbone='max')
-    predictor._system = PostRegistered(shifting(), backbones.build('max'), 'cpu', half=False)
+    predictor._system = PostFusion(shifting(), backbones.build('max'), 'cpu', half=False)
     thermal, visible = rig.frame(0)
     result = predictor(thermal, visible)
     assert result.deformation_of == predictor.deformation_of == 'fused'
@@ -167,6 +167,7 @@ def test_alone_its_deformation_is_that_of_the_fused_image(trained):
     np.testing.assert_array_equal(field.deformation, result.deformation)
 
 
+@pytest.mark.slow
 def test_after_a_registration_both_deformations_are_there(trained):
     rig = synthetic.Rig((240, 320), (192, 256))
     truth, shown = rig.known.truth()
@@ -182,22 +183,21 @@ def test_after_a_registration_both_deformations_are_there(trained):
 
 
 def test_registration_first_is_for_presets_that_do_not_register():
-    assert registry.first_of('unregistered', 'classical') == 'classical'
-    assert registry.first_of('classical', 'none') is None
+    assert SystemConfig('unregistered', registration_first='classical').first.preset == 'classical'
+    assert SystemConfig('classical').first is None
     with pytest.raises(ValueError, match="preset 'classical' registers by itself"):
-        registry.first_of('classical', 'busref')
+        SystemConfig('classical', registration_first='busref')
     with pytest.raises(ValueError, match="unknown registration 'umf'; valid: none, classical, busref"):
-        registry.first_of('unregistered', 'umf')
+        SystemConfig('unregistered', registration_first='umf')
 
 
 def test_only_a_system_that_corrects_is_taken_for_one():
-    assert isinstance(
-        PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu'), PostRegistration
-    )
+    assert isinstance(PostFusion(FusionRegister(NETWORK), backbones.build('max'), 'cpu'), PostRegistration)
     assert Predictor('classical').deformation_of == 'thermal'
     assert Predictor('unregistered', 'cpu').deformation_of == 'thermal'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('first, of', [('none', 'fused'), ('classical', 'thermal')])
 def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, of):
     thermal, visible = synthetic.pair((96, 128))
@@ -215,6 +215,7 @@ def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, o
     assert (out / 'deformation_fused').exists() == (of == 'thermal')
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_what_runs_on_a_gpu_can_be_recorded():
     network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()

@@ -1,11 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from ready import READY
 
 from irvis_fusion_ros.data import synthetic
+from irvis_fusion_ros.errors import ChoiceError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import PRESETS, SystemConfig
 
 CARD = ('Data', 'Schedule', 'Measured', 'Limits', 'sha256')
 
@@ -14,7 +18,7 @@ def test_an_unknown_preset_is_an_error_that_lists_the_known_ones():
     with pytest.raises(
         ValueError, match=r"unknown preset 'classic'; valid: classical, busref, swift, swift_lite, unregis"
     ):
-        registry.find('classic')
+        SystemConfig('classic')
 
 
 # Presets without a search: they see what is a few pixels off.
@@ -22,6 +26,7 @@ NEAR = ('umf_cmgr', 'bsr')
 REGISTERING = [name for name in READY if not registry.PRESETS[name].backbone]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('preset', [name for name in REGISTERING if name in NEAR])
 def test_presets_without_a_search_find_a_rig_that_is_nearly_aligned(preset):
     predictor = Predictor(preset, 'cpu')
@@ -33,6 +38,7 @@ def test_presets_without_a_search_find_a_rig_that_is_nearly_aligned(preset):
         assert np.nanmean(error) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('preset', [name for name in REGISTERING if name not in NEAR])
 def test_every_preset_that_searches_finds_a_rig_and_tracks_it(preset):
     rig = synthetic.Rig((240, 320), (192, 256))
@@ -48,13 +54,68 @@ def test_every_preset_that_searches_finds_a_rig_and_tracks_it(preset):
 
 
 def test_a_backbone_is_one_that_the_preset_can_run():
-    assert registry.backbone_of('classical', '') is None
-    assert registry.backbone_of('unregistered', '') == 'average'
-    assert registry.backbone_of('unregistered', 'max') == 'max'
+    assert SystemConfig('classical').backbone is None
+    assert SystemConfig('unregistered').backbone == 'average'
+    assert SystemConfig('unregistered', backbone='max').backbone == 'max'
     with pytest.raises(ValueError, match="preset 'busref' has no backbone to choose"):
-        registry.backbone_of('busref', 'max')
+        SystemConfig('busref', backbone='max')
     with pytest.raises(ValueError, match="unknown backbone 'resnet'; valid: average, max"):
-        registry.backbone_of('unregistered', 'resnet')
+        SystemConfig('unregistered', backbone='resnet')
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_what_is_resolved_resolves_to_itself(preset):
+    config = SystemConfig(preset)
+    assert dataclasses.replace(config) == config
+    assert config.device == 'cpu' and config.backend == 'torch'
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.device = 'cuda'
+
+
+def test_what_registers_first_is_a_system_of_its_own(monkeypatch):
+    assert SystemConfig('unregistered').first is None
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+    config = SystemConfig('unregistered', 'cuda', 'max', 'classical')
+    assert config.device == 'cuda:0'
+    # no path to a GPU, no backbone
+    assert config.first == SystemConfig('classical', 'cpu')
+    assert config.on_cpu() == SystemConfig('unregistered', 'cpu', 'max', 'classical')
+
+
+def test_a_gpu_that_failed_takes_tensorrt_with_it_and_leaves_onnx(monkeypatch):
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+    for asked, left in (('auto', 'torch'), ('tensorrt', 'torch'), ('onnx', 'onnx')):
+        config = SystemConfig('swift', 'cuda', backend=asked).on_cpu()
+        assert (config.device, config.backend) == ('cpu', left)
+
+
+def test_a_config_stands_for_all_its_choices():
+    config = SystemConfig('unregistered', 'cpu', 'max')
+    predictor = Predictor(config)
+    assert predictor.config is config
+    assert (predictor.preset, predictor.device, predictor.backbone, predictor.backend) == (
+        'unregistered',
+        'cpu',
+        'max',
+        'torch',
+    )
+    assert Predictor('unregistered', 'cpu', backbone='max').config == config
+
+
+@pytest.mark.parametrize(
+    'option, choices',
+    [
+        ('preset', {'preset': 'classic'}),
+        ('device', {'device': 'tpu'}),
+        ('backbone', {'backbone': 'max'}),
+        ('registration_first', {'registration_first': 'busref'}),
+        ('backend', {'backend': 'onnx'}),
+    ],
+)
+def test_what_is_refused_names_the_choice(option, choices):
+    with pytest.raises(ChoiceError) as refused:
+        SystemConfig(**choices)
+    assert refused.value.option == option
 
 
 def test_weights_are_small_and_have_a_card():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import Predictor

@@ -150,7 +150,9 @@ def _blurred(image: Tensor, share: float, chance: Chance) -> Tensor:
 def _coarsened(image: Tensor, share: float, chance: Chance) -> Tensor:
     factor = int(chance.rng.integers(2, 4))
     on = chance.hit(share)
-    small = F.interpolate(image, scale_factor=1 / factor, mode='area')
+    size = [max(1, side // factor) for side in image.shape[-2:]]
+    # not mode 'area': of images of one channel its kernel reads beyond memory on a GPU (torch 2.11)
+    small = F.interpolate(image, size, mode='bilinear', align_corners=False, antialias=True)
     large = F.interpolate(small, image.shape[-2:], mode='bilinear', align_corners=False)
     return torch.lerp(image, large, on)
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.data import datasets, terms
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color
@@ -57,7 +57,7 @@ def collect(
     """
     Return the items of data sets, and a line for each set, pair or video that is left out.
 
-    folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
+    folders: data sets, or folders of data sets. accepted: names of sets to be used although terms.KNOWN
     refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. cleaner:
     aligns what is not known to be aligned, or refuses it. Raises FileError for data that cannot be used.
     """
@@ -120,9 +120,9 @@ def load(path: Path) -> list[Item]:
     return items
 
 
-def _thinned(pairs: Sequence[Pair], frames: int) -> list[Pair]:
+def _thinned(pairs: Sequence[ImagePair], frames: int) -> list[ImagePair]:
     """At most so many frames of each video, evenly spread; other pairs stay."""
-    clips: dict[str, list[Pair]] = {}
+    clips: dict[str, list[ImagePair]] = {}
     for pair in pairs:
         clips.setdefault(pair.video or pair.name, []).append(pair)
     return [pair for clip in clips.values() for pair in datasets.select(clip, limit=frames)]
@@ -135,7 +135,7 @@ def stretched(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return cv2.resize(thermal, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Item]:
+def _items(folder: Path, pair: ImagePair, frames: int, aligned: bool) -> Iterator[Item]:
     offset = terms.correction(folder, pair) if aligned else None
     for name, thermal, visible in _images(pair, frames, aligned):
         gray, luma = _gray(thermal, visible)
@@ -146,7 +146,7 @@ def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Ite
         yield _item(folder, pair, name, gray, luma, aligned)
 
 
-def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[list[Item], list[str]]:
+def _cleaned(folder: Path, pair: ImagePair, frames: int, cleaner: Cleaner) -> tuple[list[Item], list[str]]:
     """Return the items of a pair that could be aligned, and a line for each that could not."""
     items, refused = [], []
     for name, thermal, visible in _images(pair, frames, aligned=False):
@@ -168,13 +168,13 @@ def _gray(thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _item(
-    folder: Path, pair: Pair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
+    folder: Path, pair: ImagePair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
 ) -> Item:
     # scenes of different sets may bear one name
     return Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, thermal, visible, aligned)
 
 
-def _images(pair: Pair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _images(pair: ImagePair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     if pair.thermal.suffix.lower() not in VIDEO_SUFFIXES:
         yield pair.name, *datasets.read(pair, aligned)
         return

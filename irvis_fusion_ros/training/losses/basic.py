@@ -16,7 +16,6 @@ from kornia.metrics import ssim as ssim_map
 from torch import Tensor
 from torch.nn import functional as F
 
-from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
 
 # SSIM: Gaussian window of 11 pixels, sigma 1.5 (Wang et al., 2004)
@@ -206,37 +205,9 @@ def decomposition(
 
 
 @in_float32
-def bending(field: Tensor) -> Tensor:
-    """
-    Return the mean bending energy of a deformation, 1 / pixel^2; 0 for every affine one.
-
-    `mean |d_xx|^2 + 2 |d_xy|^2 + |d_yy|^2` by second differences (Rueckert et al., 1999, eq. 6).
-    """
-    along, down = _differences(field)
-    xx, xy = _differences(along)
-    _, yy = _differences(down)
-    # the three are smaller than the field by different rims: each is averaged for itself
-    return sum(weight * (part**2).sum(-1).mean() for weight, part in ((1, xx), (2, xy), (1, yy)))
-
-
-@in_float32
 def smoothness(field: Tensor) -> Tensor:
     """Return the mean squared difference of neighbouring displacements, `mean |d_x|^2 + |d_y|^2`."""
     return sum((part**2).sum(-1).mean() for part in _differences(field))
-
-
-@in_float32
-def cycle(there: Tensor, back: Tensor, mask: Tensor | None = None) -> Tensor:
-    """
-    Return the mean distance in pixels from x of where x comes to by two deformations, one of each direction.
-
-    `|d_there(x) + d_back(x + d_there(x))|` over the mask; a point that leaves the grid is left out.
-    """
-    height, width = there.shape[1:3]
-    points = tensors.pixel_grid(height, width, there) + there
-    landed = tensors.inside(points, (height, width)).to(there)
-    error = there + tensors.sample(back.permute(0, 3, 1, 2), points).permute(0, 2, 3, 1)
-    return mean(_length(error), landed if mask is None else landed * mask)
 
 
 @in_float32
@@ -290,7 +261,7 @@ def _differences(field: Tensor) -> tuple[Tensor, Tensor]:
     return field[:, :, 1:] - field[:, :, :-1], field[:, 1:] - field[:, :-1]
 
 
-def _length(vectors: Tensor, softness: float = 1e-3) -> Tensor:
+def _length(vectors: Tensor, softness: float) -> Tensor:
     """B x 1 x H x W, less than the length by up to `softness`, which keeps the gradient at 0 finite."""
     return ((vectors**2).sum(-1) + softness**2).sqrt()[:, None] - softness
 

@@ -65,11 +65,13 @@ class Recipe:
     `recipe` of the configuration file fills, and implements build, stages and losses.
 
     aligned: whether it learns from known warps of aligned pairs. A recipe that says no is given pairs as they
-    were recorded, too: its losses look neither at `truth` nor at `thermal`.
+    were recorded, too: its losses look neither at `truth` nor at `thermal`. added: parts of the names of
+    parameters that older weights may lack: a run that starts from such weights begins with new ones.
     """
 
     Config: type
     aligned = True
+    added: tuple[str, ...] = ()
 
     def __init__(self, config: Any):
         self.config = config

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from irvis_fusion_ros.config import option
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
-from irvis_fusion_ros.networks.busref import BusReF, Registered
+from irvis_fusion_ros.networks.busref import BusReF, BusReFResult
 from irvis_fusion_ros.networks.matching import COARSEST, Measured
 from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.losses.known import Known
@@ -111,7 +111,7 @@ class BusReFRecipe(Recipe):
     @staticmethod
     def _compared(
         model: nn.Module, known: Known, descriptions: tuple, stage: Stage
-    ) -> tuple[Registered, dict[str, Tensor]]:
+    ) -> tuple[BusReFResult, dict[str, Tensor]]:
         """Return what was found, and the terms that compare it with the known warp."""
         logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
         dense = stage.name != 'affine'
@@ -138,7 +138,7 @@ class BusReFRecipe(Recipe):
         """L_re (eq. 4)."""
         return basic.reconstruction(model.bus.decode(features), images, weight=self.config.ssim)
 
-    def _guide(self, model: nn.Module, batch: Batch, found: Registered) -> dict[str, Tensor]:
+    def _guide(self, model: nn.Module, batch: Batch, found: BusReFResult) -> dict[str, Tensor]:
         """L_MNCC and L_MG (eq. 10 and 12) of the registered image against the one that was moved."""
         with layers.exactly(batch.moved.device):
             field = model.field(found, batch.visible.shape[-2:])

@@ -3,9 +3,14 @@ How FusionRegister is trained: grafted on frozen backbones, it learns to make of
 same backbone makes of the aligned one.
 
 Two classes make up a batch, by the shares of the protocols: `zero` pairs, which must stay as they are, and
-moved ones. First the warped images alone learn to be right, so that what moved is moved back and not painted
-over; then everything learns. The released code compares the first image of a batch with all of its targets,
-and overwrites the mask of what can be known: here every image has its own target, and the mask counts.
+moved ones. Where it compares the sources itself, that is learned first and alone: it takes many pairs, and
+costs a tenth of the whole. Then the warped images alone learn to be right, so that what moved is moved back
+and not painted over; in the end everything learns. In both of these stages the known warp says what field and
+M are to be. From pictures alone neither was learned: a field that is wrong by more than the width of an edge
+has no slope that leads to the right one, and any M goes with another sign of the field. In a share of the
+batches the evidence is withheld, so that it learns to do without. The released code compares the first image
+of a batch with all of its targets, and overwrites the mask of what can be known: here every image has its own
+target, and the mask counts.
 """
 
 from dataclasses import dataclass
@@ -14,15 +19,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.data.displaced import DISPLACED, area_under_curve
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.networks import layers
-from irvis_fusion_ros.networks.fusion_register import Corrected, FusionRegister, NetworkConfig
-from irvis_fusion_ros.networks.misregistration import thermal_share
+from irvis_fusion_ros.networks import layers, misregistration
+from irvis_fusion_ros.networks.fusion_register import STEEPNESS, Corrected, FusionRegister, NetworkConfig
+from irvis_fusion_ros.networks.swift import SwiftResult
 from irvis_fusion_ros.training.losses import basic
+from irvis_fusion_ros.training.losses.known import Known
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
+from irvis_fusion_ros.training.recipes.swift import likelihood
 
 # The detail loss looks where M is among its largest and smallest values: that share of the pixels each.
 EXTREME = 0.05
@@ -43,6 +51,11 @@ class FusionRegisterConfig:
     backbones: tuple[str, ...] = option(
         ('average', 'max'), 'Fusion networks to learn on; each image of a batch is given to the next one.'
     )
+    compare_steps: int = option(
+        3000, 'Steps of the stage that learns to compare the sources, where it does.', minimum=1
+    )
+    compare_batch: int = option(48, 'Pairs in a batch of that stage.', minimum=1)
+    compare_lr: float = option(1e-3, 'Peak learning rate of that stage.', minimum=0)
     warp_steps: int = option(6000, 'Steps of the stage that learns from the warped images alone.', minimum=1)
     steps: int = option(24000, 'Steps of the stage that learns everything.', minimum=1)
     lr: float = option(2e-4, 'Peak learning rate.', minimum=0)
@@ -58,8 +71,13 @@ class FusionRegisterConfig:
     sharpness: float = option(
         20.0, 'Weight of how much detail there is, wherever it lies; not in the paper.', minimum=0
     )
-    known: float = option(
-        0.1, 'Weight, in the stage of the warped images, of the known field; not in the paper.', minimum=0
+    known: float = option(1.0, 'Weight of the known field; not in the paper.', minimum=0)
+    mask: float = option(2.0, 'Weight of what M is to be by the known warp; not in the paper.', minimum=0)
+    compare: float = option(
+        1.0, 'Weight of the known warp for what it compares itself, where it does.', minimum=0
+    )
+    withheld: float = option(
+        0.5, 'Share of the batches that evidence is withheld from.', minimum=0, maximum=1
     )
     smooth: float = option(
         0.01, 'Weight of the squared differences of the effective field; not in the paper.', minimum=0
@@ -68,19 +86,27 @@ class FusionRegisterConfig:
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be made of what, B x 1 x H x W each: `target` of `before`, where `shown`."""
+    """
+    What is to be made of what, B x 1 x H x W each: `target` of `before`, where `shown`.
+
+    truth: B x H x W x 2, where the thermal image belongs. displaced: likewise, by how much what the fused
+    image shows has to be moved.
+    """
 
     visible: Tensor
     moved: Tensor
     before: Tensor
     target: Tensor
     shown: Tensor
+    truth: Tensor
+    displaced: Tensor
 
 
 class FusionRegisterRecipe(Recipe):
     """See `training.recipes.base.Recipe`."""
 
     Config = FusionRegisterConfig
+    added = ('compare.', '.far')
 
     def __init__(self, config: FusionRegisterConfig):
         """Raise FileError for backbones that cannot be had."""
@@ -104,29 +130,34 @@ class FusionRegisterRecipe(Recipe):
         return network.to(memory_format=torch.channels_last)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return warp, and all."""
+        """Return compare, where it does so, warp, and all."""
         c = self.config
-        return (Stage('warp', c.warp_steps, c.lr, WARPED), Stage('all', c.steps, c.lr, WARPED + RETAINED))
+        warped = WARPED + (('compare',) if c.network.compare else ())
+        first = Stage('compare', c.compare_steps, c.compare_lr, ('compare',), batch=c.compare_batch)
+        after = Stage('warp', c.warp_steps, c.lr, warped), Stage('all', c.steps, c.lr, warped + RETAINED)
+        return (first, *after) if c.network.compare else after
 
     def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
-        """Return the terms of eq. 12, each over what the moved image still shows."""
+        """Return the terms of eq. 12, each over what the moved image still shows, and those of the warp."""
         c = self.config
+        if stage.name == 'compare':
+            return {'compare': c.compare * self._comparison(self._compared(model, batch), batch)}
         task = self._task(model, batch)
         target, shown = task.target, task.shown
-        found = model(task.before, task.visible, task.moved, every_scale=True)
+        alone = bool(torch.rand(()) < c.withheld)
+        found = model(task.before, task.visible, task.moved, every_scale=True, alone=alone)
         drawn = [found.fused] if stage.name == 'all' else []
         pairs = [(image, target, shown) for image in drawn]
         for scale, image in enumerate(found.warped):
-            known = (F.avg_pool2d(shown, 1 << scale) > 0.99).to(shown)
-            pairs.append((image, F.avg_pool2d(target, 1 << scale), known))
+            whole = (F.avg_pool2d(shown, 1 << scale) > 0.99).to(shown)
+            pairs.append((image, F.avg_pool2d(target, 1 << scale), whole))
         best = found.fused if drawn else found.warped[0]
-        known = {}
-        if not drawn:
-            truth = layers.padded(batch.truth.movedim(-1, 1), model.multiple).movedim(1, -1)
-            # what is thermal is to be moved where the thermal image was, and what is visible is to stay
-            share = thermal_share(task.before, task.visible, task.moved, truth).movedim(1, -1)
-            known['known'] = c.known * basic.known_field(found.effective, share * truth, shown)
-        return known | {
+        compared = {}
+        if self.config.network.compare:
+            compared['compare'] = c.compare * self._comparison(found.compared, batch)
+        return compared | {
+            'known': c.known * basic.known_field(found.effective, task.displaced, shown),
+            'mask': c.mask * misplacement(found.odds, task.truth, shown, two_way=model.config.two_way),
             'edge': c.edge * sum(basic.edges(*pair) for pair in pairs),
             'spatial': c.spatial * sum(basic.charbonnier(*pair) for pair in pairs),
             'frequency': c.frequency * basic.spectrum(best, target, shown),
@@ -136,12 +167,52 @@ class FusionRegisterRecipe(Recipe):
         }
 
     @torch.no_grad()
+    def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
+        """Return what it compared, where it does, in any stage."""
+        if not self.config.network.compare:
+            return None
+        return model.compare.field(self._compared(model, batch), batch.visible.shape[-2:])
+
+    @torch.no_grad()
     def measures(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, float]:
-        """Return the PSNR to the fused aligned pair, of the corrected image and of the one before."""
+        """
+        Return how the corrected image and the one before compare with the fused aligned pair, and why.
+
+        psnr, and psnr_before. moved_error and moved_before, pixels: how far the effective field is from the
+        known one, and a field of nothing is. mask_auc: how well M tells pixels of DISPLACED sources. Where
+        there is evidence, so without it: alone_psnr, alone_moved_error, alone_mask_auc.
+        """
+        if stage.name == 'compare':
+            return {}
         task = self._task(model, batch)
-        found = model(task.before, task.visible, task.moved)
-        after = found.fused if stage.name == 'all' else found.warped[0]
-        return {'psnr': _psnr(after, task), 'psnr_before': _psnr(task.before, task)}
+        measured = {'psnr_before': _psnr(task.before, task)}
+        still = torch.zeros_like(task.displaced)
+        measured['moved_before'] = float(basic.known_field(still, task.displaced, task.shown))
+        for prefix in ('', 'alone_')[: 1 + model.config.evidence]:
+            found = model(task.before, task.visible, task.moved, alone=bool(prefix))
+            after = found.fused if stage.name == 'all' else found.warped[0]
+            error = basic.known_field(found.effective, task.displaced, task.shown)
+            measured[f'{prefix}psnr'] = _psnr(after, task)
+            measured[f'{prefix}moved_error'] = float(error)
+            shown = task.shown[:, 0] > 0
+            apart = task.truth.norm(dim=-1)[shown] > DISPLACED
+            measured[f'{prefix}mask_auc'] = area_under_curve(found.mask[:, 0][shown], apart)
+        return measured
+
+    @staticmethod
+    def _compared(model: nn.Module, batch: Batch) -> SwiftResult:
+        return model.compared(
+            *(layers.padded(image, model.multiple) for image in (batch.visible, batch.moved))
+        )
+
+    @staticmethod
+    def _comparison(found: SwiftResult, batch: Batch) -> Tensor:
+        """Return how far what it compared is from the known warp, as `swift` learns."""
+        known = Known(batch)
+        with layers.exactly(batch.truth.device):
+            errors = [known.endpoint_error(*step) for step in found.steps]
+            matches = [likelihood(known, seen) for seen in found.measured]
+            return sum(errors) / len(errors) + sum(matches) / len(matches) / 4
 
     @torch.no_grad()
     def _task(self, model: nn.Module, batch: Batch) -> Task:
@@ -153,7 +224,11 @@ class FusionRegisterRecipe(Recipe):
         # a batch may be smaller than the mixture of backbones
         first = int(torch.randint(len(self.config.backbones), ()))
         before, target = (self.fused(visible, image, first) for image in (moved, thermal))
-        return Task(visible, moved, before, target, shown)
+        truth = layers.padded(batch.truth.movedim(-1, 1), model.multiple).movedim(1, -1)
+        with layers.exactly(visible.device):
+            # what is thermal is to be moved where the thermal image was, and what is visible is to stay
+            displaced, _ = misregistration.shown(before, visible, moved, truth)
+        return Task(visible, moved, before, target, shown, truth, displaced)
 
     def fused(self, visible: Tensor, thermal: Tensor, first: int = 0) -> Tensor:
         """Fuse image k of a batch by backbone `first` + k, the first one again after the last."""
@@ -167,6 +242,21 @@ class FusionRegisterRecipe(Recipe):
                 backbone = self._backbones[(k + first) % count]
                 out[k::count] = backbone(visible[k::count], thermal[k::count])
         return out
+
+
+@basic.in_float32
+def misplacement(odds: Tensor, truth: Tensor, mask: Tensor, *, two_way: bool = True) -> Tensor:
+    """
+    Return the mean divergence of M, given by its log-odds, from what it is to be, over the mask.
+
+    `KL(m | M)` with `m = sigmoid(STEEPNESS |truth|)`: 1/2 where the sources lie on each other (see
+    networks/fusion_register.py). Where only one direction is used M is how much is moved: `2 m - 1`.
+    """
+    wanted = torch.sigmoid(STEEPNESS * truth.norm(dim=-1)[:, None])
+    wanted = wanted if two_way else 2 * wanted - 1
+    own = torch.special.entr(wanted) + torch.special.entr(1 - wanted)
+    cross = F.binary_cross_entropy_with_logits(odds, wanted, reduction='none')
+    return basic.mean(cross - own, mask)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from irvis_fusion_ros.networks import field_fit, layers
 from irvis_fusion_ros.networks.swift import Measured, Swift, SwiftConfig
 from irvis_fusion_ros.training.losses.known import Known
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
+from irvis_fusion_ros.tuning import ROBUST
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def likelihood(known: Known, seen: Measured) -> Tensor:
     error = seen.shift - left
     distance = (field_fit.apply(seen.precision, error) * error).sum(-1)
     xx, yy, xy = seen.precision.unbind(-1)
-    tail = field_fit.TAIL
+    tail = ROBUST.tail
     spread = torch.log((xx * yy - xy * xy).clamp(min=1e-12))
     density = (tail + 2) / 2 * torch.log1p(distance / tail) - spread / 2
     return (density * visible).sum() / visible.sum().clamp(min=1)

@@ -33,7 +33,7 @@ def message(number, shape=(33, 47)):
     """Return a serialized image, another one for each number."""
     pixels = np.random.default_rng(number).integers(0, 255, shape, np.uint8)
     image = STORE.types[bags.IMAGE](
-        header=bags._header(START + number * STEP, 'camera'),
+        header=bags.header(START + number * STEP, 'camera'),
         height=shape[0],
         width=shape[1],
         encoding='mono8',

@@ -42,6 +42,7 @@ def test_every_loss_is_finite_and_reaches_every_parameter(recipe, network, sourc
     assert unreached(network) == []
 
 
+@pytest.mark.slow
 def test_it_learns(recipe, network, source):
     batch, stage = source.batch(1, 3, CROP, {'fr': 1, 'elastic_light': 1}), recipe.stages()[0]
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
