@@ -1,4 +1,4 @@
-"""Fuses by a network that weighs brightness and detail at a reduced size; the full images are fused by it."""
+"""Fuses full-size images by weights of brightness and detail that a network predicts at a reduced size."""
 
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from irvis_fusion_ros.networks.working_grid import WorkingGrid
 
 
 class WeightingNetwork(Protocol):
-    """What a network offers; see `networks.busref.BusReF` for layouts. pixels: of the images it sees."""
+    """The interface of a network; `networks.busref.BusReF` documents layouts. pixels: size of its input."""
 
     pixels: int
 
