@@ -37,7 +37,7 @@ from irvis_fusion_ros.networks import layers, misregistration
 from irvis_fusion_ros.networks.fusion_register import FusionRegister, NetworkConfig
 
 # Every n-th pixel along both axes enters the ROC curve over all pixels.
-THINNED = 4
+SAMPLE_STEP = 4
 TITLES = (
     'backbone',
     'evidence',
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @torch.inference_mode()
 def measure(network: FusionRegister, backbone: Backbone, case: Case, device: str, alone: bool) -> dict:
-    """Return the record of one moved pair, with a sample of M under `mask` and of displaced pixels (`apart`)."""
+    """Return the record of one moved pair, with a sample of M (`mask`) and of displaced pixels (`apart`)."""
     visible = layers.tensor_of(color.luminance(case.visible, 'bgr'), device)
-    thermal, still = (layers.tensor_of(_toned(image), device) for image in (case.thermal, case.still))
+    thermal, still = (layers.tensor_of(_apply_tone(image), device) for image in (case.thermal, case.still))
     fused, target = (backbone(visible, image) for image in (thermal, still))
     height, width = fused.shape[-2:]
     images = [layers.padded(image, network.multiple) for image in (fused, visible, thermal)]
@@ -72,7 +72,7 @@ def measure(network: FusionRegister, backbone: Backbone, case: Case, device: str
     shown = torch.from_numpy(case.shown).to(fused.device)
     field = found.effective[0, :height, :width][shown]
     sampled = torch.zeros_like(shown)
-    sampled[::THINNED, ::THINNED] = True
+    sampled[::SAMPLE_STEP, ::SAMPLE_STEP] = True
     sampled &= shown
     mask = found.mask[0, 0, :height, :width][sampled]
     apart = truth[0].norm(dim=-1)[sampled] > DISPLACED
@@ -130,7 +130,7 @@ def _untrained(config: dict) -> FusionRegister:
     return FusionRegister(NetworkConfig(**config['network']))
 
 
-def _toned(thermal: np.ndarray) -> np.ndarray:
+def _apply_tone(thermal: np.ndarray) -> np.ndarray:
     tone = ThermalTone()
     tone.update(thermal)
     return tone.apply(thermal)

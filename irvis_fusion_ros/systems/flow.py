@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from irvis_fusion_ros.backends.device import placed
+from irvis_fusion_ros.backends.device import prepare
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers, matching
 from irvis_fusion_ros.networks.affine import Affine
@@ -76,7 +76,7 @@ class Flow(Tracking):
 
     def __init__(self, network: FlowNetwork, fuse: Fusion, device: str, temporal: bool):
         super().__init__(network, fuse, device, temporal)
-        self._fit = placed(SmoothFit(), device)
+        self._fit = prepare(SmoothFit(), device)
 
     def _align(
         self, visible: Tensor, warp_thermal: WarpThermal, grid: WorkingGrid, shapes: tuple

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
-from irvis_fusion_ros.backends.device import placed
+from irvis_fusion_ros.backends.device import prepare
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
@@ -80,7 +80,7 @@ class Tracking:
         temporal: bool,
         least_confidence: float = LEAST_CONFIDENCE,
     ):
-        self.network = placed(network, device)
+        self.network = prepare(network, device)
         self._fuse = fuse
         self._least_confidence = least_confidence
         self._device = device

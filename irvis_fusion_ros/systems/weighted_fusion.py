@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.backends.device import Recorded, placed
+from irvis_fusion_ros.backends.device import Recorded, prepare
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.busref import DETAIL
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
@@ -26,7 +26,7 @@ class WeightedFusion:
     """Fuses by the weights of a network; see `systems.base.System.fuse`."""
 
     def __init__(self, network: WeightingNetwork, device: str):
-        self._network = placed(network, device)
+        self._network = prepare(network, device)
         self._weigh = Recorded(network.fusion_weights, device)
         self._device = device
 
