@@ -1,8 +1,8 @@
 """
-Which files are the thermal and the visible image of a pair: by the stems of their names, or by a list.
+Matches files of thermal and visible images to pairs: by the stems of their names, or by a list.
 
-Stems are the same, or differ in a mark at the end that cameras give: FLIR_0006 and FLIR_0006_RGB, DJI_0006_T
-and DJI_0006_W. Then both may lie in one folder.
+Stems are equal, or differ in a suffix that cameras add: FLIR_0006 and FLIR_0006_RGB, DJI_0006_T and
+DJI_0006_W. With such suffixes both may be in one folder.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import images
 
-# What cameras and data sets add to the stems of thermal and of visible images.
+# Suffixes that cameras and data sets add to the stems of thermal and of visible images.
 MARKS = (
     ('_T', '_W'),
     ('_T', '_V'),
@@ -35,8 +35,8 @@ def by_stem(
     """
     Return pairs by name, in natural order, and the files that have no partner.
 
-    marks: what the stems of thermal and of visible images end in. Otherwise the stems are the same or, where
-    none are, end in those of MARKS that make the most pairs. Raises FileError where there is no pair.
+    marks: the suffixes of the stems of thermal and of visible images. Without it, stems must be equal or, if
+    none are, end in the suffixes of MARKS that give the most pairs. Raises FileError if there is no pair.
     """
     thermals, visibles = images.by_stem(thermal_dir), images.by_stem(visible_dir)
     one_folder = Path(thermal_dir).resolve() == Path(visible_dir).resolve()
@@ -60,9 +60,9 @@ def listed(listing: Path, thermal_dir: Path, visible_dir: Path) -> Pairs:
     """
     Return the pairs of a list, by name.
 
-    It is a pairs.json as data sets have it (objects with name, ir and vi), or has a line for each pair:
-    thermal and visible file, separated by a comma or blanks. Paths are relative to the folder of their
-    camera or to that of the list. Raises FileError.
+    The list is a pairs.json as in data sets (objects with name, ir and vi), or has one line per pair: thermal
+    and visible file, separated by a comma or blanks. Paths are relative to the folder of their camera or to
+    that of the list. Raises FileError.
     """
     try:
         text = Path(listing).read_text(encoding='utf-8')
@@ -94,7 +94,7 @@ def _matched(thermals: dict[str, Path], visibles: dict[str, Path], marks: tuple[
 
 
 def _objects(text: str) -> list[tuple[str, str, str]]:
-    # a name is that of a file of the results: it leads into no other folder
+    # a name becomes the name of a result file, so it must not contain a path
     rows = [(entry['name'], entry['ir'], entry['vi']) for entry in json.loads(text)]
     if not all(isinstance(value, str) and '\0' not in value for row in rows for value in row):
         raise ValueError('name, ir and vi are texts')

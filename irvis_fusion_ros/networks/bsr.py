@@ -47,9 +47,7 @@ MULTIPLE = 8
 class BsrConfig:
     """Sizes of the network."""
 
-    pixels: int = option(
-        256 * 320, 'Pixels of the images it registers, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(256 * 320, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     width: int = option(12, 'Channels of the detail and of the base features.', minimum=4, maximum=64)
 
 

@@ -59,10 +59,10 @@ class NetworkConfig:
     )
     blocks: int = option(12, 'Residual blocks of each stage.', minimum=1, maximum=24)
     scales: int = option(2, 'Scales, each half the size of the one before.', minimum=2, maximum=3)
-    retention: bool = option(True, 'Give back texture after warping (MRB).')
+    retention: bool = option(True, 'Restore texture after warping (MRB).')
     two_way: bool = option(True, 'Warp in both directions, not in one.')
     evidence: bool = option(
-        True, 'Tell it how far the sources are apart (misregistration.py); not in the paper.'
+        True, 'Give it a measurement of the misregistration (misregistration.py); not in the paper.'
     )
     compare: bool = option(
         False, 'Let it compare the sources itself, without evidence (comparison.py); not in the paper.'
@@ -160,41 +160,40 @@ class FusionRegister(nn.Module):
         features = self.fused(fused.to(kind))
         of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
         images, warped, above, refined = _halved(fused, len(features)), [], (), None
-        told = self.config.evidence and not alone
-        measured = compared = far = None
+        uses_evidence = self.config.evidence and not alone
+        measured = compared = distances = None
         if self.config.compare:
-            if not told or every_scale:
+            if not uses_evidence or every_scale:
                 compared = self.compare((visible, thermal), (of_visible.float(), of_thermal.float()))
-            if not told:
+            if not uses_evidence:
                 # no gradient: the known warp trains the comparison, the losses of the image do not
                 with layers.single_precision(visible.device):
                     misplaced = self.compare.field(compared, visible.shape[-2:]).detach()
             elif misplaced is None:
                 with layers.single_precision(visible.device):
                     misplaced = self.evidence.measure(visible, thermal)
-            far = _halved(misplaced.norm(dim=-1)[:, None], len(features))
+            distances = _halved(misplaced.norm(dim=-1)[:, None], len(features))
         elif self.config.evidence and alone:
             misplaced = fused.new_zeros((*fused.shape[:1], *fused.shape[-2:], 2), dtype=torch.float32)
         if self.config.evidence or self.config.compare:
-            measured = self._measured(fused, visible, thermal, misplaced, told, len(features))
+            measured = self._measured(fused, visible, thermal, misplaced, uses_evidence, len(features))
         for scale in reversed(range(len(features))):
-            seen = [
+            sources = [
                 F.avg_pool2d(source, 1 << scale) if scale else source for source in (of_visible, of_thermal)
             ]
             if measured is not None:
-                seen.append(measured[scale].to(kind))
-            apart = None if far is None else far[scale]
-            z, step, odds, believed = self.localise[scale]((features[scale], *above, *seen), apart)
+                sources.append(measured[scale].to(kind))
+            distance = None if distances is None else distances[scale]
+            z, step, odds, trust = self.localise[scale]((features[scale], *above, *sources), distance)
             mask = torch.sigmoid(odds)
             # a displacement of one coarse pixel is two fine ones
             refined = step if refined is None else step + 2 * layers.on_grid(refined, step.shape[1:3])
             field = refined
             if measured is not None:
-                field = refined + (believed * UNIT * measured[scale][:, :2]).movedim(1, -1)
-            shown = every_scale or scale == 0
+                field = refined + (trust * UNIT * measured[scale][:, :2]).movedim(1, -1)
             # grid_sample needs channels as separate planes
             moved_z = self._warp(z.contiguous().float(), field, mask).to(z.dtype)
-            if shown:
+            if every_scale or scale == 0:
                 warped.append(self._warp(images[scale], field, mask, 'bicubic'))
             if scale:
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
@@ -213,11 +212,11 @@ class FusionRegister(nn.Module):
         visible: Tensor,
         thermal: Tensor,
         misplaced: Tensor | None,
-        told: bool,
+        uses_evidence: bool,
         count: int,
     ) -> list[Tensor]:
         """Return the measurement at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
-        if told:
+        if uses_evidence:
             field, share = self.evidence(fused, visible, thermal, misplaced)
         else:
             with torch.no_grad(), layers.single_precision(fused.device):
@@ -319,24 +318,24 @@ class Localise(nn.Module):
             self.far = nn.Parameter(torch.tensor((-FORWARD, STEEPNESS)) / UNIT)
 
     def forward(
-        self, seen: tuple[Tensor, ...], far: Tensor | None = None
+        self, maps: tuple[Tensor, ...], distance: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """
         Return features B x C x H x W, the field step B x H x W x 2 in pixels, log-odds of M, and a trust.
 
         The latter two are B x 1 x H x W. The trust, a factor of the measurement, lies in [0, 2]; it is None
-        where nothing is measured. far: distance between the sources in pixels, B x 1 x H x W, where they are
+        where nothing is measured. distance: that between the sources in pixels, B x 1 x H x W, where they are
         compared.
         """
-        z = self.blocks(layers.conv_concatenated(seen, self.merge.weight))
+        z = self.blocks(layers.conv_concatenated(maps, self.merge.weight))
         step = UNIT * self.field(z).float().movedim(1, -1)
         odds = self.mask(z).float() + self.odds.float()
-        if far is not None:
+        if distance is not None:
             # in UNIT, as fields are: in single pixels they would hardly train
-            none, each = (UNIT * self.far.float()).unbind()
-            odds = odds + none + each * far
-        believed = 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
-        return z, step, odds, believed
+            aligned, per_pixel = (UNIT * self.far.float()).unbind()
+            odds = odds + aligned + per_pixel * distance
+        trust = 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
+        return z, step, odds, trust
 
 
 class Up(nn.Module):

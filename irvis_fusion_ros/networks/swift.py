@@ -51,14 +51,12 @@ class SwiftConfig:
     described: int = option(16, 'Channels of the finest description.', minimum=12, maximum=64)
     depth: int = option(1, 'Residual blocks of each stride.', minimum=1, maximum=4)
     match: int = option(32, 'Channels that weigh correlation.', minimum=8, maximum=128)
-    pixels: int = option(
-        480 * 384, 'Pixels of the images it sees, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(480 * 384, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     even: float = option(
         0.13, 'Agreement at which an alignment is as likely wrong as right.', minimum=0, maximum=1
     )
     sure: float = option(
-        0.22, 'Agreement at which no other start of the search is tried.', minimum=0, maximum=1
+        0.22, 'Agreement from which no other start of the search is tried.', minimum=0, maximum=1
     )
 
 

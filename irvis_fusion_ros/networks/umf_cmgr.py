@@ -59,9 +59,7 @@ class NetworkConfig:
     blocks: int = option(4, 'Residual blocks of CPSTN; 9 in the paper.', minimum=1, maximum=16)
     features: int = option(16, 'Channels of MRRN at half size.', minimum=4, maximum=64)
     fused: int = option(12, 'Channels of DIFN; 64 in the paper.', minimum=4, maximum=64)
-    pixels: int = option(
-        256 * 320, 'Pixels of the images that are registered, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(256 * 320, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     pseudo: bool = option(True, 'Register to the pseudo-infrared image of CPSTN, not to the visible one.')
     refined: bool = option(True, 'Refine the coarse field of each level.')
     reach: bool = option(True, 'Compare every shift of a few cells, also at 1/8; not in the paper.')

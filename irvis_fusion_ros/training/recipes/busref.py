@@ -44,8 +44,8 @@ class BusReFConfig:
     guide: float = option(
         1.0, 'Weight of the masked gradient loss (eq. 12), 0 for no fusion guide.', minimum=0
     )
-    mask: bool = option(True, 'Leave out what cannot be reconstructed; for the ablation of table 3.')
-    train_bus: bool = option(True, 'Teach the bus, or leave it as drawn; for the ablation of table 3.')
+    mask: bool = option(True, 'Mask the area that cannot be reconstructed; for the ablation of table 3.')
+    train_bus: bool = option(True, 'Train the bus, or keep its initial weights; for the ablation of table 3.')
 
 
 class BusReFRecipe(Recipe):

@@ -46,19 +46,21 @@ RETAINED = ('retain', 'bias')
 
 @dataclass(frozen=True)
 class FusionRegisterConfig:
-    """What it is grafted on, steps, and the weights of the loss terms."""
+    """The network, its backbones, the steps, and the weights of the loss terms."""
 
     network: NetworkConfig = group(NetworkConfig)
     backbones: tuple[str, ...] = option(
-        ('average', 'max'), 'Fusion networks to learn on; each image of a batch is given to the next one.'
+        ('average', 'max'), 'Fusion networks to train on; the images of a batch go to them in turn.'
     )
     compare_steps: int = option(
-        3000, 'Steps of the stage that learns to compare the sources, where it does.', minimum=1
+        3000,
+        'Steps of the stage that trains the comparison of the sources, if the network compares.',
+        minimum=1,
     )
     compare_batch: int = option(48, 'Pairs in a batch of that stage.', minimum=1)
     compare_lr: float = option(1e-3, 'Peak learning rate of that stage.', minimum=0)
-    warp_steps: int = option(6000, 'Steps of the stage that learns from the warped images alone.', minimum=1)
-    steps: int = option(24000, 'Steps of the stage that learns everything.', minimum=1)
+    warp_steps: int = option(6000, 'Steps of the stage that trains on the warped images alone.', minimum=1)
+    steps: int = option(24000, 'Steps of the stage that trains everything.', minimum=1)
     lr: float = option(2e-4, 'Peak learning rate.', minimum=0)
     edge: float = option(10.0, 'Lambda 1 of eq. 12: edges.', minimum=0)
     spatial: float = option(1.0, 'Lambda 2 of eq. 12: brightness.', minimum=0)
@@ -70,12 +72,12 @@ class FusionRegisterConfig:
     )
     detail: float = option(10.0, 'Lambda 4 of eq. 12: gradients where M is decided.', minimum=0)
     sharpness: float = option(
-        20.0, 'Weight of how much detail there is, wherever it lies; not in the paper.', minimum=0
+        20.0, 'Weight of the amount of local detail, regardless of its position; not in the paper.', minimum=0
     )
     known: float = option(1.0, 'Weight of the known field; not in the paper.', minimum=0)
-    mask: float = option(2.0, 'Weight of what M is to be by the known warp; not in the paper.', minimum=0)
+    mask: float = option(2.0, 'Weight of the target of M from the known warp; not in the paper.', minimum=0)
     compare: float = option(
-        1.0, 'Weight of the known warp for what it compares itself, where it does.', minimum=0
+        1.0, 'Weight of the known warp as target of the comparison, if the network compares.', minimum=0
     )
     withheld: float = option(
         0.5, 'Share of the batches that evidence is withheld from.', minimum=0, maximum=1

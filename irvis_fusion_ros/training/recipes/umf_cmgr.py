@@ -46,7 +46,7 @@ class UmfCmgrConfig:
     gram: float = option(0.05, 'Lambda_s of eq. 10, likewise: 100 in the paper.', minimum=0)
     cross: float = option(8.0, 'Lambda_c and lambda_e of eq. 12: cross regularisation.', minimum=0)
     paired: float = option(
-        8.0, 'Weight of the same distance from the aligned picture; not in the paper, 0 there.', minimum=0
+        8.0, 'Weight of the same distance from the aligned image; not in the paper, 0 there.', minimum=0
     )
     adversarial: float = option(1.0, 'Weight of the adversarial loss; 0 leaves the critics out.', minimum=0)
     perceptual: float = option(1.0, 'Weight of the forward similarity of features (eq. 13).', minimum=0)
