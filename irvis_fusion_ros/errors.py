@@ -1,4 +1,4 @@
-"""What goes wrong with what a user gives: each says in one sentence what it concerns and what to do."""
+"""Errors about a user's files, options and images; each message names the cause and the remedy."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ class FileError(ValueError):
 
 
 class ChoiceError(ValueError):
-    """A name that is unknown or does not go with the others; `option` is the choice that it was given for."""
+    """An unknown name, or one that does not go with the other options; `option` is the option it is for."""
 
     def __init__(self, option: str, text: str):
         super().__init__(text)
@@ -16,7 +16,7 @@ class ChoiceError(ValueError):
 
 
 class BagError(RuntimeError):
-    """A bag that cannot be read or written as asked; the text names the bag and the remedy."""
+    """A bag that cannot be read or written; the text names the bag and the remedy."""
 
 
 class IncompleteBagError(BagError):
@@ -36,7 +36,7 @@ class ImageError(ValueError):
     """
     An image that cannot be used.
 
-    cause: a stable code for counting. camera: 'thermal' or 'visible', None where that is not known.
+    cause: a stable code for counting. camera: 'thermal' or 'visible', None where it is unknown.
     """
 
     def __init__(self, cause: str, text: str, camera: str | None = None):

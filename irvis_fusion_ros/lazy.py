@@ -1,11 +1,11 @@
-"""What tables name as 'module:name' is imported when it is asked for: a list of names needs no torch."""
+"""Imports what tables name as 'module:name' on first use, so that listing names needs no torch."""
 
 from importlib import import_module
 from typing import Any
 
 
 def load(entry: Any) -> Any:
-    """Return what 'module:name' names; anything but a text is returned as it is."""
+    """Return the object that 'module:name' names; return anything but a string unchanged."""
     if not isinstance(entry, str):
         return entry
     module, _, name = entry.partition(':')

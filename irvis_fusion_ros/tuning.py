@@ -1,8 +1,8 @@
 """
-Numbers that the NumPy method and the networks both read: what they compute alike has one home.
+Constants that the NumPy method and the networks share, so that both compute the same.
 
-They are what `classical` was set up with on real pairs. Networks are trained with those of structure and fit:
-with others the weights that are shipped do not fit.
+They were tuned for `classical` on real pairs. Networks are trained with the values of structure and fit: the
+shipped weights only work with these values.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class TrackingConfig:
     """
-    How an alignment is followed through a stream.
+    Tracking of an alignment through a stream.
 
     suspicious: share of the usual evidence below which a tracked frame may show another alignment.
-    least_gain: least share of a new frame in an alignment, however long it has held. followed: mean change of
-    the field, full visible pixels, from which it is followed at once instead of smoothed; followed_level: the
-    same for `classical`, in pixels of its finest level, each about two of an image of 640 x 512. least_trust:
-    doubt never takes a thermal image away completely, because a person it shows must stay visible.
+    least_gain: least weight of a new frame in an alignment, however long it has been tracked. followed: mean
+    change of the field, full visible pixels, from which it is followed at once instead of smoothed;
+    followed_level: the same for `classical`, in pixels of its finest level, each about two of an image of 640
+    x 512. least_trust: lower limit of the local trust, because a person in the thermal image must stay
+    visible even where the alignment is doubtful.
     """
 
     suspicious: float = 0.75
@@ -27,17 +28,18 @@ class TrackingConfig:
     least_trust: float = 0.3
 
     def least_share(self, frames: int) -> float:
-        """Return the least share of a new frame in an alignment that has held for `frames`."""
+        """Return the least weight of a new frame in an alignment that has been tracked for `frames`."""
         return max(self.least_gain, 1 / (frames + 1))
 
 
 @dataclass(frozen=True)
 class StructureConfig:
     """
-    What counts as an edge.
+    Parameters of the structure maps.
 
-    noise: gradients below this, in brightness per pixel, are sensor noise. strongest: an edge counts for at
-    most so many times its surroundings. smoothing: sigma of the blur before gradients are taken, pixels.
+    noise: gradients below this, in brightness per pixel, are sensor noise. strongest: upper limit of the
+    strength of an edge relative to its surroundings. smoothing: sigma of the blur before the gradient,
+    pixels.
     """
 
     noise: float = 0.004
@@ -47,7 +49,7 @@ class StructureConfig:
 
 @dataclass(frozen=True)
 class RobustConfig:
-    """tail: degrees of freedom of the Student t that measurements are weighed by: few of them are far off."""
+    """tail: degrees of freedom of the Student t that weighs measurements; low values allow for outliers."""
 
     tail: float = 4.0
 

@@ -1,1 +1,1 @@
-"""Frozen fusion networks: what registration is grafted on."""
+"""Frozen fusion networks, which FusionRegister corrects and other presets fuse with."""

@@ -1,5 +1,5 @@
 """
-Frozen fusion networks by name, and networks of the user's own from a file: what registration is grafted on.
+Table of the frozen fusion networks by name, and of networks of the user's own by file.
 
 Each is a `base.Backbone`.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from irvis_fusion_ros.backbones.base import Backbone
 
 _HERE = 'irvis_fusion_ros.backbones'
-# Name: what builds the backbone, imported when it is asked for (lazy.load).
+# Name: the function that builds the backbone, imported on use (lazy.load).
 BACKBONES = {
     'average': f'{_HERE}.handmade:average',
     'max': f'{_HERE}.handmade:maximum',
@@ -23,16 +23,16 @@ BACKBONES = {
     'gaf': f'{_HERE}.trained:gaf',
     'cnn': f'{_HERE}.trained:cnn',
 }
-# A name that ends so is the path of the description of a network of the user's own (custom.py).
+# A name with this suffix is the path of the description of a network of the user's own (custom.py).
 DESCRIPTIONS = ('.yaml', '.yml')
 NETWORKS = ('.onnx', '.pt2')
 
 
 def check(name: str) -> None:
     """
-    Raise ValueError, saying what is valid, unless `name` is a backbone or the path of a YAML file.
+    Raise ValueError, with the valid names, unless `name` is a backbone or the path of a YAML file.
 
-    Loads nothing: a file is looked into by `build`.
+    It loads nothing; `build` reads the file.
     """
     path = Path(name)
     if name in BACKBONES or path.suffix in DESCRIPTIONS:

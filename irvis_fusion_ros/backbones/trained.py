@@ -1,4 +1,4 @@
-"""Fusion networks with weights of ours: `gaf`, that of BusReF, and `cnn`."""
+"""Fusion networks with weights of ours: `gaf`, the fusion network of BusReF, and `cnn`."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,15 +9,16 @@ from irvis_fusion_ros.networks.busref import DETAIL, BusReF, blend
 from irvis_fusion_ros.networks.cnn import Cnn
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 
-# Levels of the bus that it fuses from (BusReF.fusion_weights).
+# Levels of the bus that the fusion network uses (BusReF.fusion_weights).
 LEVELS = 2
 
 
-class Fusing(nn.Module):
+class BusReFFusion(nn.Module):
     """
-    What BusReF fuses with, the bus at its two finest levels and the fusion net; the rest is dropped.
+    The fusion of BusReF: the two finest levels of the bus and the fusion network; all other parts are
+    dropped.
 
-    As in the preset, the weights of large images are found at the resolution that it was trained at.
+    As in the preset, fusion weights of large images are computed at the resolution of the training.
     """
 
     def __init__(self, network: BusReF):
@@ -42,7 +43,7 @@ class Fusing(nn.Module):
 
 def gaf() -> Backbone:
     """Return the gradient-aware fusion of BusReF; raises FileError without its weights."""
-    return Backbone('gaf', Fusing(weights.into(BusReF(), 'busref', 'busref')))
+    return Backbone('gaf', BusReFFusion(weights.into(BusReF(), 'busref', 'busref')))
 
 
 def cnn() -> Backbone:

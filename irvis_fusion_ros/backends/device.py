@@ -1,7 +1,7 @@
 """
-Which device a preset runs on, and how networks run on a GPU.
+Selects the device that a preset runs on, and prepares networks for a GPU.
 
-What concerns CUDA was written without one at hand: its logic is tested on a CPU, its speed is not known.
+The CUDA code was written without a GPU at hand: its logic is tested on a CPU, its speed is not known.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# An environment variable: `no` keeps what torch runs in single precision.
+# Environment variable: with `no`, networks run in single precision only.
 HALF = 'IRVIS_HALF'
-# What errors of a GPU begin with, or carry; 'captur' those of recording a graph.
+# Texts by which errors of a GPU are recognised; 'captur' belongs to those of recording a CUDA graph.
 GPU_ERRORS = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT', 'captur')
-# Sets of sizes whose graphs are kept, and runs before one is recorded.
+# Number of CUDA graphs that are kept, one per set of sizes, and runs before one is recorded.
 MOST_GRAPHS, WARM_UPS = 4, 3
 
 
@@ -44,9 +44,9 @@ def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
 
 def has_failed(device: str, error: RuntimeError) -> bool:
     """
-    Say whether an error is that of the device: memory used up, a lost or broken GPU, a library without it.
+    Return whether the device caused an error: out of memory, a lost or broken GPU, a library without CUDA.
 
-    Errors of a network or of its inputs are not: they would be the same anywhere.
+    Errors of a network or of its inputs do not count: they would occur on any device.
     """
     if not device.startswith('cuda'):
         return False
@@ -56,12 +56,13 @@ def has_failed(device: str, error: RuntimeError) -> bool:
 
 class Recorded:
     """
-    A function of tensors, recorded on a GPU as a CUDA graph for each set of sizes: one launch, not hundreds.
+    Runs a function of tensors; on a GPU it is recorded as a CUDA graph for each set of sizes, to save
+    launches.
 
-    function: takes tensors, or lists and tuples of them, and returns such; it may neither ask the host for a
-    value nor bring one from there. device: on others than CUDA the function is called as it is. The graphs of
-    the last MOST_GRAPHS sets of sizes are kept, each with the memory it needs. Raises what CUDA raises where
-    something cannot be recorded; `has_failed` knows it.
+    function: takes tensors, or lists and tuples of them, and returns such; it must not copy values between
+    host and device. device: on devices other than CUDA the function is simply called. The graphs of the last
+    MOST_GRAPHS sets of sizes are kept, each with its memory. Raises the error of CUDA if the function cannot
+    be recorded; `has_failed` recognises it.
     """
 
     def __init__(self, function: Callable[..., Any], device: str):
@@ -79,7 +80,7 @@ class Recorded:
         sizes = (str(form), *((each.shape, each.dtype) for each in given))
         if sizes not in self._graphs:
             while len(self._graphs) >= MOST_GRAPHS:
-                self._graphs.pop(next(iter(self._graphs)))  # unused for longest
+                self._graphs.pop(next(iter(self._graphs)))  # the least recently used
             own = [each.clone() for each in given]
             self._graphs[sizes] = (
                 own,
@@ -89,12 +90,12 @@ class Recorded:
         for mine, new in zip(own, given, strict=True):
             mine.copy_(new, non_blocking=True)
         replay()
-        # the next call writes into the same memory
+        # cloned, because the next call overwrites this memory
         return tree.tree_map_only(Tensor, Tensor.clone, results)
 
 
-def placed(network: Any, device: str) -> Any:
-    """Return a network on a device, to be run only; on a GPU laid out as that multiplies fastest."""
+def prepare(network: Any, device: str) -> Any:
+    """Return a network on a device in evaluation mode, on a GPU in the fastest memory layout."""
     network = network.to(device)
     if device.startswith('cuda'):
         channels_last(network)
@@ -102,7 +103,7 @@ def placed(network: Any, device: str) -> Any:
 
 
 def channels_last(network: Any) -> Any:
-    """Lay kernels of convolutions out with the channels of a pixel side by side; returns the network."""
+    """Store convolution kernels channels last; returns the network."""
     import torch
 
     for parameter in network.parameters():
@@ -128,23 +129,23 @@ def half_of(device: str) -> 'torch.dtype | None':
 
 
 def _multiplies_bfloat16() -> bool:
-    """Say whether the processor has instructions for bfloat16, and torch uses them."""
+    """Return whether the processor has instructions for bfloat16, and torch uses them."""
     import torch
 
-    # releases of torch differ in which of these they have
+    # releases of torch differ in which of these functions they have
     names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
     capable = any(getattr(torch.cpu, name, bool)() for name in names)
-    # The above is what the processor says of itself. oneDNN, which convolves, may be kept from these
+    # These functions ask the processor. oneDNN, which runs convolutions, may be configured not to use the
     # instructions, and torch then falls back to loops that take eight times as long as single precision.
     return capable and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[Callable[[], None], Any]:
-    """Return what runs the function again on the same tensors, and the results that it then writes."""
+    """Record a function; return a function that replays it on the same tensors, and its result tensors."""
     import torch
 
     with torch.cuda.device(device):
-        # libraries that load late, and measure which algorithm is fastest, do so before
+        # warm up on a side stream, so that libraries load and pick their algorithms before the recording
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -159,7 +160,7 @@ def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[C
 
 def _cuda_devices() -> int:
     try:
-        import torch  # here, so that presets without a network start without it
+        import torch  # imported here, so that presets without a network start without it
     except ImportError:
         return 0
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

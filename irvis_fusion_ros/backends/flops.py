@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiplications of one run."""
+"""The cost of a network: its parameters, and the multiplications of one run."""
 
 from collections.abc import Callable
 

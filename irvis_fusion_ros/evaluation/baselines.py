@@ -1,8 +1,8 @@
 """
-What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`; and
-`fusion_register-alone`, which is FusionRegister without its evidence.
+Baselines that a system is compared with, as presets of their own: `identity`, `identity-max` and
+`gradient-ecc`; and `fusion_register-alone`, which is FusionRegister without its evidence.
 
-They are not offered to users of the node: they are in the table that is used where results are compared.
+Only evaluation knows these presets; the node does not offer them.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 class Identity:
-    """Registers nothing: the thermal image stretched over the visible grid. Fuses by average or maximum."""
+    """Returns identity, which stretches thermal to the visible grid, and fuses by average or maximum."""
 
     devices = ('cpu',)
 
@@ -39,8 +39,8 @@ class GradientEcc(Identity):
     """
     Plain affine ECC (Evangelidis and Psarakis, 2008) on gradient magnitude, always from a cold start.
 
-    On gradient magnitude, because the contrast of the two cameras is reversed from place to place. Where
-    the iteration fails nothing is moved.
+    It uses gradient magnitude, because the contrast of the two cameras is reversed in places. If the
+    iteration fails, it returns identity.
     """
 
     ITERATIONS = 100
@@ -74,7 +74,7 @@ BASELINES = {
         ('cuda', 'cpu'), 'irvis_fusion_ros.systems.factories:fusion_register_alone', backbone='average'
     ),
 }
-# What is compared: presets of users and baselines, for SystemConfig.presets.
+# The presets that evaluation can compare: those of users and the baselines.
 PRESETS = registry.PRESETS | BASELINES
 
 
@@ -82,9 +82,11 @@ def systems(
     presets: Sequence[str], device: str = 'auto', backbone: str = '', registration_first: str = 'none'
 ) -> dict[str, SystemConfig]:
     """
-    Return the system of each preset; backbone and registration_first go to those that have a choice.
+    Return the system of each preset; backbone and registration_first apply to presets that let one choose
+    them.
 
-    Raises ChoiceError for what does not go together: where no preset has a choice, the first one says so.
+    Raises ChoiceError for options that do not go together: if no preset lets one choose, the first one
+    reports it.
     """
     found = {preset: SystemConfig(preset, device, presets=PRESETS) for preset in presets}
     choosing = [preset for preset, system in found.items() if system.backbone is not None]
@@ -99,5 +101,5 @@ def _average(visible: np.ndarray, thermal: np.ndarray) -> np.ndarray:
 
 def _gradient(image: np.ndarray) -> np.ndarray:
     along, down = cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)
-    # not cv2.magnitude: its last bit depends on where the arrays lie in memory, so runs would differ
+    # not cv2.magnitude: its last bit depends on the alignment of arrays in memory, so runs would differ
     return np.sqrt(along * along + down * down)

@@ -1,18 +1,19 @@
 """
 `evaluate DATA --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
 
-Every pair is cold and on its own, and moved by a known warp that depends on seed, protocol and name alone.
-With --video the frames of a video are fused as one instead, under a misalignment that stays the same.
+Every pair is registered from a cold start, and moved by a known warp that depends on seed, protocol and name
+only. With --video, the frames of a video are fused as one stream instead, under a constant misalignment.
 The JSON file:
 
-    data, split, seed, device, backbone, registration_first   what was run; backbone is '' where each
-                preset ran its own
+    data, split, seed, device, backbone, registration_first   the options of the run; backbone is '' where
+    each
+                preset ran with its own
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
                 means over the pairs of the other measures, and with --fusion those under the key fusion
-    records     one object for each preset, protocol, pair and warp (shift5 has two warps, one a sign):
-                preset, protocol, pair, scene, warp, milliseconds (the predictor's alone), confidence,
+    records     one object for each preset, protocol, pair and warp (shift5 has two warps, one per sign):
+                preset, protocol, pair, scene, warp, milliseconds (of the predictor only), confidence,
                 source, the measures of evaluation/metrics/registration.score and, with --fusion, of
                 evaluation/metrics/fusion.score under the key fusion
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
@@ -44,10 +45,10 @@ DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
 @dataclass(frozen=True)
 class Plan:
     """
-    What to measure.
+    The options of an evaluation.
 
-    presets may name baselines; backbone and registration_first go to those that have a choice; part and limit
-    choose pairs (datasets.select).
+    presets may name baselines; backbone and registration_first apply to presets that let one choose them;
+    part and limit choose pairs (datasets.select).
     """
 
     data: Path
@@ -65,7 +66,7 @@ class Plan:
     jobs: int = 1
 
     def runner(self) -> Runner:
-        """Return the runner that this plan runs on."""
+        """Return a runner with these options."""
         return Runner(
             self.presets,
             self.device,
@@ -77,7 +78,7 @@ class Plan:
         )
 
 
-# One piece of work: a method of Runner and what to call it with. Pieces are done in any order.
+# One task: a method of Runner and its arguments. Tasks run in any order.
 Task = tuple[Callable[..., list[dict]], tuple]
 
 
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(plan: Plan, progress: bool = True) -> dict:
     """
-    Measure; returns the content of the JSON file described above.
+    Run an evaluation; return the content of the JSON file described above.
 
     Raises FileError for data that cannot be used.
     """
@@ -97,7 +98,7 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
     found: list[dict] = []
     unit = 'video' if plan.video else 'pair'
     with cli.progress(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
-        for records in _done(plan, tasks):
+        for records in _run_tasks(plan, tasks):
             found += records
             bar.update()
     found.sort(
@@ -143,13 +144,13 @@ def _video_tasks(plan: Plan) -> list[Task]:
     ]
 
 
-def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
+def _run_tasks(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
     if plan.jobs == 1:
         runner = plan.runner()
         for method, arguments in tasks:
             yield method(runner, *arguments)
         return
-    # spawn: OpenCV and torch keep threads that do not survive a fork
+    # spawn, because the threads of OpenCV and torch do not survive a fork
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(plan.jobs, context, _start_worker, (plan,)) as pool:
         try:
@@ -199,7 +200,7 @@ def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
 
 def _run(plan: Plan, options: argparse.Namespace) -> int:
     if options.plots:
-        from irvis_fusion_ros.evaluation import plots  # here, so that no plot needs no matplotlib
+        from irvis_fusion_ros.evaluation import plots  # imported here, because only plots need matplotlib
 
         plots.check()
         options.plots.mkdir(parents=True, exist_ok=True)
@@ -291,13 +292,13 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
 
 def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:
     if 'all' in names:
-        names = [name for name in protocols.NAMES if _offers(data, name == protocols.NATURAL)]
+        names = [name for name in protocols.NAMES if _has_pairs(data, name == protocols.NATURAL)]
     for name in names:
         protocols.check(name)
     return tuple(dict.fromkeys(names))
 
 
-def _offers(data: Path, natural: bool) -> bool:
+def _has_pairs(data: Path, natural: bool) -> bool:
     try:
         return bool(datasets.natural(data) if natural else datasets.aligned(data))
     except FileError:

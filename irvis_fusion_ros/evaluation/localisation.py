@@ -1,14 +1,14 @@
 """
-How well FusionRegister finds by itself what is misaligned: with its evidence, and with it withheld.
+Measures how well FusionRegister localises misregistration, with its evidence and without it.
 
     python -m irvis_fusion_ros.evaluation.localisation DATA... --split val --protocol fr [--weights FILE]
 
-prints one line for each backbone and both ways, and with --json writes the records of all pairs: `before` and
-`after`, the PSNR of a fused moved pair to the fusion of the aligned one by the same backbone, of what the
-backbone makes and of what FusionRegister makes of that; `field`, the mean length of the effective field (2M -
-1) phi, `error`, its mean distance from what it is to be, and `displaced`, how long that is, in pixels where
-the moved image shows something; `auc`, the area under the ROC curve of M for pixels whose sources are more
-than DISPLACED pixels apart. The line has medians over pairs, but `M: AUC` is that of all pixels of all pairs
+prints one line per backbone, with and without evidence. With --json it writes the records of all pairs:
+`before` and `after`, the PSNR of a fused moved pair against the same backbone's fusion of the aligned pair,
+before and after FusionRegister; `field`, the mean length of the effective field (2M - 1) phi, `error`, its
+mean distance from the target field, and `displaced`, the mean length of that, in pixels where the moved image
+is defined; `auc`, the area under the ROC curve of M for pixels whose sources are more than DISPLACED pixels
+apart. The line has medians over pairs, except that `M: AUC` is computed over all pixels of all pairs
 together, and M is its median over displaced and over other pixels.
 """
 
@@ -36,8 +36,8 @@ from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks import layers, misregistration
 from irvis_fusion_ros.networks.fusion_register import FusionRegister, NetworkConfig
 
-# Of the pixels of an image one in so many, along either side, is compared with those of all the others.
-THINNED = 4
+# Every n-th pixel along both axes enters the ROC curve over all pixels.
+SAMPLE_STEP = 4
 TITLES = (
     'backbone',
     'evidence',
@@ -60,19 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @torch.inference_mode()
 def measure(network: FusionRegister, backbone: Backbone, case: Case, device: str, alone: bool) -> dict:
-    """Return the record of one moved pair, and under `mask` and `apart` M and who is displaced, thinned."""
+    """Return the record of one moved pair, with a sample of M (`mask`) and of displaced pixels (`apart`)."""
     visible = layers.tensor_of(color.luminance(case.visible, 'bgr'), device)
-    thermal, still = (layers.tensor_of(_toned(image), device) for image in (case.thermal, case.still))
+    thermal, still = (layers.tensor_of(_apply_tone(image), device) for image in (case.thermal, case.still))
     fused, target = (backbone(visible, image) for image in (thermal, still))
     height, width = fused.shape[-2:]
     images = [layers.padded(image, network.multiple) for image in (fused, visible, thermal)]
     found = network(*images, alone=alone)
     truth = torch.from_numpy(case.known.truth()[0])[None].to(fused)
-    wanted, _ = misregistration.shown(fused, visible, thermal, truth)
+    wanted, _ = misregistration.content_displacement(fused, visible, thermal, truth)
     shown = torch.from_numpy(case.shown).to(fused.device)
     field = found.effective[0, :height, :width][shown]
     sampled = torch.zeros_like(shown)
-    sampled[::THINNED, ::THINNED] = True
+    sampled[::SAMPLE_STEP, ::SAMPLE_STEP] = True
     sampled &= shown
     mask = found.mask[0, 0, :height, :width][sampled]
     apart = truth[0].norm(dim=-1)[sampled] > DISPLACED
@@ -92,7 +92,7 @@ def measure(network: FusionRegister, backbone: Backbone, case: Case, device: str
 
 
 def summarise(records: Sequence[dict]) -> list[str]:
-    """Return what a line of the table says of the records of one backbone, from the number of pairs on."""
+    """Return the cells of a table row for the records of one backbone, starting with the number of pairs."""
     mask, apart = (torch.cat([record[name] for record in records]) for name in ('mask', 'apart'))
     gains = [record['after'] - record['before'] for record in records]
     medians = {
@@ -130,7 +130,7 @@ def _untrained(config: dict) -> FusionRegister:
     return FusionRegister(NetworkConfig(**config['network']))
 
 
-def _toned(thermal: np.ndarray) -> np.ndarray:
+def _apply_tone(thermal: np.ndarray) -> np.ndarray:
     tone = ThermalTone()
     tone.update(thermal)
     return tone.apply(thermal)

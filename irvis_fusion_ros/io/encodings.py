@@ -1,7 +1,7 @@
 """
 The table of image encodings: how the bytes of a message become pixels, for the node, bags and training.
 
-Knows nothing of ROS: a message is anything that has the fields of sensor_msgs/Image.
+It does not depend on ROS: a message is any object with the fields of sensor_msgs/Image.
 """
 
 import re
@@ -16,7 +16,7 @@ import numpy as np
 from irvis_fusion_ros.errors import ImageError
 
 Convert = Callable[[np.ndarray], np.ndarray]
-# Of YUV (BT.601, 16 to 235) to BGR, as OpenCV converts the subsampled ones; it has no conversion from nv24.
+# YUV (BT.601, 16 to 235) to BGR, equal to OpenCV's conversion of subsampled images; it has none for nv24.
 _YUV_TO_BGR = np.array(
     [
         [1.164, 2.018, 0.0, -1.164 * 16 - 2.018 * 128],
@@ -29,12 +29,12 @@ _YUV_TO_BGR = np.array(
 @dataclass(frozen=True)
 class Encoding:
     """
-    How an image is stored, and what its pixels are.
+    How an image is stored, and how it becomes pixels.
 
-    dtype, channels: what is stored for a pixel. rows: stored rows for one row of the image, more than one
-    where planes lie one below the other. even: (width, height), whether it has to be even. order: of the
-    colours, 'bgr' or 'rgb'; 'bgr' for gray. pixels: the encoding of the pixels. convert: from what is stored
-    to pixels; None where that is the same.
+    dtype, channels: type and number of stored values per pixel. rows: stored rows per row of the image, more
+    than one where planes are stored one below the other. even: (width, height), whether it must be even.
+    order: of the colours, 'bgr' or 'rgb'; 'bgr' for gray. pixels: the encoding of the pixels. convert: from
+    stored values to pixels; None where they are the same.
     """
 
     dtype: np.dtype
@@ -56,7 +56,7 @@ class Picture:
 
     @property
     def kind(self) -> tuple:
-        """What has to stay the same in a stream: shape, type and encoding."""
+        """The properties that must stay the same in a stream: shape, type and encoding."""
         return (*self.pixels.shape[1::-1], self.encoding)
 
 
@@ -66,8 +66,8 @@ def _by_opencv(code: int) -> Convert:
 
 def _without_alpha(stored: np.ndarray) -> np.ndarray:
     if stored.dtype.name in ('uint8', 'uint16', 'float32'):
-        return cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR)  # whatever the order of the other three
-    return np.ascontiguousarray(stored[..., :3])  # of these OpenCV converts none
+        return cv2.cvtColor(stored, cv2.COLOR_BGRA2BGR)  # drops the last channel in any colour order
+    return np.ascontiguousarray(stored[..., :3])  # OpenCV does not convert the other types
 
 
 def _from_nv24(stored: np.ndarray) -> np.ndarray:
@@ -98,15 +98,16 @@ def _bayer(kind: str, pixels: str, code: int) -> Encoding:
 
 _UYVY = _packed_yuv(cv2.COLOR_YUV2BGR_UYVY)
 _YUYV = _packed_yuv(cv2.COLOR_YUV2BGR_YUY2)
-# OpenCV names a pattern by its second row from the second column on, ROS by its first row from the first.
+# OpenCV names a Bayer pattern by its second row from the second column on, ROS by its first row from the
+# first.
 _BAYER = {
     'rggb': cv2.COLOR_BayerBG2BGR,
     'bggr': cv2.COLOR_BayerRG2BGR,
     'gbrg': cv2.COLOR_BayerGR2BGR,
     'grbg': cv2.COLOR_BayerGB2BGR,
 }
-# The names of sensor_msgs/image_encodings.hpp, and nv12, which drivers send as well. Those of OpenCV's types,
-# such as 16SC1, are read off the name.
+# The names of sensor_msgs/image_encodings.hpp, and nv12, which drivers also send. Names of OpenCV's types,
+# such as 16SC1, are parsed.
 NAMED = {
     'mono8': _plain('mono8', 'u1', 1),
     'mono16': _plain('mono16', 'u2', 1),
@@ -130,7 +131,8 @@ NAMED = {
 }
 _GENERIC = re.compile(r'(8U|8S|16U|16S|16F|32S|32F|64F)C([1-9]\d{0,2})')
 _KINDS = {'U': 'u', 'S': 'i', 'F': 'f'}
-# What pixels without a stated encoding are called, by type and number of channels; else by the type.
+# Names of pixels without a stated encoding, by type and number of channels; other pixels are named by their
+# type.
 _OF_PIXELS = {('uint8', 1): 'mono8', ('uint8', 3): 'bgr8', ('uint16', 1): 'mono16', ('uint16', 3): 'bgr16'}
 
 
@@ -148,12 +150,12 @@ def find(name: str) -> Encoding:
 
 
 def listed() -> str:
-    """Return what is known, for a sentence."""
+    """Return the known encodings, as part of a sentence."""
     return f'{", ".join(NAMED)}, 8UC1 to 64FC4'
 
 
 def name_of(pixels: np.ndarray, wanted: str = '') -> str:
-    """Return what pixels in OpenCV's order of colours are called: `wanted`, if they are of that type."""
+    """Return the encoding of pixels in OpenCV's order of colours: `wanted`, if they are of that type."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     try:
         known = find(wanted)
@@ -175,14 +177,14 @@ def name_of(pixels: np.ndarray, wanted: str = '') -> str:
 
 
 def stated(form: str) -> str:
-    """Return the encoding that begins the format of a CompressedImage ('16UC1; png compressed '), or ''."""
+    """Return the encoding at the start of a CompressedImage's format ('16UC1; png compressed '), or ''."""
     match = re.match(r'\s*(\w+)\s*;', form)
     return match[1] if match else ''
 
 
 def check(message: Any) -> None:
     """
-    Refuse an image whose bytes cannot be what its fields say.
+    Refuse an image whose data does not match its fields.
 
     Raises ImageError with cause 'unknown_encoding', 'odd_size', 'step' or 'truncated'.
     """
@@ -209,9 +211,9 @@ def check(message: Any) -> None:
 
 def stored(message: Any) -> np.ndarray:
     """
-    Return what an image that `check` let pass stores: rows x width, or rows x width x channels.
+    Return the stored values of an image that passed `check`: rows x width, or rows x width x channels.
 
-    It is in native byte order and without padding; a view of the message's memory where it can be.
+    They are in native byte order and without padding; a view of the message's memory where possible.
     """
     encoding = find(message.encoding)
     channels, dtype = encoding.channels, encoding.dtype.newbyteorder('>' if message.is_bigendian else '<')
@@ -225,7 +227,7 @@ def stored(message: Any) -> np.ndarray:
 
 
 def picture(values: np.ndarray, name: str) -> Picture:
-    """Return the pixels of what is stored in an encoding. Raises ImageError for what is no picture."""
+    """Convert values stored in an encoding to pixels. Raises ImageError if they are not an image."""
     encoding = find(name)
     if encoding.convert is not None:
         return Picture(encoding.convert(values), encoding.pixels, encoding.order)

@@ -1,4 +1,4 @@
-"""Image files: any depth in, nothing lost; and those of a folder by file stem."""
+"""Reads and writes image files of any depth without loss, and lists those of a folder by file stem."""
 
 import re
 import struct
@@ -18,7 +18,7 @@ def read(path: Path) -> np.ndarray:
     """
     Read an image file, as `decode` does.
 
-    Raises FileError for a file that is missing, cut short or no image.
+    Raises FileError for a file that is missing, truncated or not an image.
     """
     try:
         data = Path(path).read_bytes()
@@ -38,7 +38,7 @@ def decode(data: Any) -> np.ndarray | None:
     """
     Return the image in the bytes of a file, None if there is none or a part of it is missing.
 
-    H x W or H x W x 3 (BGR): depth and sign kept, alpha dropped, EXIF orientation applied.
+    H x W or H x W x 3 (BGR): depth and sign are kept, alpha is dropped, EXIF orientation is applied.
     """
     if not len(data) or cut_short(data):
         return None
@@ -49,7 +49,7 @@ def decode(data: Any) -> np.ndarray | None:
 
 
 def write(path: Path, image: np.ndarray) -> None:
-    """Write an image (H x W or H x W x 3 BGR); raises FileError if it cannot be written."""
+    """Write an image (H x W or H x W x 3 BGR). Raises FileError if it cannot be written."""
     encoded, data = cv2.imencode(path.suffix, image)
     if not encoded:
         raise FileError(f'{path}: {image.dtype} cannot be stored as {path.suffix}')
@@ -85,17 +85,17 @@ def by_stem(folder: Path) -> dict[str, Path]:
 
 
 def natural_key(name: str) -> list:
-    """Sort key under which numbers in a name count as numbers."""
-    # text and digits alternate in the split, so numbers are only ever compared with numbers
+    """Return a sort key under which numbers in a name count as numbers."""
+    # text and digits alternate in the split, so numbers are only compared with numbers
     return [int(part) if part.isdecimal() else part for part in re.split(r'(\d+)', name)]
 
 
 def cut_short(data: Any) -> bool:
     """
-    Say whether the end of a JPEG or PNG file is missing: decoders fill in gray and report success.
+    Return whether a JPEG or PNG file is truncated: decoders fill the rest with gray and report success.
 
-    A PNG that claims more than there is counts, too: the decoder allocates what is claimed. What lies behind
-    the image (a preview, the raw values of a thermal camera) does not matter.
+    A PNG whose header claims more data than it has counts, too, because the decoder allocates the claimed
+    size. Data after the image (a preview, the raw values of a thermal camera) does not matter.
     """
     head = bytes(data[:8])
     if head.startswith(_JPEG):
@@ -104,7 +104,7 @@ def cut_short(data: Any) -> bool:
 
 
 def encoded_size(data: Any) -> tuple[int, int] | None:
-    """Return width and height from the header of a JPEG, PNG or TIFF file, so that a bomb is not decoded."""
+    """Return width and height from the header of a JPEG, PNG or TIFF file, to refuse huge images early."""
     head = bytes(data[:24])
     if head.startswith(_PNG) and len(head) == 24:
         return struct.unpack('>II', head[16:24])
@@ -118,14 +118,14 @@ def encoded_size(data: Any) -> tuple[int, int] | None:
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 _TIFF = {b'II*\0': '<', b'MM\0*': '>'}
 _END_OF_IMAGE = 0xD9
-# A marker of a JPEG file. Those that have neither a length nor a meaning here are skipped as decoders skip
+# A marker of a JPEG file. Markers without a length, or without a meaning here, are skipped as decoders skip
 # them, and so are bytes of the compressed data.
 _MARKER = re.compile(rb'\xff+([^\x00\x01\xd0-\xd7\xff])')
 _NO_FRAME = (0xC4, 0xC8, 0xCC)
 
 
 def _jpeg_markers(data: Any) -> Iterator[tuple[int, int]]:
-    """Yield the markers of a JPEG file and where their segments begin, up to the end of the image."""
+    """Yield the markers of a JPEG file and the positions of their segments, up to the end of the image."""
     place = 2
     while found := _MARKER.search(data, place):
         marker, place = found[1][0], found.end()

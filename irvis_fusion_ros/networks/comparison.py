@@ -1,9 +1,11 @@
 """
-How far the two sources of a fused image are apart, found by FusionRegister itself; not in its paper.
+Measures how far the two sources of a fused image are apart, by FusionRegister's own features; not in its
+paper.
 
-Convolutions of a fused image see a ghost, but to say how far it is off, places of one source have to be
-compared with places of the other over a range of shifts, which they do not do. The features that
-FusionRegister has of both are described together with their edges, correlated and fitted, as in `swift`.
+Convolutions of a fused image can detect a ghost, but not measure its displacement: for that, places of one
+source must be compared with places of the other over a range of shifts. Here the features that FusionRegister
+has of both sources are turned into descriptions together with their edges, correlated and fitted, as in
+`swift`.
 """
 
 import torch
@@ -14,15 +16,16 @@ from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.field_fit import SmoothFit
 from irvis_fusion_ros.networks.layers import conv
 from irvis_fusion_ros.networks.matching import COARSEST, Registering
-from irvis_fusion_ros.networks.swift import Match, SwiftResult, follow
+from irvis_fusion_ros.networks.swift import Match, SwiftResult, measure_and_fit
 
-# Channels at strides 2, 4 and 8, those of descriptions at the latter two, and those that weigh correlation.
+# Channels at strides 2, 4 and 8, channels of descriptions at strides 4 and 8, channels that weigh
+# correlation.
 WIDTHS = (16, 24, 32)
 DESCRIBED = (24, 48)
 MATCH = 24
 # Channels of edges at strides 4 and 8 (`layers.structure` folded).
 EDGES = (12, 48)
-# Stride and search radius, in its cells, of each step: shifts of 32 pixels are seen.
+# Stride and search radius, in its cells, of each step; together they measure shifts of up to 32 pixels.
 AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3),)
 
@@ -31,7 +34,7 @@ class Comparison(nn.Module):
     """
     Measures the misregistration of a pair from features of both images.
 
-    width: channels of these features. Untrained it compares edges alone.
+    width: channels of these features. An untrained network compares edges only.
     """
 
     def __init__(self, width: int):
@@ -54,21 +57,21 @@ class Comparison(nn.Module):
         """
         Compare the visible and the thermal image, B x 1 x H x W in [0, 1] each, by features of their size.
 
-        What is found is on the grid of the images padded to multiples of COARSEST.
+        The result is on the grid of the images padded to multiples of COARSEST.
         """
         described = [
             self.described(layers.padded(image, COARSEST), layers.padded(feature, COARSEST))
             for image, feature in zip(images, features, strict=True)
         ]
         start = images[0].new_zeros(len(images[0]), 2, 3)
-        # what describes may be in half precision, what compares and solves may not
-        with layers.exactly(start.device):
-            return follow(*described, start, self.affine, self.dense, self.fit)
+        # descriptions may be computed in half precision, but comparing and fitting need single precision
+        with layers.single_precision(start.device):
+            return measure_and_fit(*described, start, self.affine, self.dense, self.fit)
 
     def described(self, image: Tensor, features: Tensor) -> list[Tensor]:
-        """Return the descriptions of an image at strides 4 and 8, the latter twice, as `matching` has it."""
+        """Return the descriptions at strides 4 and 8, the latter twice, as `matching` needs them."""
         support = layers.content(image)
-        with layers.exactly(image.device):
+        with layers.single_precision(image.device):
             structure = layers.structure(image, support)
         x = self.enter(features) + self.stem(F.pixel_unshuffle(structure, 2))
         quarter = self.blocks[0](self.down[0](x))
@@ -84,5 +87,5 @@ class Comparison(nn.Module):
 
     @staticmethod
     def field(found: SwiftResult, shape: tuple[int, int]) -> Tensor:
-        """Return where the thermal image belongs, B x H x W x 2 in pixels."""
+        """Return the displacement of the thermal image, B x H x W x 2 in pixels."""
         return Registering.field(found, shape)

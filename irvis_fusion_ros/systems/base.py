@@ -1,8 +1,8 @@
 """
-What every system answers: how is this thermal image registered, and how are the two fused.
+The interface of every system: how to register a thermal image, and how to fuse the two images.
 
-A system sees brightness in [0, 1] and pixels; depth, colour, encodings and ROS belong to the floors
-above it.
+A system handles brightness in [0, 1] and pixels only. Bit depth, colour, encodings and ROS are handled by the
+layers above it.
 """
 
 from typing import Protocol, runtime_checkable
@@ -16,8 +16,8 @@ class System(Protocol):
     """
     One way to register and to fuse.
 
-    `devices` are the kinds of device it can run on, the preferred one first. State of a stream (the previous
-    alignment) lives in the system; `reset` forgets it.
+    `devices` are the kinds of device it can run on, the preferred one first. The state of a stream (the
+    previous alignment) lives in the system; `reset` drops it.
     """
 
     devices: tuple[str, ...]
@@ -26,31 +26,31 @@ class System(Protocol):
         """
         Align thermal (Ht x Wt) to visible (Hv x Wv), both float32 brightness in [0, 1].
 
-        Never raises for the content of an image: poor evidence gives a held or identity alignment.
+        It never raises because of image content: weak evidence gives a held or identity alignment.
         """
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """
         Fuse visible and registered thermal brightness, H x W float32 [0, 1], on the visible grid.
 
-        trust, H x W float32 [0, 1], says how far the thermal image may be used; at 0 the result is the
+        trust, H x W float32 [0, 1], is the weight that the thermal image may have; at 0 the result is the
         visible image. Returns H x W float32 [0, 1].
         """
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
 
 
 @runtime_checkable
 class PostRegistration(System, Protocol):
-    """A system that also registers after it has fused: it moves what is misplaced in the fused image."""
+    """A system that registers after fusion: it warps the misregistered parts of the fused image."""
 
     def correct(
         self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Return what `fuse` does, and how the fused image was moved for it.
+        Return the fused and corrected image, as `fuse` does, and the deformation of the fused image.
 
-        That is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean displacement of
-        what a pixel shows, not marked where it leaves the image.
+        The deformation is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean
+        displacement of a pixel's content. It is not NaN where a sample lies outside the image.
         """

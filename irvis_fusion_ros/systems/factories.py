@@ -1,4 +1,4 @@
-"""Builds the systems that run a network, each of the `SystemConfig` that chose it (registry.PRESETS)."""
+"""Builds every system that runs a network, from the `SystemConfig` that chose it (registry.PRESETS)."""
 
 import functools
 
@@ -25,13 +25,13 @@ from irvis_fusion_ros.systems.weighted_fusion import WeightedFusion
 
 
 def busref(config: SystemConfig, temporal: bool) -> Matcher:
-    """Return BusReF, which also fuses."""
+    """Return BusReF, whose network registers and fuses."""
     network = weights.into(BusReF(), 'busref', 'busref')
     return Matcher(network, WeightedFusion(network, config.device), config.device, temporal)
 
 
 def swift(config: SystemConfig, temporal: bool) -> Hybrid:
-    """Return `swift` or `swift_lite`, run by the backend asked for."""
+    """Return `swift` or `swift_lite`, run by the backend of the config."""
     network, device = swift_network(config.preset), config.device
     if config.backend != 'torch':
         session = tensorrt if config.backend == 'tensorrt' else onnx
@@ -41,30 +41,30 @@ def swift(config: SystemConfig, temporal: bool) -> Hybrid:
 
 
 def swift_network(name: str) -> Swift:
-    """Return the network of `swift` or `swift_lite` to propose with; raises FileError for wrong weights."""
+    """Return the network of `swift` or `swift_lite` for proposals; raises FileError for wrong weights."""
     return weights.built(lambda saved: Swift(SwiftConfig(**saved['network'])), name, 'swift').proposing()
 
 
 def bsr(config: SystemConfig, temporal: bool) -> Flow:
-    """Return the flow of BSR, and its fusion."""
+    """Return B-SR as a flow system, with its own fusion."""
     network = weights.built(lambda saved: Bsr(BsrConfig(**saved['network'])), 'bsr', 'bsr')
     return _flow(network, Backbone('bsr', network.fusion, MULTIPLE), config, temporal)
 
 
 def umf_cmgr(config: SystemConfig, temporal: bool) -> Flow:
-    """Return the flow of UMF-CMGR, and its fusion."""
+    """Return UMF-CMGR as a flow system, with its own fusion."""
     name = 'umf_cmgr'
     network = weights.built(lambda saved: UmfCmgr(UmfCmgrConfig(**saved['network'])), name, name)
     return _flow(network, Backbone('difn', network.difn, FOLD), config, temporal)
 
 
 def unregistered(config: SystemConfig, temporal: bool) -> Unregistered:
-    """Return a backbone alone."""
+    """Return a backbone without registration."""
     return Unregistered(backbones.build(config.backbone, config.device), config.device)
 
 
 def fusion_register(config: SystemConfig, temporal: bool, alone: bool = False) -> PostFusion:
-    """Return FusionRegister, which corrects what a backbone fused; alone: its evidence is withheld."""
+    """Return FusionRegister, which corrects the output of a backbone; alone: run it without its evidence."""
     name = 'fusion_register'
     network = weights.built(
         lambda saved: FusionRegister(FusionRegisterConfig(**saved['network'])), name, name
@@ -74,7 +74,7 @@ def fusion_register(config: SystemConfig, temporal: bool, alone: bool = False) -
 
 
 def fusion_register_alone(config: SystemConfig, temporal: bool) -> PostFusion:
-    """Return FusionRegister with its evidence withheld, which evaluation compares with the whole."""
+    """Return FusionRegister without its evidence; evaluation compares it with the complete one."""
     return fusion_register(config, temporal, alone=True)
 
 

@@ -1,4 +1,4 @@
-"""Runs FusionRegister as a system: a backbone fuses, and the fused image is corrected at its full size."""
+"""Runs FusionRegister as a system: it corrects, at full size, the image that a backbone fused."""
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ class PostFusion:
     """
     Registers after fusion; see `systems.base.PostRegistration`.
 
-    The features of the network are computed in half precision where the device is faster so; images and
-    fields are not. temporal: smooth what is measured of the misregistration over a stream. half: None for
-    what suits the device. alone: withhold its evidence, to see what it finds by itself.
+    The features of the network are computed in half precision on devices where that is faster; images and
+    fields stay in single precision. temporal: smooth the measured misregistration over the stream. half:
+    whether to use half precision, None for the default of the device. alone: run the network without its
+    evidence, for evaluation.
     """
 
     devices = ('cuda', 'cpu')
@@ -41,18 +42,18 @@ class PostFusion:
         told = network.config.evidence and not alone
         self._measure = Recorded(network.evidence.measure, device) if told else None
         self._alone = alone
-        self._correct = Recorded(self._corrected, device)
+        self._correct = Recorded(self._run, device)
         self._device = device
         self._temporal = temporal
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
         self._misplaced: Tensor | None = None
         self._frames = 0
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Move nothing: what is misplaced is moved after fusion."""
+        """Return identity: this system corrects after fusion."""
         return identity()
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
@@ -68,14 +69,14 @@ class PostFusion:
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
         if self._measure is not None:
-            images.append(self._steady(self._measure(*images[1:])))
+            images.append(self._smooth(self._measure(*images[1:])))
         fused, effective = self._correct(*images)
         fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
         effective = effective[0, :height, :width].cpu().numpy()
         return visible + (fused - visible) * trust, effective
 
-    def _steady(self, misplaced: Tensor) -> Tensor:
-        """Return what was measured of a frame, smoothed over its stream."""
+    def _smooth(self, misplaced: Tensor) -> Tensor:
+        """Return the measurement of a frame, smoothed over the stream."""
         last = self._misplaced
         if self._temporal and last is not None and last.shape == misplaced.shape:
             change = misplaced - last
@@ -86,6 +87,6 @@ class PostFusion:
         self._frames += 1
         return misplaced
 
-    def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(self, *images: Tensor) -> tuple[Tensor, Tensor]:
         found = self.network(*images, alone=self._alone)
         return found.fused, found.effective

@@ -1,4 +1,4 @@
-"""Preset names, what each can run on, and the `SystemConfig` that chooses a system of them."""
+"""Preset names, the devices and backends each supports, and the `SystemConfig` that chooses a system."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from irvis_fusion_ros.systems.base import System
 @dataclass(frozen=True)
 class Preset:
     """
-    devices: kinds of device ('cuda', 'cpu'), preferred first. build(config, temporal) makes the system, or
-    where that is imported from (lazy.load). backbone: the fusion network it runs unless another is asked for
-    (backbones.table), or None where there is none to choose. backends: what can run its networks, preferred
-    first.
+    devices: kinds of device ('cuda', 'cpu'), preferred first. build(config, temporal) makes the system; it is
+    a function or the place to import it from (lazy.load). backbone: the default fusion network
+    (backbones.table), or None where none can be chosen. backends: the backends that can run its networks,
+    preferred first.
 
     `build` raises FileError, with the remedy, if weights are missing or damaged.
     """
@@ -30,9 +30,9 @@ class Preset:
     backends: tuple[str, ...] = ('torch',)
 
 
-# What can run networks; auto is what a preset prefers.
+# Backends of networks; auto stands for the preferred one of the preset.
 BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
-# What may register the thermal image for a preset that does not do so itself.
+# Presets that can register the thermal image for a preset that has no registration of its own.
 FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')
 
 _HERE = 'irvis_fusion_ros.systems'
@@ -51,16 +51,16 @@ PRESETS = {
 @dataclass(frozen=True)
 class SystemConfig:
     """
-    What chooses a system. It is made of what is asked for, and holds what that comes to on this machine.
+    The choice of a system. Options are given as the user asks for them and are resolved for this machine.
 
-    preset: a name of `presets`. device: asked for as 'auto', 'cpu', 'cuda' or 'cuda:N'; becomes 'cpu' or
-    'cuda:N'. backbone: the fusion network of a preset that lets one choose it, a name or the path of a YAML
-    file (backbones.table); '' becomes the preset's own, None where there is none to choose.
-    registration_first: the preset that registers the thermal image for one that does not do so itself
-    (FIRST), or 'none'. backend: what runs the networks (BACKENDS); 'auto' becomes what the preset prefers.
-    presets: the table that names are looked up in; evaluation has its own.
+    preset: a name of `presets`. device: 'auto', 'cpu', 'cuda' or 'cuda:N'; resolved to 'cpu' or 'cuda:N'.
+    backbone: the fusion network of a preset that lets one choose it, a name or the path of a YAML file
+    (backbones.table); '' is resolved to the preset's default, None where none can be chosen.
+    registration_first: the preset that registers the thermal image for one without registration of its own
+    (FIRST), or 'none'. backend: the backend of the networks (BACKENDS); 'auto' is resolved to the preferred
+    one of the preset. presets: the table that names are looked up in; evaluation has its own.
 
-    Raises ChoiceError, saying what is valid, for a name that is unknown or does not go with the others.
+    Raises ChoiceError, with the valid values, for a name that is unknown or does not go with the others.
     """
 
     preset: str = 'classical'
@@ -73,7 +73,7 @@ class SystemConfig:
     def __post_init__(self):
         if self.preset not in self.presets:
             raise ChoiceError('preset', options.unknown('preset', self.preset, self.presets))
-        # each looks at what was resolved before it
+        # the order matters: each check uses the options resolved before it
         self._resolve('backbone', self._resolved_backbone)
         self._resolve('registration_first', self._resolved_first)
         self._resolve('device', self._resolved_device)
@@ -81,7 +81,7 @@ class SystemConfig:
 
     @property
     def entry(self) -> Preset:
-        """The preset, as the table has it."""
+        """The table entry of the preset."""
         return self.presets[self.preset]
 
     @property
@@ -89,11 +89,11 @@ class SystemConfig:
         """The system that registers the thermal image before this one fuses it, or None."""
         if self.registration_first == 'none':
             return None
-        # on the CPU where it has no path to the device
+        # `device` may name a GPU; this falls back to the CPU for a preset that only runs there
         return SystemConfig(self.registration_first, self.device, presets=self.presets)
 
     def on_cpu(self) -> SystemConfig:
-        """Return the same without a GPU: what only runs there gives way to what the preset prefers."""
+        """Return the same choice without a GPU; a backend that needs one gives way to the preferred one."""
         return replace(self, device='cpu', backend='auto' if self.backend == 'tensorrt' else self.backend)
 
     def _resolve(self, option: str, resolved: Callable[[], str | None]) -> None:
@@ -139,7 +139,7 @@ class SystemConfig:
 
 def build(config: SystemConfig, temporal: bool) -> System:
     """
-    Return the system that a config chooses; temporal: whether it keeps the state of a stream.
+    Return the system that a config chooses; temporal: whether it keeps state over a stream.
 
     Raises FileError, with the remedy, where the weights are missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""`unregistered`: a backbone alone, for pairs that are aligned and to see what registration adds."""
+"""`unregistered`: a backbone alone, for aligned pairs and as a baseline that shows what registration adds."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from irvis_fusion_ros.networks import layers
 
 
 class Unregistered:
-    """Fuses the thermal image as it lies, stretched over the visible one; see `systems.base.System`."""
+    """Fuses without registration, thermal stretched to the visible grid; see `systems.base.System`."""
 
     devices = ('cuda', 'cpu')
 
@@ -18,10 +18,10 @@ class Unregistered:
         self._device = device
 
     def reset(self) -> None:
-        """Nothing is kept of a stream."""
+        """Do nothing: the system keeps no state of a stream."""
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Move nothing; see `systems.base.System.register`."""
+        """Return identity; see `systems.base.System.register`."""
         return identity()
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Fuses by a network that weighs brightness and detail at a reduced size; the full images are fused by it."""
+"""Fuses full-size images by weights of brightness and detail that a network predicts at a reduced size."""
 
 from typing import Protocol
 
@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.backends.device import Recorded, placed
+from irvis_fusion_ros.backends.device import Recorded, prepare
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.busref import DETAIL
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 
 
 class WeightingNetwork(Protocol):
-    """What a network offers; see `networks.busref.BusReF` for layouts. pixels: of the images it sees."""
+    """The interface of a network; `networks.busref.BusReF` documents layouts. pixels: size of its input."""
 
     pixels: int
 
@@ -26,7 +26,7 @@ class WeightedFusion:
     """Fuses by the weights of a network; see `systems.base.System.fuse`."""
 
     def __init__(self, network: WeightingNetwork, device: str):
-        self._network = placed(network, device)
+        self._network = prepare(network, device)
         self._weigh = Recorded(network.fusion_weights, device)
         self._device = device
 

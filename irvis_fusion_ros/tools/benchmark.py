@@ -174,7 +174,7 @@ def _made_up(options: argparse.Namespace):
     _, shown = rig.known.truth()
 
     def error(deformation: np.ndarray, transform: np.ndarray) -> float:
-        field = registration.continued(registration.Registration(deformation, transform))
+        field = registration.extrapolate(registration.Registration(deformation, transform))
         return float(registration.endpoint_errors(rig.known, field)[shown].mean())
 
     return frames, error

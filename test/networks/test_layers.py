@@ -13,7 +13,7 @@ def test_maps_are_convolved_as_if_they_were_one(kind):
     x, weight = torch.randn(2, 16, 12, 18).to(kind), torch.randn(16, 19, 3, 3).to(kind)
     maps = (x, 2 * x[:, :3])
     together = F.conv2d(torch.cat(maps, 1), weight, padding=1)
-    apart = layers.conv_of_all(maps, weight, padding=1)
+    apart = layers.conv_concatenated(maps, weight, padding=1)
     torch.testing.assert_close(apart, together, rtol=0.02, atol=0.1)  # of values up to 40
 
 

@@ -87,6 +87,6 @@ def test_a_stream_is_tracked_without_the_network():
 
 def test_distance_from_a_proposal_is_in_visible_pixels():
     seen = Frame(*frame(), ThreadPoolExecutor(1))
-    state = seen.unrefined(proposal().transform, seen.refine(proposal().transform))
-    assert seen.apart(state, proposal()) < 1e-3
-    assert seen.apart(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)
+    state = seen.without_residual(proposal().transform, seen.refine(proposal().transform))
+    assert seen.mean_distance(state, proposal()) < 1e-3
+    assert seen.mean_distance(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)

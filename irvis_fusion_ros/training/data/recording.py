@@ -1,7 +1,7 @@
 """
-Training items of a recording of the user's own rig: what `train SYSTEM --bag` learns from.
+Training items from a recording of the user's own rig, for `train SYSTEM --bag`.
 
-Pairs are found first, by their stamps, so that a long recording is not decoded to use a few dozen of them.
+Pairs are matched first, by their stamps, so that only the few dozen images in use are decoded.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from irvis_fusion_ros.io import encodings
 from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, Record, to_nanoseconds
 from irvis_fusion_ros.pairing import NANO, STREAMS, NearestPairing, Pair
 from irvis_fusion_ros.ros.topics import compressed_of, image_of
-from irvis_fusion_ros.training.data.pack import Item, stretched
+from irvis_fusion_ros.training.data.pack import Item, resize_to
 
-# Pairs that are used of a recording, evenly spread, and seconds that the stamps of one may differ by.
+# Number of pairs that are used, evenly spaced, and largest difference of the stamps of a pair, seconds.
 PAIRS, TOLERANCE = 96, 0.02
-# The topics of the node, in the order in which they are looked for.
+# The topics of the node, in the order in which they are tried.
 TOPICS = {stream: (image_of(stream), compressed_of(stream)) for stream in STREAMS}
 
 
@@ -29,11 +29,11 @@ def collect(
     path: Path, topics: tuple[str, str] | None = None, count: int = PAIRS, thermal_offset: float = 0.0
 ) -> list[Item]:
     """
-    Return pairs of a recording, the thermal images stretched over the visible ones.
+    Return pairs of a recording, with the thermal images resized to the visible ones.
 
-    topics: of thermal and visible images; those of the node unless given. count: pairs at most.
+    topics: of thermal and visible images, by default those of the node. count: largest number of pairs.
     thermal_offset: seconds that are added to thermal stamps, as the node's parameter. Raises FileError, with
-    what is in the bag, for one that cannot be used.
+    the content of the bag, for a bag that cannot be used.
     """
     try:
         with BagReader(path) as bag:
@@ -73,7 +73,7 @@ def _items(bag: BagReader, names: dict[str, str], count: int, offset: float) -> 
     for pair in chosen:
         (stamp, thermal), (_, visible) = images['thermal', pair.thermal], images['visible', pair.visible]
         if thermal.shape != visible.shape:
-            thermal = stretched(thermal, visible)
+            thermal = resize_to(thermal, visible)
         items.append(
             Item(f'{bag.path.name}/{stamp}', bag.path.name, 'train', thermal, visible, aligned=False)
         )
@@ -81,7 +81,7 @@ def _items(bag: BagReader, names: dict[str, str], count: int, offset: float) -> 
 
 
 def _pairs(bag: BagReader, names: dict[str, str], offset: float) -> list[Pair]:
-    """Return the pairs that the node would fuse; payloads are the numbers of the images in their topics."""
+    """Return the pairs that the node would fuse; payloads are the indices of the images in their topics."""
     pairs: list[Pair] = []
     pairing = NearestPairing(pairs.append, tolerance=TOLERANCE, offset=offset, eager=False, give_up=False)
     for stream, number, record in _numbered(bag, names):
@@ -92,7 +92,7 @@ def _pairs(bag: BagReader, names: dict[str, str], offset: float) -> list[Pair]:
 
 
 def _numbered(bag: BagReader, names: dict[str, str]) -> Iterator[tuple[str, int, Record]]:
-    """Iterate the images of a recording: stream, number within it, record."""
+    """Iterate over the images of a recording: stream, number within the stream, record."""
     streams = {name: stream for stream, name in names.items()}
     numbers = dict.fromkeys(STREAMS, 0)
     for record in bag.records(streams):
@@ -104,7 +104,7 @@ def _numbered(bag: BagReader, names: dict[str, str]) -> Iterator[tuple[str, int,
 def _brightness(
     bag: BagReader, record: Record, stream: str, tone: ThermalTone, depth: VisibleDepth
 ) -> tuple[int, np.ndarray]:
-    """Return stamp and 8-bit brightness of an image; tone and depth have seen those before it."""
+    """Return stamp and 8-bit brightness of an image; tone and depth keep state from earlier images."""
     recorded = bag.image(record)
     try:
         picture = encodings.picture(recorded.image, recorded.encoding)

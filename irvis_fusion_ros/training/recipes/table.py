@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from irvis_fusion_ros.training.recipes.base import Recipe
 
 _HERE = 'irvis_fusion_ros.training.recipes'
-# Name: the recipe, imported when it is asked for (lazy.load).
+# Name: where to import the recipe from (lazy.load).
 RECIPES: dict[str, str | type[Recipe]] = {
     'busref': f'{_HERE}.busref:BusReFRecipe',
     'fusion_register': f'{_HERE}.fusion_register:FusionRegisterRecipe',

@@ -16,8 +16,8 @@ from irvis_fusion_ros.training.recipes.fusion_register import (
     EXTREME,
     FusionRegisterConfig,
     FusionRegisterRecipe,
-    decided,
-    misplacement,
+    decisive_region,
+    mask_divergence,
 )
 from irvis_fusion_ros.training.trainer import Trainer
 
@@ -110,13 +110,13 @@ def test_m_is_even_where_the_sources_lie_on_each_other_and_sure_where_they_do_no
     truth[:, :, 3:, 0] = -4
     everywhere, far = torch.ones(1, 1, 4, 6), truth[..., 0] < 0
     right = (far * 4 * STEEPNESS)[:, None]
-    assert misplacement(right, truth, everywhere) < 1e-5
-    assert misplacement(right + 1, truth, everywhere) > 0.05
-    assert misplacement(-right, truth, everywhere) > 1
+    assert mask_divergence(right, truth, everywhere) < 1e-5
+    assert mask_divergence(right + 1, truth, everywhere) > 0.05
+    assert mask_divergence(-right, truth, everywhere) > 1
     # of one direction M is how much is moved
-    assert misplacement(torch.where(right > 0, 7.0, -50.0), truth, everywhere, two_way=False) < 1e-2
+    assert mask_divergence(torch.where(right > 0, 7.0, -50.0), truth, everywhere, two_way=False) < 1e-2
     hidden = everywhere * ~far[:, None]
-    assert misplacement(right + far[:, None] * 9, truth, hidden) == 0
+    assert mask_divergence(right + far[:, None] * 9, truth, hidden) == 0
 
 
 @pytest.mark.parametrize('evidence', [True, False])
@@ -205,7 +205,7 @@ def test_detail_is_looked_for_where_the_mask_is_extreme(network):
     mask += 1e-3 * torch.rand(mask.shape, generator=torch.Generator().manual_seed(0))
     mask[:, :, 20:30, 20:38] = 0.9
     found = type('Found', (), {'mask': mask})
-    region = decided(found)
+    region = decisive_region(found)
     assert region[..., 21:29, 21:37].min() == 1
     assert region[..., :BORDER, :].max() == region[..., -BORDER:, :].max() == 0
     assert region.mean() >= EXTREME / 2

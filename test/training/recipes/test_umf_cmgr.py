@@ -13,7 +13,7 @@ from irvis_fusion_ros.training.data import augmentation
 from irvis_fusion_ros.training.data.batches import PairSource
 from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.recipes.base import Recipe
-from irvis_fusion_ros.training.recipes.umf_cmgr import Critic, UmfCmgrConfig, UmfCmgrRecipe, fooled
+from irvis_fusion_ros.training.recipes.umf_cmgr import Critic, UmfCmgrConfig, UmfCmgrRecipe, generator_loss
 from irvis_fusion_ros.training.trainer import Trainer
 
 CROP = (52, 76)  # not a multiple of the coarsest cell
@@ -84,9 +84,9 @@ def test_every_loss_is_finite_and_reaches_its_stage_alone(recipe, network, sourc
 def test_critic_and_generator_each_learn_from_their_own_term():
     torch.manual_seed(0)
     critic, made = Critic(4), torch.rand(2, 1, 48, 48, requires_grad=True)
-    before = float(fooled(critic, made).detach())
+    before = float(generator_loss(critic, made).detach())
     assert before == pytest.approx(float(((critic(made).detach() - 1) ** 2).mean()), rel=1e-5)
-    fooled(critic, made).backward()
+    generator_loss(critic, made).backward()
     assert made.grad.any()
     assert all(parameter.grad is None for parameter in critic.parameters())
 
