@@ -215,9 +215,7 @@ def _called(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name
 
 
 def _answer(result: FusionResult) -> Registration:
-    """How the thermal image was registered: not at all, where only the fused image is."""
-    if result.deformation_of == 'fused':
-        return Registration(np.zeros_like(result.deformation), result.transform)
+    """How the thermal image was registered."""
     return Registration(result.deformation, result.transform)
 
 

@@ -5,6 +5,7 @@ A system sees brightness in [0, 1] and pixels; depth, colour, encodings and ROS 
 above it.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -41,16 +42,24 @@ class System(Protocol):
         """Forget the stream."""
 
 
+@dataclass(frozen=True)
+class Correction:
+    """
+    A fused image that was registered after it had been fused.
+
+    fused: what `System.fuse` returns. moved: H x W x 2 float32, (dx, dy) in pixels, backward as every
+    deformation: the mean displacement of what a pixel shows, not marked where it leaves the image.
+    misregistration: H x W float32 [0, 1], where the fused image was found to be misaligned.
+    """
+
+    fused: np.ndarray
+    moved: np.ndarray
+    misregistration: np.ndarray
+
+
 @runtime_checkable
 class PostRegistration(System, Protocol):
     """A system that also registers after it has fused: it moves what is misplaced in the fused image."""
 
-    def correct(
-        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return what `fuse` does, and how the fused image was moved for it.
-
-        That is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean displacement of
-        what a pixel shows, not marked where it leaves the image.
-        """
+    def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
+        """Fuse as `fuse` does, and return with it how the fused image was moved."""

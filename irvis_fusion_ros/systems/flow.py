@@ -76,11 +76,11 @@ class Flow(Tracking):
         self._fit = placed(SmoothFit(), device)
 
     def _aligned(self, seen: Tensor, draw: Draw, grid: WorkingGrid, shapes: tuple) -> tuple[State, str]:
-        maps = _maps(seen)
+        maps = structure_maps(seen)
 
         def pair(start: np.ndarray) -> LaidPair:
             drawn = draw(start)
-            return LaidPair(shapes, start, seen, drawn, [maps, _maps(drawn)])
+            return LaidPair(shapes, start, seen, drawn, [maps, structure_maps(drawn)])
 
         last = self._state
         # what a rig sees does not change in a stream
@@ -164,8 +164,8 @@ class LaidPair:
     """
     Both images on the grid, the thermal one laid where a start says, and how well they agree.
 
-    shapes: of the full thermal and visible image. start: 3x3. seen, drawn: 1 x 1 x h x w. maps: `_maps` of
-    both.
+    shapes: of the full thermal and visible image. start: 3x3. seen, drawn: 1 x 1 x h x w. maps:
+    `structure_maps` of both.
     """
 
     def __init__(self, shapes: tuple, start: np.ndarray, seen: Tensor, drawn: Tensor, maps: list):
@@ -187,8 +187,8 @@ def _precision(field: Tensor, error: float) -> Tensor:
     return field.new_tensor((1.0, 1.0, 0.0)).expand(*field.shape[:-1], 3) / error**2
 
 
-def _maps(image: Tensor) -> list[Tensor]:
-    """Structure maps as a pyramid that `matching.agreement` measures."""
+def structure_maps(image: Tensor) -> list[Tensor]:
+    """Return the structure maps of an image, 1 x 1 x h x w, as a pyramid that `matching.agreement` takes."""
     support = layers.content(image)
     edges = F.pixel_unshuffle(F.avg_pool2d(layers.structure(image, support)[:, 1:], 2), 2)
     fine = layers.description(edges, F.avg_pool2d(support, CHECKED))

@@ -130,8 +130,12 @@ def checked(
 ) -> State:
     """Return the state of an alignment that was just found; even: see MatchingNetwork."""
     evidence = float(agreement.correlation)
-    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
-    return State(shapes, start, affine, residual, agreement, confidence, evidence)
+    return State(shapes, start, affine, residual, agreement, belief_in(evidence, even), usual=evidence)
+
+
+def belief_in(evidence: float, even: float) -> float:
+    """Return how likely an alignment is right, [0, 1], by its agreement; even: see MatchingNetwork."""
+    return float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
 
 
 def smoothed(last: State, found: State, grid: WorkingGrid) -> State:

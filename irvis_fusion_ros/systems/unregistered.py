@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from irvis_fusion_ros.alignment import Alignment, identity
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.systems.agreement import as_recorded
 
 
 class Unregistered:
@@ -21,8 +22,8 @@ class Unregistered:
         """Nothing is kept of a stream."""
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Move nothing; see `systems.base.System.register`."""
-        return identity()
+        """Move nothing, and say how well the pair agrees as it is."""
+        return as_recorded(thermal, visible, self._device)
 
     @torch.inference_mode()
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
