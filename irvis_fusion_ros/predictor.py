@@ -92,7 +92,7 @@ class Predictor:
         depth: DepthConfig = DepthConfig(),
         gray: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
         backend: str = 'auto',
     ):
         if isinstance(preset, SystemConfig):
@@ -128,6 +128,19 @@ class Predictor:
     def backend(self) -> str:
         """What runs the networks."""
         return self.config.backend
+
+    @property
+    def running(self) -> dict[str, str]:
+        """What runs where, in words for people."""
+        first = self.config.first
+        return {
+            'preset': self.preset,
+            'backbone': self.backbone or 'its own',
+            'registration first': 'none' if first is None else f'{first.preset} on {first.device}',
+            'backend': self.backend,
+            'device': self.device,
+            'precision': self._system.precision,
+        }
 
     @property
     def network(self):

@@ -56,9 +56,17 @@ class ExportedSwift:
     network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
     (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises
     FileError as `runner` does, if nothing was exported, and for a size that was not when it is met.
+    precision: what the runner describes images in.
     """
 
-    def __init__(self, network: Swift, preset: str, runner: Callable[[Path], Callable[..., list[Tensor]]]):
+    def __init__(
+        self,
+        network: Swift,
+        preset: str,
+        runner: Callable[[Path], Callable[..., list[Tensor]]],
+        precision: str = 'float32',
+    ):
+        self.precision = precision
         self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
         self.search = network.search.cpu()
         self._preset = preset

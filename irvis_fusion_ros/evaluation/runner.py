@@ -72,7 +72,7 @@ class Runner:
         fusion: bool = False,
         aligned: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
     ):
         # what corrects a fused image is measured against its backbone
         asked = (*presets, BACKBONE_ALONE)

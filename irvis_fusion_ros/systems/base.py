@@ -17,11 +17,13 @@ class System(Protocol):
     """
     One way to register and to fuse.
 
-    `devices` are the kinds of device it can run on, the preferred one first. State of a stream (the previous
-    alignment) lives in the system; `reset` forgets it.
+    `devices` are the kinds of device it can run on, the preferred one first. `precision` is what its networks
+    are computed in where that does no harm: 'float16', 'bfloat16' or 'float32'. State of a stream (the
+    previous alignment) lives in the system; `reset` forgets it.
     """
 
     devices: tuple[str, ...]
+    precision: str
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         """

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backbones.base import Backbone
-from irvis_fusion_ros.backends.device import Recorded, half_of
+from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import FusionRegister
 from irvis_fusion_ros.systems.agreement import as_recorded
@@ -39,6 +39,7 @@ class PostFusion:
             kind = (kind or torch.bfloat16) if half else None
         network = network.to(device, memory_format=torch.channels_last).eval()
         self.network = network.with_features_in(kind)
+        self.precision = precision_of(kind)
         self.backbone = backbone
         told = network.config.evidence and not alone
         self._measure = Recorded(network.evidence.measure, device) if told else None

@@ -70,6 +70,7 @@ class Tracking:
     """
 
     devices = ('cuda', 'cpu')
+    precision = 'float32'
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ class Unregistered:
     """Fuses the thermal image as it lies, stretched over the visible one; see `systems.base.System`."""
 
     devices = ('cuda', 'cpu')
+    precision = 'float32'
 
     def __init__(self, backbone: Backbone, device: str):
         self.network = backbone

@@ -120,7 +120,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--preset',
         default='classical',
         metavar='P',
-        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)

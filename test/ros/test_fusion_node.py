@@ -14,8 +14,10 @@ from rig import SECOND, START, header, image, scene, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros.backends.device import half_of, precision_of
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
+from irvis_fusion_ros.systems import registry
 
 pytestmark = pytest.mark.slow  # processes of the node, over DDS
 
@@ -90,7 +92,8 @@ def test_every_output_carries_the_reference_header_and_what_is_promised(rig, sta
 
 @pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
 def test_what_corrects_the_fused_image_says_how_and_where(rig, start_node):
-    start_node({'mode': 'every_frame', 'preset': 'fusion_register'})
+    chosen = {'preset': 'fusion_register', 'backbone': 'max', 'device': 'cpu', 'calibration.source': 'none'}
+    start_node({'mode': 'every_frame', **chosen})
     rig.listen_and_be_known('fused/image', 'deformation/image', *OF_CORRECTION)
     rig.camera(*RAW)
     for number in range(2):
@@ -109,9 +112,20 @@ def test_what_corrects_the_fused_image_says_how_and_where(rig, start_node):
     inside = np.isfinite(moved).all(axis=-1)
     assert inside.mean() > 0.5 and np.isnan(moved[~inside]).all()
     assert np.abs(moved[inside]).max() < 128
-    # that of the thermal image is what the calibration says, and another one
+    # that of the thermal image is another one
     field = pixels_of(rig.wait_for('deformation/image', 2)[-1], np.float32, 2)
     assert not np.array_equal(field[inside], moved[inside])
+    rig.refresh()
+    first = registry.best()
+    for key, value in (
+        ('preset', 'fusion_register'),
+        ('backbone', 'max'),
+        ('registration first', f'{first} on cpu'),
+        ('backend', 'torch'),
+        ('device', 'cpu'),
+        ('precision', precision_of(half_of('cpu'))),
+    ):
+        assert rig.diagnostic('inference', key) == value, key
 
 
 def test_nothing_is_computed_or_sent_without_subscribers(rig, start_node):
