@@ -102,10 +102,10 @@ def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--registration-first',
-        default='none',
+        default=registry.AUTO,
         metavar='P',
         help='what registers the thermal image for a preset that does not: '
-        f'{", ".join(registry.FIRST)} (default: none)',
+        f'{", ".join(registry.FIRST)} (default: auto, which registers best)',
     )
 
 

@@ -24,10 +24,12 @@ from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import PostRegistration
+from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
 
-OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
+OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
+# Those that only a system has which corrects what it fused (systems.base.PostRegistration).
+OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
 SMALLEST_SIDE = 32
 LARGEST_SIDE = 32766  # cv2.remap
 # Trust below this is not believed: 0 in the valid mask.
@@ -43,14 +45,15 @@ class FusionResult:
 
     fused: H x W x 3 uint8 in the colour order of the visible image, or H x W uint8 if that is gray (or gray
         was asked for). registered: the thermal image on the visible grid, its own dtype and values,
-        0 outside. deformation: H x W x 2 float32 pixels, NaN outside the thermal image (geometry/warp.py).
-        valid: H x W uint8, 255 = inside and believed.
-    confidence: [0, 1] for the whole frame. source: where the alignment came from (alignment.SOURCES).
+        0 outside. deformation: of the thermal image, H x W x 2 float32 pixels, NaN outside it
+        (geometry/warp.py); 0 where nothing registers it. valid: H x W uint8, 255 = inside and believed.
+    confidence: [0, 1] for the whole frame; where nothing registers the thermal image, how likely the pair
+        is aligned as it is (systems/agreement.py). source: where the alignment came from (alignment.SOURCES).
     transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
     notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
-    deformation_of: what the deformation moves: 'thermal', or 'fused' where a pair is registered after fusion
-        and not before (NaN outside the fused image). deformation_fused: the latter where it is registered
-        before, too, else None.
+    deformation_fused: how the fused image was moved where a system corrects it, H x W x 2 float32 pixels, NaN
+        outside it: the effective field (2 M - 1) phi of FusionRegister. misregistration: its M, H x W float32
+        [0, 1], where the fused image was found to be misaligned. Both are None with every other system.
     """
 
     fused: np.ndarray | None
@@ -63,8 +66,8 @@ class FusionResult:
     cold: bool
     notes: tuple[Note, ...] = ()
     timing: dict[str, float] = field(default_factory=dict)
-    deformation_of: str = 'thermal'
     deformation_fused: np.ndarray | None = None
+    misregistration: np.ndarray | None = None
 
 
 class Predictor:
@@ -89,7 +92,7 @@ class Predictor:
         depth: DepthConfig = DepthConfig(),
         gray: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
         backend: str = 'auto',
     ):
         if isinstance(preset, SystemConfig):
@@ -127,15 +130,22 @@ class Predictor:
         return self.config.backend
 
     @property
+    def running(self) -> dict[str, str]:
+        """What runs where, in words for people."""
+        first = self.config.first
+        return {
+            'preset': self.preset,
+            'backbone': self.backbone or 'its own',
+            'registration first': 'none' if first is None else f'{first.preset} on {first.device}',
+            'backend': self.backend,
+            'device': self.device,
+            'precision': self._system.precision,
+        }
+
+    @property
     def network(self):
         """The torch.nn.Module that the preset runs, or None."""
         return getattr(self._system, 'network', None)
-
-    @property
-    def deformation_of(self) -> str:
-        """What the deformations of the results move: 'thermal' or 'fused'."""
-        alone = self._first is None and self.calibration is None
-        return 'fused' if alone and isinstance(self._system, PostRegistration) else 'thermal'
 
     def set_tone(self, tone: ToneConfig) -> None:
         """Change the gain control while running."""
@@ -242,20 +252,21 @@ class Predictor:
         points = warp.sampling_map(deformation, thermal.shape)
         inside = warp.inside(points, thermal.shape)
         trust = alignment.trust_map(visible.shape[:2])
-        registered = fused = valid = moved = None
-        after_fusion = self.deformation_of == 'fused'
-        needs_fusion = 'fused' in outputs or ('deformation' in outputs and after_fusion)
+        registered = fused = valid = corrected = None
+        corrects = isinstance(self._system, PostRegistration)
+        needs_fusion = 'fused' in outputs or (corrects and bool(OF_CORRECTION & outputs))
         if needs_fusion or 'registered' in outputs:
             registered = warp.sample(thermal, points)
         clock.lap('warp')
 
         if needs_fusion:
             fading = _fading_out(inside)
-            if trust is not None:
+            # what nothing registers is fused whole: who asks for that knows the cameras
+            if trust is not None and alignment.source != 'identity':
                 fading *= trust
             # beyond its edge the thermal image goes on with its edge values: black would be a new edge
             gray = color.gray(registered, thermal_order)
-            luma, moved = self._fuse(visible_luma, self._tone.apply(gray), fading)
+            luma, corrected = self._fuse(visible_luma, self._tone.apply(gray), fading)
             clock.lap('fuse')
             fused = self._paint(visible, visible_luma, luma)
             clock.lap('colour')
@@ -263,10 +274,7 @@ class Predictor:
             believed = inside if trust is None else inside & (trust >= BELIEVED)
             valid = believed.astype(np.uint8) * np.uint8(255)
         if 'deformation' in outputs:
-            if after_fusion:
-                deformation = moved
-            else:
-                deformation[~inside] = np.nan
+            deformation[~inside] = np.nan
         if 'registered' in outputs:
             registered[~inside] = 0
         clock.lap('outputs')
@@ -281,18 +289,17 @@ class Predictor:
             cold=alignment.cold,
             notes=(*alignment.notes, *notes),
             timing=clock.done(),
-            deformation_of=self.deformation_of,
-            deformation_fused=None if after_fusion else moved,
+            **_of_correction(corrected, outputs),
         )
 
     def _fuse(
         self, visible: np.ndarray, thermal: np.ndarray, fading: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Fuse brightness; returns it, and how it was moved for it, if it was."""
+    ) -> tuple[np.ndarray, Correction | None]:
+        """Fuse brightness; returns it, and how it was corrected, if it was."""
         if not isinstance(self._system, PostRegistration):
             return self._system.fuse(visible, thermal, fading), None
-        luma, moved = self._system.correct(visible, thermal, fading)
-        return luma, warp.mark_outside(moved, moved.shape)
+        corrected = self._system.correct(visible, thermal, fading)
+        return corrected.fused, corrected
 
     def _align(
         self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
@@ -353,7 +360,6 @@ class Predictor:
             cold=False,
             notes=(Note(f'{missing}_missing', f'no {missing} image: the other camera is passed through'),),
             timing=clock.done(),
-            deformation_of=self.deformation_of,
         )
 
 
@@ -371,6 +377,18 @@ class _Clock:
 
     def done(self) -> dict[str, float]:
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
+
+
+def _of_correction(corrected: Correction | None, outputs: frozenset[str]) -> dict[str, np.ndarray]:
+    """Return the outputs that tell of a correction, by name."""
+    if corrected is None:
+        return {}
+    moved = corrected.moved
+    made = {
+        'deformation_fused': warp.mark_outside(moved, moved.shape),
+        'misregistration': corrected.misregistration,
+    }
+    return {name: made[name] for name in OF_CORRECTION & outputs}
 
 
 def _fading_out(inside: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ ARGUMENTS = {
     'params_file': (
         'fusion.yaml',
         'YAML file of parameters: a path, or the name of one that comes with the package (fusion.yaml, '
-        'jetson.yaml). Arguments that are given win over it.',
+        'mission.yaml, jetson.yaml). Arguments that are given win over it.',
     ),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
     'respawn': ('false', 'Start the node again when it dies: true or false.'),

@@ -11,7 +11,7 @@ from irvis_fusion_ros.tools import benchmark, export, fuse_images
 REFUSED = [
     ({'preset': 'classic'}, f"unknown preset 'classic'; valid: {', '.join(PRESETS)}"),
     ({'device': 'gpu'}, "unknown device 'gpu'; valid: auto, cpu, cuda, cuda:N"),
-    ({'backbone': 'max'}, "preset 'classical' has no backbone to choose"),
+    ({'preset': 'classical', 'backbone': 'max'}, "preset 'classical' has no backbone to choose"),
     (
         {'preset': 'unregistered', 'backbone': 'resnet'},
         "unknown backbone 'resnet'; valid: average, max, laplacian, gaf, cnn, or the path of the YAML file",
@@ -20,10 +20,13 @@ REFUSED = [
         {'preset': 'unregistered', 'backbone': 'mine.onnx'},
         "backbone 'mine.onnx': name the YAML file beside it",
     ),
-    ({'registration_first': 'busref'}, "preset 'classical' registers by itself; leave it none"),
+    (
+        {'preset': 'classical', 'registration_first': 'busref'},
+        "preset 'classical' registers by itself; leave it none",
+    ),
     (
         {'preset': 'unregistered', 'registration_first': 'umf'},
-        "unknown registration 'umf'; valid: none, classical, busref, swift_lite, swift",
+        "unknown registration 'umf'; valid: none, classical, busref, swift, swift_lite, umf_cmgr, bsr, auto",
     ),
     ({'preset': 'swift', 'backend': 'tvm'}, "unknown backend 'tvm'; valid: auto, torch, onnx, tensorrt"),
     ({'preset': 'busref', 'backend': 'onnx'}, "preset 'busref' does not run by onnx; valid: auto, torch"),

@@ -128,6 +128,11 @@ def half_of(device: str) -> 'torch.dtype | None':
     return torch.bfloat16 if device == 'cpu' and _multiplies_bfloat16() else None
 
 
+def precision_of(half: 'torch.dtype | None') -> str:
+    """Return the name of what `half_of` returned: 'float16', 'bfloat16', or 'float32' for None."""
+    return 'float32' if half is None else str(half).removeprefix('torch.')
+
+
 def _multiplies_bfloat16() -> bool:
     """Return whether the processor has instructions for bfloat16, and torch uses them."""
     import torch

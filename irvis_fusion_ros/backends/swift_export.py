@@ -57,10 +57,17 @@ class ExportedSwift:
     network: the network that was exported. preset: its name. runner: turns the file of a part into a function
     of tensors (backends.onnx.runner, backends.tensorrt.runner). All exported sizes are opened at once. Raises
     FileError as `runner` does, and if nothing was exported; `descriptions` and `compare` raise it for a size
-    not exported.
+    not exported. precision: the number format in which the runner computes descriptions.
     """
 
-    def __init__(self, network: Swift, preset: str, runner: Callable[[Path], Callable[..., list[Tensor]]]):
+    def __init__(
+        self,
+        network: Swift,
+        preset: str,
+        runner: Callable[[Path], Callable[..., list[Tensor]]],
+        precision: str = 'float32',
+    ):
+        self.precision = precision
         self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
         self.search = network.search.cpu()
         self._preset = preset

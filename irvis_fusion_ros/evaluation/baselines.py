@@ -22,6 +22,8 @@ class Identity:
 
     devices = ('cpu',)
 
+    precision = 'float32'
+
     def __init__(self, fusion: str = 'average'):
         self._join = {'average': _average, 'max': np.maximum}[fusion]
 
@@ -71,7 +73,10 @@ BASELINES = {
     'identity-max': registry.Preset(('cpu',), lambda config, temporal: Identity('max')),
     'gradient-ecc': registry.Preset(('cpu',), lambda config, temporal: GradientEcc()),
     'fusion_register-alone': registry.Preset(
-        ('cuda', 'cpu'), 'irvis_fusion_ros.systems.factories:fusion_register_alone', backbone='average'
+        ('cuda', 'cpu'),
+        'irvis_fusion_ros.systems.factories:fusion_register_alone',
+        backbone='average',
+        alone=True,
     ),
 }
 # The presets that evaluation can compare: those of users and the baselines.
@@ -79,7 +84,7 @@ PRESETS = registry.PRESETS | BASELINES
 
 
 def systems(
-    presets: Sequence[str], device: str = 'auto', backbone: str = '', registration_first: str = 'none'
+    presets: Sequence[str], device: str = 'auto', backbone: str = '', registration_first: str = 'auto'
 ) -> dict[str, SystemConfig]:
     """
     Return the system of each preset; backbone and registration_first apply to presets that let one choose

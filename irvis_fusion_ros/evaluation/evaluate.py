@@ -59,7 +59,7 @@ class Plan:
     seed: int = 0
     device: str = 'auto'
     backbone: str = ''
-    registration_first: str = 'none'
+    registration_first: str = registry.AUTO
     fusion: bool = False
     aligned: bool = False
     video: bool = False
@@ -219,7 +219,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         prog='evaluate',
         description='Measure registration and fusion on image pairs.',
         epilog=f'protocols: {", ".join(protocols.NAMES)}; all = every one that DATA allows. '
-        f'presets: {", ".join(registry.PRESETS)}; baselines: {", ".join(baselines.BASELINES)}.',
+        f'presets: {", ".join(registry.NAMES)}; baselines: {", ".join(baselines.BASELINES)}.',
     )
     parser.add_argument(
         'data', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
@@ -265,7 +265,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     try:
         plan = Plan(
             data=options.data,
-            presets=tuple(dict.fromkeys(options.preset or ('classical',))),
+            presets=tuple(dict.fromkeys(map(_named, options.preset or ('classical',)))),
             protocols=_protocols(options.protocol or default, options.data),
             part=options.split,
             limit=options.limit,
@@ -288,6 +288,10 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     if plan.aligned and plan.protocols != ('zero',):
         parser.error('--aligned goes with protocol zero alone: the pairs are not moved')
     return plan, options
+
+
+def _named(preset: str) -> str:
+    return registry.best() if preset == registry.AUTO else preset
 
 
 def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:

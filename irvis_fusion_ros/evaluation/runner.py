@@ -72,7 +72,7 @@ class Runner:
         fusion: bool = False,
         aligned: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
     ):
         # the baseline of a system that corrects a fused image is its backbone alone
         chosen = (*presets, BACKBONE_ALONE)
@@ -215,9 +215,7 @@ def _predict(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, nam
 
 
 def _registration_of(result: FusionResult) -> Registration:
-    """Return the registration of the thermal image: identity if the system corrects after fusion."""
-    if result.deformation_of == 'fused':
-        return Registration(np.zeros_like(result.deformation), result.transform)
+    """Return the registration of the thermal image."""
     return Registration(result.deformation, result.transform)
 
 

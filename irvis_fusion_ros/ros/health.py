@@ -141,8 +141,7 @@ class Health:
         confidence = statistics.percentiles('confidence', 50)
         values = {
             'mode': config.mode,
-            'preset': config.preset,
-            'device': pipeline.predictor.device,
+            **pipeline.predictor.running,
             'fused': pipeline.counts['fused'],
             'passed through': pipeline.counts['passed_through'],
             'rate [Hz]': f'{rate:.2f}',

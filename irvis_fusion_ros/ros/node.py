@@ -176,13 +176,16 @@ class FusionNode(LifecycleNode):
         ]
         for parameter in qos.unused_overrides(self):
             self.get_logger().warning(f"parameter '{parameter}' names no topic of this node and is ignored")
-        backbone = self._pipeline.predictor.backbone
         inputs = ' + '.join(camera.image.topic for camera in self._cameras.values())
+        running = ', '.join(f'{name} {what}' for name, what in self._pipeline.predictor.running.items())
         self.get_logger().info(
-            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(topics.FUSED)}, '
-            f'preset {self.config.preset}{f" with backbone {backbone}" if backbone else ""} '
-            f'on {self._pipeline.predictor.device}'
+            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(topics.FUSED)}; {running}'
         )
+        if self.config.system().misses_gpu(self.config.device):
+            self.get_logger().warning(
+                f'torch finds no GPU to use: preset {self._pipeline.predictor.preset}, which is meant for '
+                'one, runs on the CPU'
+            )
 
     def _go_inactive(self) -> None:
         for timer in self._timers_active:

@@ -182,9 +182,9 @@ class NodeConfig:
         choices=('realtime', 'every_frame'),
     )
     preset: str = option(
-        'classical',
-        'Which system registers and fuses.',
-        choices=tuple(registry.PRESETS),
+        registry.AUTO,
+        'Which system registers and fuses; auto takes what measures best: swift_lite.',
+        choices=registry.NAMES,
         kind='preset',
         live=True,
     )
@@ -195,8 +195,9 @@ class NodeConfig:
         live=True,
     )
     registration_first: str = option(
-        'none',
-        'What registers the thermal image for a preset that does not do so itself (those with a backbone).',
+        registry.AUTO,
+        'What registers the thermal image for a preset that does not do so itself (those with a backbone): '
+        'auto takes what measures best, swift_lite; none leaves it as it lies, for cameras that are aligned.',
         choices=registry.FIRST,
         kind='registration',
         live=True,

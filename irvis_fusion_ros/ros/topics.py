@@ -18,12 +18,33 @@ REGISTERED = 'registered/image'
 REGISTERED_INFO = 'registered/camera_info'
 DEFORMATION = 'deformation/image'
 DEFORMATION_COLOR = 'deformation/image_color'
+DEFORMATION_FUSED = 'deformation_fused/image'
+MISREGISTRATION = 'misregistration/image'
 VALID = 'valid_mask/image'
 DIAGNOSTICS = '/diagnostics'
 ENABLE = '~/enable'
 RESET = '~/reset'
 # Of a synthetic flight; the node neither sends nor reads it.
 TRUTH = 'truth/deformation'
+
+# The output of the predictor (predictor.OUTPUTS) that each topic is made of.
+OUTPUT_OF = {
+    FUSED: 'fused',
+    FUSED_COMPRESSED: 'fused',
+    REGISTERED: 'registered',
+    DEFORMATION: 'deformation',
+    DEFORMATION_COLOR: 'deformation',
+    DEFORMATION_FUSED: 'deformation_fused',
+    MISREGISTRATION: 'misregistration',
+    VALID: 'valid',
+}
+# The encodings of those topics that carry an output as it is, whatever the cameras and the parameters.
+ENCODINGS = {
+    DEFORMATION: '32FC2',
+    DEFORMATION_FUSED: '32FC2',
+    MISREGISTRATION: '32FC1',
+    VALID: 'mono8',
+}
 
 
 def image_of(camera: str) -> str:
@@ -90,12 +111,24 @@ PUBLISHED = (
         DEFORMATION,
         IMAGE,
         '32FC2, (dx, dy) in visible pixels: registered(x, y) = thermal(x + dx, y + dy); NaN outside the '
-        'thermal image. With preset fusion_register alone it is how the fused image was moved.',
+        'thermal image, 0 where nothing registers it.',
     ),
     Topic(
         DEFORMATION_COLOR,
         IMAGE,
         'bgr8, the same to look at: hue is the direction, saturation the length, black is outside.',
+    ),
+    Topic(
+        DEFORMATION_FUSED,
+        IMAGE,
+        '32FC2, with preset fusion_register only: the mean displacement (dx, dy) in pixels by which it moved '
+        'the fused image, its (2M - 1) phi; NaN outside that.',
+    ),
+    Topic(
+        MISREGISTRATION,
+        IMAGE,
+        '32FC1 from 0 to 1, with preset fusion_register only: where it found the fused image misaligned, its '
+        'M. 0.5 leaves a pixel where it is, 1 moves it by all of phi.',
     ),
     Topic(VALID, IMAGE, 'mono8, 255 where the registered image can be believed, else 0.'),
     Topic(

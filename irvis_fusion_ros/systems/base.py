@@ -5,6 +5,7 @@ A system handles brightness in [0, 1] and pixels only. Bit depth, colour, encodi
 layers above it.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,11 +17,13 @@ class System(Protocol):
     """
     One way to register and to fuse.
 
-    `devices` are the kinds of device it can run on, the preferred one first. The state of a stream (the
+    `devices` are the kinds of device it can run on, the preferred one first. `precision` is the number format
+    of its networks where that does no harm: 'float16', 'bfloat16' or 'float32'. The state of a stream (the
     previous alignment) lives in the system; `reset` drops it.
     """
 
     devices: tuple[str, ...]
+    precision: str
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         """
@@ -41,16 +44,24 @@ class System(Protocol):
         """Drop the state of the stream."""
 
 
+@dataclass(frozen=True)
+class Correction:
+    """
+    A fused image that was registered after it had been fused.
+
+    fused: what `System.fuse` returns. moved: H x W x 2 float32, (dx, dy) in pixels, backward as every
+    deformation: the mean displacement of what a pixel shows, not marked where it leaves the image.
+    misregistration: H x W float32 [0, 1], where the fused image was found to be misaligned.
+    """
+
+    fused: np.ndarray
+    moved: np.ndarray
+    misregistration: np.ndarray
+
+
 @runtime_checkable
 class PostRegistration(System, Protocol):
     """A system that registers after fusion: it warps the misregistered parts of the fused image."""
 
-    def correct(
-        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return the fused and corrected image, as `fuse` does, and the deformation of the fused image.
-
-        The deformation is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean
-        displacement of a pixel's content. It is not NaN where a sample lies outside the image.
-        """
+    def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
+        """Return the fused and corrected image, as `fuse` does, and the deformation of the fused image."""

@@ -36,6 +36,7 @@ class Classical:
     """Registration by structure maps and multi-scale fusion; see `systems.base.System`."""
 
     devices = ('cpu',)
+    precision = 'float32'
 
     def __init__(self, temporal: bool):
         self._temporal = temporal

@@ -36,7 +36,8 @@ def swift(config: SystemConfig, temporal: bool) -> Hybrid:
     if config.backend != 'torch':
         session = tensorrt if config.backend == 'tensorrt' else onnx
         runner = functools.partial(session.runner, device=device)
-        network, device = ExportedSwift(network, config.preset, runner), 'cpu'
+        precision = 'float16' if session is tensorrt else 'float32'
+        network, device = ExportedSwift(network, config.preset, runner, precision), 'cpu'
     return Hybrid(Matcher(network, fuse, device, temporal=False, least_confidence=0), temporal)
 
 

@@ -81,11 +81,11 @@ class Flow(Tracking):
     def _align(
         self, visible: Tensor, warp_thermal: WarpThermal, grid: WorkingGrid, shapes: tuple
     ) -> tuple[State, str]:
-        maps = _maps(visible)
+        maps = structure_maps(visible)
 
         def pair(start: np.ndarray) -> WarpedPair:
             thermal = warp_thermal(start)
-            return WarpedPair(shapes, start, visible, thermal, [maps, _maps(thermal)])
+            return WarpedPair(shapes, start, visible, thermal, [maps, structure_maps(thermal)])
 
         last = self._state
         # the fields of view of a rig stay the same, so a tracked pair keeps its start
@@ -170,7 +170,7 @@ class WarpedPair:
     Both images on the working grid, the thermal one warped by a start, and their agreement.
 
     shapes: of the full thermal and visible image. start: 3x3. visible, thermal: the two images on the grid,
-    1 x 1 x h x w. maps: `_maps` of both.
+    1 x 1 x h x w. maps: `structure_maps` of both.
     """
 
     def __init__(self, shapes: tuple, start: np.ndarray, visible: Tensor, thermal: Tensor, maps: list):
@@ -192,8 +192,8 @@ def _precision(field: Tensor, error: float) -> Tensor:
     return field.new_tensor((1.0, 1.0, 0.0)).expand(*field.shape[:-1], 3) / error**2
 
 
-def _maps(image: Tensor) -> list[Tensor]:
-    """Return the structure maps of an image as a pyramid for `matching.agreement`."""
+def structure_maps(image: Tensor) -> list[Tensor]:
+    """Return the structure maps of an image, 1 x 1 x h x w, as a pyramid for `matching.agreement`."""
     support = layers.content(image)
     edges = F.pixel_unshuffle(F.avg_pool2d(layers.structure(image, support)[:, 1:], 2), 2)
     fine = layers.description(edges, F.avg_pool2d(support, CHECK_STRIDE))

@@ -36,6 +36,11 @@ class Hybrid(Classical):
         self._network = network
 
     @property
+    def precision(self) -> str:
+        """What the network is computed in."""
+        return self._network.precision
+
+    @property
     def network(self):
         """The network that searches."""
         return self._network.network

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.backends.device import Recorded, half_of
+from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
 from irvis_fusion_ros.networks import matching
 from irvis_fusion_ros.networks.matching import Agreement
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
@@ -81,6 +81,8 @@ class Matcher(Tracking):
     ):
         super().__init__(network, fuse, device, temporal, least_confidence)
         self._half = half_of(device)
+        # an exported network has the precision that it was exported in
+        self.precision = getattr(network, 'precision', precision_of(self._half))
         self._describe = Recorded(self._run_descriptions, device)
         self._compare = Recorded(self._run_comparison, device)
 

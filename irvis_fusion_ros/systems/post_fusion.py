@@ -4,11 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.alignment import Alignment, identity
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backbones.base import Backbone
-from irvis_fusion_ros.backends.device import Recorded, half_of
+from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import FusionRegister
+from irvis_fusion_ros.systems.agreement import as_recorded
+from irvis_fusion_ros.systems.base import Correction
 from irvis_fusion_ros.systems.tracking import gain_of
 
 
@@ -38,6 +40,7 @@ class PostFusion:
             kind = (kind or torch.bfloat16) if half else None
         network = network.to(device, memory_format=torch.channels_last).eval()
         self.network = network.with_features_in(kind)
+        self.precision = precision_of(kind)
         self.backbone = backbone
         told = network.config.evidence and not alone
         self._measure = Recorded(network.evidence.measure, device) if told else None
@@ -53,27 +56,28 @@ class PostFusion:
         self._frames = 0
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Return identity: this system corrects after fusion."""
-        return identity()
+        """Return identity; its confidence is the agreement of the pair. Corrections follow after fusion."""
+        return as_recorded(thermal, visible, self._device)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        return self.correct(visible, thermal, trust)[0]
+        return self.correct(visible, thermal, trust).fused
 
     @torch.inference_mode()
-    def correct(
-        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
         """Fuse and correct; see `systems.base.PostRegistration.correct`."""
         height, width = visible.shape
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
         if self._measure is not None:
             images.append(self._smooth(self._measure(*images[1:])))
-        fused, effective = self._correct(*images)
+        fused, effective, mask = self._correct(*images)
         fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
-        effective = effective[0, :height, :width].cpu().numpy()
-        return visible + (fused - visible) * trust, effective
+        return Correction(
+            visible + (fused - visible) * trust,
+            effective[0, :height, :width].cpu().numpy(),
+            mask[0, 0, :height, :width].cpu().numpy(),
+        )
 
     def _smooth(self, misplaced: Tensor) -> Tensor:
         """Return the measurement of a frame, smoothed over the stream."""
@@ -87,6 +91,6 @@ class PostFusion:
         self._frames += 1
         return misplaced
 
-    def _run(self, *images: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(self, *images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         found = self.network(*images, alone=self._alone)
-        return found.fused, found.effective
+        return found.fused, found.effective, found.mask

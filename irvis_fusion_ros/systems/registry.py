@@ -19,7 +19,8 @@ class Preset:
     devices: kinds of device ('cuda', 'cpu'), preferred first. build(config, temporal) makes the system; it is
     a function or the place to import it from (lazy.load). backbone: the default fusion network
     (backbones.table), or None where none can be chosen. backends: the backends that can run its networks,
-    preferred first.
+    preferred first. alone: registration_first auto resolves to none, because the preset is to be measured by
+    itself.
 
     `build` raises FileError, with the remedy, if weights are missing or damaged.
     """
@@ -28,12 +29,18 @@ class Preset:
     build: str | Callable[[SystemConfig, bool], System]
     backbone: str | None = None
     backends: tuple[str, ...] = ('torch',)
+    alone: bool = False
 
 
 # Backends of networks; auto stands for the preferred one of the preset.
 BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
-# Presets that can register the thermal image for a preset that has no registration of its own.
-FIRST = ('none', 'classical', 'busref', 'swift_lite', 'swift')
+AUTO = 'auto'
+# The presets that register best, preferred first. Of pairs as recorded swift_lite loses fewest, and
+# it finds a pair in half the time of the others (README.md). busref is better at large displacements, but its
+# fields differ three times as much between two displacements of one scene. The choice is the same on a GPU:
+# accuracy was not measured on one yet, and FusionRegister after it gains nothing (models/fusion_register.md).
+# The last one needs no weights.
+BEST = ('swift_lite', 'classical')
 
 _HERE = 'irvis_fusion_ros.systems'
 PRESETS = {
@@ -46,6 +53,10 @@ PRESETS = {
     'umf_cmgr': Preset(('cuda', 'cpu'), f'{_HERE}.factories:umf_cmgr'),
     'bsr': Preset(('cuda', 'cpu'), f'{_HERE}.factories:bsr'),
 }
+# What may be asked for as preset.
+NAMES = (*PRESETS, AUTO)
+# What may register the thermal image for a preset that does not do so itself.
+FIRST = ('none', *(name for name, preset in PRESETS.items() if preset.backbone is None), AUTO)
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,14 @@ class SystemConfig:
     """
     The choice of a system. Options are given as the user asks for them and are resolved for this machine.
 
-    preset: a name of `presets`. device: 'auto', 'cpu', 'cuda' or 'cuda:N'; resolved to 'cpu' or 'cuda:N'.
-    backbone: the fusion network of a preset that lets one choose it, a name or the path of a YAML file
-    (backbones.table); '' is resolved to the preset's default, None where none can be chosen.
-    registration_first: the preset that registers the thermal image for one without registration of its own
-    (FIRST), or 'none'. backend: the backend of the networks (BACKENDS); 'auto' is resolved to the preferred
-    one of the preset. presets: the table that names are looked up in; evaluation has its own.
+    preset: a name of `presets`; 'auto' is resolved to the one that registers best (`best`). device: 'auto',
+    'cpu', 'cuda' or 'cuda:N'; resolved to 'cpu' or 'cuda:N'. backbone: the fusion network of a preset that
+    lets one choose it, a name or the path of a YAML file (backbones.table); '' is resolved to the preset's
+    default, None where none can be chosen. registration_first: the preset that registers the thermal image
+    for one without registration of its own (FIRST), or 'none'; 'auto' is resolved to the one that registers
+    best, or to 'none' for a preset that registers by itself. backend: the backend of the networks (BACKENDS);
+    'auto' is resolved to the preferred one of the preset. presets: the table that names are looked up in;
+    evaluation has its own.
 
     Raises ChoiceError, with the valid values, for a name that is unknown or does not go with the others.
     """
@@ -66,13 +79,12 @@ class SystemConfig:
     preset: str = 'classical'
     device: str = 'auto'
     backbone: str | None = ''
-    registration_first: str = 'none'
+    registration_first: str = AUTO
     backend: str = 'auto'
     presets: Mapping[str, Preset] = field(default_factory=lambda: PRESETS, repr=False, compare=False)
 
     def __post_init__(self):
-        if self.preset not in self.presets:
-            raise ChoiceError('preset', options.unknown('preset', self.preset, self.presets))
+        self._resolve('preset', self._resolved_preset)
         # the order matters: each check uses the options resolved before it
         self._resolve('backbone', self._resolved_backbone)
         self._resolve('registration_first', self._resolved_first)
@@ -92,6 +104,10 @@ class SystemConfig:
         # `device` may name a GPU; this falls back to the CPU for a preset that only runs there
         return SystemConfig(self.registration_first, self.device, presets=self.presets)
 
+    def misses_gpu(self, asked: str) -> bool:
+        """Say whether the preset prefers a GPU, of which there is none; asked: the device asked for."""
+        return asked == 'auto' and self.device == 'cpu' and self.entry.devices[0] == 'cuda'
+
     def on_cpu(self) -> SystemConfig:
         """Return the same choice without a GPU; a backend that needs one gives way to the preferred one."""
         return replace(self, device='cpu', backend='auto' if self.backend == 'tensorrt' else self.backend)
@@ -101,6 +117,13 @@ class SystemConfig:
             object.__setattr__(self, option, resolved())
         except ValueError as error:
             raise ChoiceError(option, str(error)) from error
+
+    def _resolved_preset(self) -> str:
+        if self.preset == AUTO:
+            return best()
+        if self.preset not in self.presets:
+            raise ValueError(options.unknown('preset', self.preset, (*self.presets, AUTO)))
+        return self.preset
 
     def _resolved_backbone(self) -> str | None:
         if not self.backbone:
@@ -114,6 +137,8 @@ class SystemConfig:
         asked = self.registration_first
         if asked not in FIRST:
             raise ValueError(options.unknown('registration', asked, FIRST))
+        if asked == AUTO:
+            return 'none' if self.entry.backbone is None or self.entry.alone else best()
         if asked != 'none' and self.entry.backbone is None:
             raise ValueError(f"preset '{self.preset}' registers by itself; leave it none")
         return asked
@@ -135,6 +160,13 @@ class SystemConfig:
                 f"tensorrt needs a GPU, but the device is '{self.device}': ask for cuda, or for torch"
             )
         return asked
+
+
+def best() -> str:
+    """Return the preset that registers best of those that have what they need."""
+    from irvis_fusion_ros.io import weights  # here, because it brings torch
+
+    return next((name for name in BEST[:-1] if weights.file_of(name).exists()), BEST[-1])
 
 
 def build(config: SystemConfig, temporal: bool) -> System:

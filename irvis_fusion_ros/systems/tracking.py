@@ -71,6 +71,7 @@ class Tracking:
     """
 
     devices = ('cuda', 'cpu')
+    precision = 'float32'
 
     def __init__(
         self,
@@ -133,8 +134,12 @@ def state_of(
 ) -> State:
     """Return the state of a new alignment, with its confidence; even: see MatchingNetwork."""
     evidence = float(agreement.correlation)
-    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
-    return State(shapes, start, affine, residual, agreement, confidence, evidence)
+    return State(shapes, start, affine, residual, agreement, belief_in(evidence, even), usual=evidence)
+
+
+def belief_in(evidence: float, even: float) -> float:
+    """Return how likely an alignment is right, [0, 1], by its agreement; even: see MatchingNetwork."""
+    return float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
 
 
 def smooth(last: State, found: State, grid: WorkingGrid) -> State:

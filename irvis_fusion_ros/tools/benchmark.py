@@ -262,7 +262,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--preset',
         default='classical',
         metavar='P',
-        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: classical)',
     )
     parser.add_argument('--size', type=cli.size, metavar='WxH', help='visible image (default: 640x512)')
     parser.add_argument(
@@ -302,7 +302,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         options.system = cli.chosen_system(options, baselines.PRESETS)
         # baselines have no path to a GPU, whatever is asked for
         device = 'cpu' if options.baseline in baselines.BASELINES else options.device
-        options.compared = SystemConfig(options.baseline, device, presets=baselines.PRESETS)
+        options.compared = SystemConfig(
+            options.baseline, device, registration_first='none', presets=baselines.PRESETS
+        )
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -2,9 +2,10 @@
 `fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse the images of two folders, or of one, or of two videos.
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
-OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
-believed) and OUT/summary.json, whose `deformation_of` says what the deformation moves, the thermal or the
-fused image. Where both are moved, OUT/deformation_fused/STEM.npy is that of the fused one.
+OUT/deformation/STEM.npy (of the thermal image, H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png
+(255 = inside and believed) and OUT/summary.json. A system that corrects the fused image adds
+OUT/deformation_fused/STEM.npy (how it was moved, as above) and OUT/misregistration/STEM.npy (H x W float32
+[0, 1], where it was found to be misaligned).
 """
 
 import argparse
@@ -18,7 +19,7 @@ from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.predictor import FusionResult, Predictor
+from irvis_fusion_ros.predictor import OF_CORRECTION, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
 NAMES_SHOWN = 20
@@ -73,9 +74,11 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
     suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
-    if result.deformation_fused is not None:
-        (out / 'deformation_fused').mkdir(exist_ok=True)
-        np.save(out / 'deformation_fused' / f'{name}.npy', result.deformation_fused)
+    for output in sorted(OF_CORRECTION):
+        made = getattr(result, output)
+        if made is not None:
+            (out / output).mkdir(exist_ok=True)
+            np.save(out / output / f'{name}.npy', made)
     images.write(out / 'valid' / f'{name}.png', result.valid)
 
 
@@ -94,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
         'preset': predictor.preset,
         'device': predictor.device,
         'pairs': fused,
-        'deformation_of': predictor.deformation_of,
+        'deformation_of': 'thermal',
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
@@ -111,7 +114,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='fuse_images',
         description='Fuse the images of two folders, or of one, paired by file stem; or of two videos.',
-        epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json.',
+        epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json; with a preset that '
+        'corrects the fused image also deformation_fused/ and misregistration/.',
     )
     parser.add_argument('thermal_dir', type=Path, metavar='THERMAL_DIR', help='8 or 16 bit, any size')
     parser.add_argument('visible_dir', type=Path, metavar='VISIBLE_DIR', help='colour or gray, any size')
@@ -120,7 +124,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--preset',
         default='classical',
         metavar='P',
-        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)

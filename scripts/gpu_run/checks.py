@@ -55,7 +55,7 @@ class Case:
     @property
     def name(self) -> str:
         """Return how it is called in the report."""
-        return '+'.join((self.preset, *self.options.values()))
+        return '+'.join((self.preset, *(value for value in self.options.values() if value != 'none')))
 
     def predictor(self, device: str, temporal: bool = False) -> Predictor:
         """Make it."""
@@ -64,10 +64,16 @@ class Case:
 
 def cases(chosen: list[str]) -> list[Case]:
     """Return what is checked: every preset that can run on a GPU, or those named."""
-    found = [Case(name) for name, preset in PRESETS.items() if 'cuda' in preset.devices]
-    found += [Case('unregistered', {'backbone': name}) for name in ('laplacian', 'gaf', 'cnn')]
+    # what fuses is seen by itself: another case has what registers before it
+    alone = {'registration_first': 'none'}
+    found = [
+        Case(name, alone if preset.backbone else {})
+        for name, preset in PRESETS.items()
+        if 'cuda' in preset.devices
+    ]
+    found += [Case('unregistered', {'backbone': name, **alone}) for name in ('laplacian', 'gaf', 'cnn')]
     found.append(Case('fusion_register', {'registration_first': 'swift_lite'}))
-    found.append(Case('fusion_register', {'backbone': 'gaf'}))
+    found.append(Case('fusion_register', {'backbone': 'gaf', **alone}))
     return [case for case in found if not chosen or case.name in chosen]
 
 

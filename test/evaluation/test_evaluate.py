@@ -8,6 +8,7 @@ from shared_data import shared
 from irvis_fusion_ros.data.synthetic import Rig, pair
 from irvis_fusion_ros.evaluation import evaluate, plots
 from irvis_fusion_ros.evaluation.evaluate import Plan, main
+from irvis_fusion_ros.systems import registry
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def without_timing(result):
 @pytest.mark.slow
 def test_a_backbone_is_for_the_presets_that_have_a_choice(data, tmp_path):
     out = tmp_path / 'result.json'
-    presets = ['--preset', 'unregistered', 'identity', 'identity-max']
+    presets = ['--registration-first', 'none', '--preset', 'unregistered', 'identity', 'identity-max']
     arguments = ['--protocol', 'zero', '--backbone', 'max', '--fusion', '--limit', '1', '--json', str(out)]
     assert main([str(data), *presets, *arguments]) == 0
     result = json.loads(out.read_text())
@@ -269,3 +270,14 @@ def test_known_figures_of_real_pairs():
     assert shift5['endpoint_error']['mean'] == pytest.approx(5, abs=1e-4)
     # the data set states 26 to 72 px between its 10th and 90th percentile
     assert 26 < natural['endpoint_error']['median'] < 90
+
+
+@pytest.mark.slow
+def test_auto_is_measured_under_the_name_of_what_it_is(data, tmp_path):
+    out = tmp_path / 'result.json'
+    best = registry.best()
+    assert (
+        main([str(data), '--preset', 'auto', best, '--protocol', 'zero', '--limit', '1', '--json', str(out)])
+        == 0
+    )
+    assert [record['preset'] for record in json.loads(out.read_text())['records']] == [best]

@@ -11,8 +11,10 @@ import time
 
 import pytest
 from installation import REPOSITORY
+from ready import READY
 
 from irvis_fusion_ros import dds_profile
+from irvis_fusion_ros.systems import registry
 
 PATIENCE = 60.0
 
@@ -130,6 +132,34 @@ def test_what_cannot_be_used_is_refused_with_the_reason(ros2, argument, reason):
     text, _ = process.communicate(timeout=PATIENCE)
     assert re.search(reason, text), text
     assert 'Traceback' not in text
+
+
+@pytest.fixture
+def without_gpu(monkeypatch):
+    """Hide every GPU from the processes that are started."""
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
+@pytest.mark.parametrize('name', ['mission.yaml', 'jetson.yaml'])
+def test_a_file_meant_for_a_gpu_runs_without_one_and_says_what_runs_where(without_gpu, ros2, name):
+    process = launch(ros2, f'params_file:={name}')
+    text = read_until(process, 'torch finds no GPU')
+    (line,) = (line for line in text.splitlines() if '-> /fused/image' in line)
+    for words in (
+        'preset fusion_register',
+        'backbone max',
+        f'registration first {registry.best()} on cpu',
+        'backend torch',
+        'device cpu',
+        'precision',
+    ):
+        assert words in line
+    answer(ros2, 'lifecycle', 'get', '--no-daemon', '/fusion_node', wanted='active')
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
 
 
 def test_two_rigs_run_side_by_side(ros2):

@@ -34,6 +34,7 @@ PATIENCE = 60.0
 TYPES = {'image': Image, 'compressed': CompressedImage, 'camera_info': CameraInfo}
 
 DEFAULTS = {
+    'preset': 'classical',
     'diagnostics.period': 0.1,
     'calibration.source': 'file',
     'calibration.file': str(Path(__file__).with_name('rig.yaml')),
@@ -44,7 +45,8 @@ class NodeProcess:
     """
     fusion_node as a user starts it. parameters: by dotted name; arguments: more of --ros-args.
 
-    Unless told otherwise its cameras are calibrated: tests of the node then wait for no search.
+    Unless told otherwise its cameras are calibrated and it loads no network: tests of the node then wait for
+    no search and no torch.
     """
 
     def __init__(self, parameters=None, arguments=()):

@@ -14,12 +14,17 @@ from rig import SECOND, START, header, image, scene, stamp_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros.backends.device import half_of, precision_of
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
+from irvis_fusion_ros.systems import registry
 
 pytestmark = pytest.mark.slow  # processes of the node, over DDS
 
-OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
+OF_CORRECTION = ('deformation_fused/image', 'misregistration/image')
+OUTPUTS = [
+    topic.name for topic in PUBLISHED if not topic.name.startswith('/') and topic.name not in OF_CORRECTION
+]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
 
@@ -83,6 +88,44 @@ def test_every_output_carries_the_reference_header_and_what_is_promised(rig, sta
     assert compressed.format == 'bgr8; jpeg compressed bgr8'
     again = cv2.imencode('.jpg', fused.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
     assert bytes(compressed.data) == again.tobytes()
+
+
+@pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
+def test_what_corrects_the_fused_image_says_how_and_where(rig, start_node):
+    chosen = {'preset': 'fusion_register', 'backbone': 'max', 'device': 'cpu', 'calibration.source': 'none'}
+    start_node({'mode': 'every_frame', **chosen})
+    rig.listen_and_be_known('fused/image', 'deformation/image', *OF_CORRECTION)
+    rig.camera(*RAW)
+    for number in range(2):
+        rig.send('thermal/image_raw', image('mono16', 48, 64), START + number * STEP + 3_000_000)
+        rig.send('visible/image_raw', image('bgr8'), START + number * STEP)
+    for topic, encoding in (*zip(OF_CORRECTION, ('32FC2', '32FC1'), strict=True), ('fused/image', 'bgr8')):
+        messages = rig.wait_for(topic, 2)
+        assert rig.stamps(topic) == [START, START + STEP], topic
+        assert {message.header.frame_id for message in messages} == {'visible_optical'}, topic
+        assert (messages[0].encoding, messages[0].width, messages[0].height) == (encoding, 128, 96)
+    moved, misplaced = (
+        pixels_of(rig.received[topic][-1], np.float32, channels)
+        for topic, channels in zip(OF_CORRECTION, (2, 1), strict=True)
+    )
+    assert misplaced.min() >= 0 and misplaced.max() <= 1
+    inside = np.isfinite(moved).all(axis=-1)
+    assert inside.mean() > 0.5 and np.isnan(moved[~inside]).all()
+    assert np.abs(moved[inside]).max() < 128
+    # that of the thermal image is another one
+    field = pixels_of(rig.wait_for('deformation/image', 2)[-1], np.float32, 2)
+    assert not np.array_equal(field[inside], moved[inside])
+    rig.refresh()
+    first = registry.best()
+    for key, value in (
+        ('preset', 'fusion_register'),
+        ('backbone', 'max'),
+        ('registration first', f'{first} on cpu'),
+        ('backend', 'torch'),
+        ('device', 'cpu'),
+        ('precision', precision_of(half_of('cpu'))),
+    ):
+        assert rig.diagnostic('inference', key) == value, key
 
 
 def test_nothing_is_computed_or_sent_without_subscribers(rig, start_node):

@@ -6,6 +6,7 @@ from ready import READY
 
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import ChoiceError
+from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.systems import registry
@@ -73,13 +74,60 @@ def test_what_is_resolved_resolves_to_itself(preset):
 
 
 def test_what_registers_first_is_a_system_of_its_own(monkeypatch):
-    assert SystemConfig('unregistered').first is None
+    assert SystemConfig('unregistered', registration_first='none').first is None
     monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
     config = SystemConfig('unregistered', 'cuda', 'max', 'classical')
     assert config.device == 'cuda:0'
     # no path to a GPU, no backbone
     assert config.first == SystemConfig('classical', 'cpu')
     assert config.on_cpu() == SystemConfig('unregistered', 'cpu', 'max', 'classical')
+
+
+@pytest.mark.parametrize('weights_there, found', [(True, 'swift_lite'), (False, 'classical')])
+def test_auto_is_what_registers_best_of_what_is_there(monkeypatch, tmp_path, weights_there, found):
+    if not weights_there:
+        monkeypatch.setenv(weights.VARIABLE, str(tmp_path))
+    elif found not in READY:
+        pytest.skip('its weights are not shipped')
+    for gpus in (0, 1):
+        monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda gpus=gpus: gpus)
+        config = SystemConfig('auto', registration_first='auto')
+        assert (config.preset, config.registration_first) == (found, 'none')
+        assert dataclasses.replace(config) == config
+        assert SystemConfig('auto', backbone='').backbone is None
+        chain = SystemConfig('fusion_register')
+        assert chain.registration_first == chain.first.preset == found
+        # everything that has a path to the GPU is on it
+        on_gpu = gpus and found != 'classical'
+        assert chain.device == ('cuda:0' if gpus else 'cpu')
+        assert chain.first.device == ('cuda:0' if on_gpu else 'cpu')
+        assert dataclasses.replace(chain) == chain
+        assert chain.on_cpu().first == SystemConfig(found, 'cpu')
+
+
+def test_auto_registers_for_those_that_do_not_and_for_no_other():
+    for name, preset in PRESETS.items():
+        first = SystemConfig(name, 'cpu').registration_first
+        assert (first == 'none') == (preset.backbone is None), name
+    # what is measured by itself stays alone, unless it is asked for
+    compared = {'presets': baselines.PRESETS}
+    assert SystemConfig('fusion_register-alone', 'cpu', **compared).first is None
+    asked = SystemConfig('fusion_register-alone', 'cpu', registration_first='classical', **compared)
+    assert asked.first.preset == 'classical'
+
+
+@pytest.mark.parametrize('first', ['bsr', 'umf_cmgr'])
+def test_networks_that_give_a_field_at_once_may_register_first(first):
+    config = SystemConfig('unregistered', 'cpu', registration_first=first)
+    assert config.first == SystemConfig(first, 'cpu')
+
+
+def test_a_preset_that_prefers_a_gpu_misses_it(monkeypatch):
+    assert SystemConfig('fusion_register').misses_gpu('auto')
+    assert not SystemConfig('fusion_register', 'cpu').misses_gpu('cpu')
+    assert not SystemConfig('swift_lite').misses_gpu('auto')
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+    assert not SystemConfig('fusion_register').misses_gpu('auto')
 
 
 def test_a_gpu_that_failed_takes_tensorrt_with_it_and_leaves_onnx(monkeypatch):

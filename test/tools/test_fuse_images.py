@@ -6,6 +6,7 @@ import pytest
 
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.io import images
+from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.tools.fuse_images import main
 
 
@@ -127,12 +128,28 @@ def test_a_backbone_is_chosen_and_said(folders, tmp_path):
     for backbone in ('', 'average', 'max'):
         out = tmp_path / f'out{backbone}'
         chosen = ['--backbone', backbone] if backbone else []
-        assert run(folders, out, '--preset', 'unregistered', *chosen) == 0
+        alone = ['--preset', 'unregistered', '--registration-first', 'none']
+        assert run(folders, out, *alone, *chosen) == 0
         assert json.loads((out / 'summary.json').read_text())['backbone'] == (backbone or 'average')
         fused[backbone] = images.read(out / 'fused' / 'frame1.png')
         assert not np.load(out / 'deformation' / 'frame1.npy').any()
     assert np.array_equal(fused[''], fused['average'])
     assert (fused['max'] > fused['average']).mean() > 0.5
+
+
+@pytest.mark.slow
+def test_auto_is_resolved_and_said(folders, tmp_path):
+    best = registry.best()
+    assert run(folders, tmp_path / 'auto', '--preset', 'auto') == 0
+    assert json.loads((tmp_path / 'auto' / 'summary.json').read_text())['preset'] == best
+    assert run(folders, tmp_path / 'best', '--preset', best) == 0
+    assert run(folders, tmp_path / 'first', '--preset', 'unregistered') == 0
+    summary = json.loads((tmp_path / 'first' / 'summary.json').read_text())
+    assert summary['registration_first'] == best
+    fields = [np.load(tmp_path / out / 'deformation' / 'frame2.npy') for out in ('auto', 'best', 'first')]
+    assert np.array_equal(fields[0], fields[1], equal_nan=True)
+    # registered first by the same system, it is registered alike
+    assert np.array_equal(fields[0], fields[2], equal_nan=True)
 
 
 @pytest.mark.slow
