@@ -13,13 +13,14 @@ import numpy as np
 EQUAL, CONTRAST, SHARP = 8, 40, 50
 # Pixels of the surroundings, for strokes and for boxes, and by how much images are shrunk for them.
 AROUND, SHRUNK = (25, 101), 4
-# A part of an overlay: pixels at least, the most of them that only one image shows, and the least of them at
-# an outline, both as shares of those that both show.
+# A part of an overlay: pixels at least, those that only one image shows at most, as a share of them, and the
+# share of its rim that is sharp.
 PART, ALONE, OUTLINED = 8, 1.0, 0.5
 # Share of the image that is overlay at least; 200 aligned pairs without one have up to 0.0008.
 LEAST = 0.001
-# Pixels by which compression and smoothing make an overlay wider.
-SPREAD = 2
+# Grey levels by which solid parts differ at most, and how many pixels they reach from what was found.
+SOLID, REACH = 3, 16
+SQUARE = np.ones((3, 3), np.uint8)
 
 
 def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None = None) -> np.ndarray | None:
@@ -40,21 +41,42 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     if cv2.countNonZero(equal) < least:
         return None
     alone = (brighter[0] | brighter[1] | darker[0] | darker[1]) & ~both
-    outline = cv2.compare(cv2.min(_steps(thermal), _steps(visible)), SHARP, cv2.CMP_GT)
-    near = cv2.dilate(equal, np.ones((3, 3), np.uint8))
+    steps = cv2.min(_steps(thermal), _steps(visible))
+    found = _parts(equal, cv2.compare(steps, SHARP, cv2.CMP_GT), alone)
+    if cv2.countNonZero(found & equal) < least:
+        return None
+    # boxes and bars, which differ less from what is around them; where there is no text there are none
+    solid = cv2.compare(cv2.absdiff(thermal, visible), SOLID, cv2.CMP_LE)
+    solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    if within is not None:
+        solid *= within
+    found |= _parts(solid, cv2.compare(steps, CONTRAST, cv2.CMP_GT))
+    near = cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
+    return cv2.dilate(found, SQUARE) | near & solid & 1
+
+
+def _parts(mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None) -> np.ndarray:
+    """
+    Return which parts of a mask have a sharp rim, uint8 0/1 with one pixel around them.
+
+    mask, sharp and alone, what only one image shows, are H x W uint8 0/255.
+    """
+    rim = mask & ~cv2.erode(mask, SQUARE, borderValue=0)
+    near = cv2.dilate(mask, SQUARE)
     count, parts = cv2.connectedComponents(near, connectivity=8)
     at = np.flatnonzero(near)
     part = parts.ravel()[at]
-    pixels, single, sharp = (
-        np.bincount(part, mask.ravel()[at] > 0, minlength=count) for mask in (equal, alone, outline)
-    )
-    accepted = (pixels >= PART) & (single <= ALONE * pixels) & (sharp >= OUTLINED * pixels)
-    if pixels[accepted].sum() < least:
-        return None
-    found = np.zeros(thermal.shape, np.uint8)
+
+    def pixels(of: np.ndarray) -> np.ndarray:
+        return np.bincount(part, of.ravel()[at] > 0, minlength=count)
+
+    size = pixels(mask)
+    accepted = (size >= PART) & (pixels(rim & sharp) >= OUTLINED * pixels(rim))
+    if alone is not None:
+        accepted &= pixels(alone) <= ALONE * size
+    found = np.zeros(mask.shape, np.uint8)
     found.ravel()[at] = accepted[part]
-    side = 2 * SPREAD - 1  # one pixel has been added already
-    return cv2.dilate(found, np.ones((side, side), np.uint8))
+    return found
 
 
 def _contrasted(image: np.ndarray, difference) -> np.ndarray:
@@ -75,7 +97,5 @@ def _from(image: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 def _steps(image: np.ndarray) -> np.ndarray:
     """Return the largest difference of a pixel from its neighbours."""
-    square = np.ones((3, 3), np.uint8)
-    return cv2.max(
-        cv2.subtract(cv2.dilate(image, square), image), cv2.subtract(image, cv2.erode(image, square))
-    )
+    above = cv2.subtract(cv2.dilate(image, SQUARE), image)
+    return cv2.max(above, cv2.subtract(image, cv2.erode(image, SQUARE)))
