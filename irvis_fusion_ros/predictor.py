@@ -22,6 +22,7 @@ from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
+from irvis_fusion_ros.imaging.scene import PairScene, Scenes
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
@@ -75,10 +76,11 @@ class Predictor:
     Registers and fuses pairs of one rig.
 
     preset, device, backbone, registration_first, backend: see SystemConfig; one of these in the place of the
-    preset stands for all five. temporal: use earlier frames (video); False makes every pair cold, on its own
-    and deterministic. calibration: a fixed transform, which switches the search off. gray: fused output
-    without colour. Raises ChoiceError, saying what is valid, for names that do not go together, and FileError
-    for weights that are missing or damaged.
+    preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
+    that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
+    every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
+    off. gray: fused output without colour. Raises ChoiceError, saying what is valid, for names that do not go
+    together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(
@@ -94,6 +96,8 @@ class Predictor:
         backbone: str = '',
         registration_first: str = 'auto',
         backend: str = 'auto',
+        thermal_roi: tuple[int, ...] = (),
+        visible_roi: tuple[int, ...] = (),
     ):
         if isinstance(preset, SystemConfig):
             self.config = preset
@@ -106,6 +110,8 @@ class Predictor:
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
         self._depth = VisibleDepth(depth)
+        self._scenes = Scenes(thermal_roi, visible_roi)
+        self._scene: PairScene | None = None
         self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
@@ -155,13 +161,17 @@ class Predictor:
         """Change the depth of the visible image while running."""
         self._depth = VisibleDepth(depth)
 
+    def set_rois(self, thermal: tuple[int, ...], visible: tuple[int, ...]) -> None:
+        """Change what is scene while running; as in the constructor."""
+        self._scenes = Scenes(thermal, visible)
+
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
-        self._system.reset()
-        if self._first is not None:
-            self._first.reset()
+        self._reset_registration()
         self._tone.reset()
         self._depth.reset()
+        self._scenes.reset()
+        self._scene = None
         self._last = None
 
     def warm_up(
@@ -170,7 +180,10 @@ class Predictor:
         """Run once on noise, so that the first real pair does not pay for lazy initialisation."""
         rng = np.random.default_rng(0)
         noise = [rng.integers(0, 255, shape, np.uint8) for shape in (thermal_shape, visible_shape)]
+        # a region of interest is of the real images, whose sizes these need not have
+        scenes, self._scenes = self._scenes, Scenes()
         self(*noise)
+        self._scenes = scenes
         self.reset()
 
     def __call__(
@@ -236,15 +249,17 @@ class Predictor:
         if thermal is None or visible is None:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
-        blank = _blank(thermal, visible)
         thermal_gray = color.gray(thermal, thermal_order)
-        # what a blank frame would teach the gain control is wrong for the next one
-        if not any(note.code.startswith('thermal') for note in blank) or not self._tone.ready:
-            self._tone.update(thermal_gray)
         visible_luma = color.luminance(visible, visible_order)
+        scenes = self._borders(thermal_gray, visible_luma)
+        clock.lap('scene')
+        blank = _blank(scenes.thermal.margins.inner(thermal), scenes.visible.margins.inner(visible))
+        # what a blank frame would teach the gain control is wrong for the next one
+        learns = not any(note.code.startswith('thermal') for note in blank)
+        bright, scenes = self._brightened(thermal_gray, visible_luma, scenes, learns)
         clock.lap('tone')
 
-        alignment = self._align(thermal_gray, visible_luma, blank)
+        alignment = self._align(bright, visible_luma, scenes, blank)
         self._last = (alignment, visible.shape[:2])
         clock.lap('register')
 
@@ -259,19 +274,23 @@ class Predictor:
             registered = warp.sample(thermal, points)
         clock.lap('warp')
 
+        shown = inside if scenes.whole else inside & scenes.seen(points)
         if needs_fusion:
-            fading = _fading_out(inside)
+            fading = _fading_out(shown)
             # what nothing registers is fused whole: who asks for that knows the cameras
             if trust is not None and alignment.source != 'identity':
                 fading *= trust
-            # beyond its edge the thermal image goes on with its edge values: black would be a new edge
-            gray = color.gray(registered, thermal_order)
-            luma, corrected = self._fuse(visible_luma, self._tone.apply(gray), fading)
+            if scenes.whole:
+                # beyond its edge the thermal image goes on with its edge values: black would be a new edge
+                gray = color.gray(registered, thermal_order)
+                luma, corrected = self._fuse(visible_luma, self._tone.apply(gray), fading)
+            else:
+                luma, corrected = self._fuse_scene(visible_luma, bright, points, fading, scenes)
             clock.lap('fuse')
             fused = self._paint(visible, visible_luma, luma)
             clock.lap('colour')
         if 'valid' in outputs:
-            believed = inside if trust is None else inside & (trust >= BELIEVED)
+            believed = shown if trust is None else shown & (trust >= BELIEVED)
             valid = believed.astype(np.uint8) * np.uint8(255)
         if 'deformation' in outputs:
             deformation[~inside] = np.nan
@@ -301,18 +320,80 @@ class Predictor:
         corrected = self._system.correct(visible, thermal, fading)
         return corrected.fused, corrected
 
+    def _fuse_scene(
+        self,
+        visible: np.ndarray,
+        thermal: np.ndarray,
+        points: np.ndarray,
+        fading: np.ndarray,
+        scenes: PairScene,
+    ) -> tuple[np.ndarray, Correction | None]:
+        """
+        Fuse brightness where both images show the scene; the visible image stays elsewhere.
+
+        thermal: brightness, as it was recorded. points: where it is sampled. Returns what `_fuse` does.
+        """
+        inner, margins = scenes.visible.margins.inner, scenes.visible.margins
+        sampled = scenes.thermal.sampled(thermal, inner(points))
+        scene = scenes.visible.smooth(visible)
+        part, corrected = self._fuse(scene, sampled, np.ascontiguousarray(inner(fading)))
+        luma = visible.copy()
+        inner(luma)[:] = part
+        if scenes.visible.overlay is not None:
+            np.copyto(luma, visible, where=scenes.visible.overlay > 0)
+        if corrected is None or not margins:
+            return luma, corrected
+        moved = np.zeros((*visible.shape, 2), np.float32)
+        misregistration = np.zeros(visible.shape, np.float32)
+        inner(moved)[:] = corrected.moved
+        inner(misregistration)[:] = corrected.misregistration
+        return luma, Correction(luma, moved, misregistration)
+
+    def _borders(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
+        """Return the scene of a pair, which does not know of overlays yet."""
+        scenes = self._scenes.find(thermal, visible)
+        last = self._scene
+        if last is not None and scenes.cuts != last.cuts:
+            self._reset_registration()
+        return scenes
+
+    def _brightened(
+        self, thermal: np.ndarray, visible: np.ndarray, scenes: PairScene, learns: bool
+    ) -> tuple[np.ndarray, PairScene]:
+        """Return the brightness of the thermal image after gain control, and the scene without overlays."""
+        first = not self._tone.ready
+        if learns or first:
+            # what is overlaid is only known of the frame before
+            self._tone.update(thermal, scenes.overlaid_as(self._scene).thermal.counted())
+        bright = self._tone.apply(thermal)
+        scenes = self._scenes.without_overlays(scenes, bright, visible)
+        if first and scenes.thermal.overlay is not None:
+            self._tone.reset()
+            self._tone.update(thermal, scenes.thermal.counted())
+            bright = self._tone.apply(thermal)
+        self._scene = scenes
+        return bright, scenes
+
     def _align(
-        self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
+        self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
         if self.calibration is not None:
-            return replace(self._fixed_alignment(thermal_gray.shape, visible_luma.shape), notes=blank)
+            return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
                 return identity(0.0, blank)
             return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
         registration = self._first or self._system
-        return registration.register(self._tone.apply(thermal_gray), visible_luma)
+        if scenes.whole:
+            return registration.register(bright, visible_luma)
+        found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
+        return scenes.uncut(found)
+
+    def _reset_registration(self) -> None:
+        self._system.reset()
+        if self._first is not None:
+            self._first.reset()
 
     def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
         key = (self.calibration, thermal_shape, visible_shape)

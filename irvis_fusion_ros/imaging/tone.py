@@ -65,8 +65,12 @@ class ThermalTone:
         """Whether a frame was looked at."""
         return self._low_high is not None
 
-    def update(self, thermal: np.ndarray) -> None:
-        """Look at the next frame of the stream (H x W, integers or floats)."""
+    def update(self, thermal: np.ndarray, counted: np.ndarray | None = None) -> None:
+        """
+        Look at the next frame of the stream (H x W, integers or floats).
+
+        counted: H x W uint8, 0 where pixels are not part of the scene; None counts all of them.
+        """
         if thermal.dtype != self._dtype:
             self.reset()
             self._dtype = thermal.dtype
@@ -76,7 +80,7 @@ class ThermalTone:
         elif mode == 'none':
             self._low_high = _full_range(thermal.dtype)
         else:
-            self._follow(self._percentiles(thermal))
+            self._follow(self._percentiles(thermal, counted))
 
     def apply(self, thermal: np.ndarray) -> np.ndarray:
         """Return brightness, float32 [0, 1], of thermal values; needs an `update` first."""
@@ -100,9 +104,11 @@ class ThermalTone:
             return 'none' if dtype == np.uint8 else 'percentile'
         return 'percentile' if mode == 'none' and dtype.kind == 'f' else mode
 
-    def _percentiles(self, thermal: np.ndarray) -> tuple[float, float] | None:
+    def _percentiles(self, thermal: np.ndarray, counted: np.ndarray | None) -> tuple[float, float] | None:
         step = max(1, int(np.sqrt(thermal.size / self.SAMPLES)))
         values = thermal[::step, ::step].ravel()
+        if counted is not None:
+            values = values[counted[::step, ::step].ravel() > 0]
         if values.dtype.kind == 'f':
             values = values[np.isfinite(values)]
         if values.size == 0:
