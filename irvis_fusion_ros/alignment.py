@@ -1,11 +1,12 @@
 """How a thermal image lies on the visible grid: what every registration answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.geometry.margins import Margins
 
 # Where an alignment came from, worst to best known; FusionResult.source is one of these.
 SOURCES = ('identity', 'held', 'calibration', 'track', 'search', 'pass_through')
@@ -57,11 +58,41 @@ class Alignment:
             found = found + sampled[:, 0]
         return found
 
+    def uncut(
+        self, thermal: tuple[tuple[int, int], Margins], visible: tuple[tuple[int, int], Margins]
+    ) -> 'Alignment':
+        """
+        Return the alignment of whole images from this one, which is of images with margins cut away.
+
+        thermal, visible: the shape of the whole image, and its margins. Beyond the margins the residual and
+        the trust go on as at the edge.
+        """
+        (thermal_shape, thermal_cut), (visible_shape, visible_cut) = thermal, visible
+        from_cut = transform.stretch(visible_cut.shape_of(visible_shape), thermal_cut.shape_of(thermal_shape))
+        to_whole = transform.stretch(thermal_shape, visible_shape)
+        stretched = to_whole @ _shift(thermal_cut.left, thermal_cut.top) @ from_cut
+        matrix = stretched @ self.transform @ _shift(-visible_cut.left, -visible_cut.top)
+
+        def spread(plane: np.ndarray) -> np.ndarray:
+            shape = visible_cut.shape_of(visible_shape)
+            inner = cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_LINEAR)
+            return visible_cut.around(inner)
+
+        residual = self.residual
+        if residual is not None:
+            residual = spread(residual) * np.float32([stretched[0, 0], stretched[1, 1]])
+        trust = None if self.trust is None else spread(self.trust)
+        return replace(self, transform=transform.normalised(matrix), residual=residual, trust=trust)
+
     def trust_map(self, shape: tuple[int, int]) -> np.ndarray | None:
         """Return trust on the visible grid, H x W float32 [0, 1], or None where it is one everywhere."""
         if self.trust is None:
             return None
         return cv2.resize(self.trust, shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _shift(x: float, y: float) -> np.ndarray:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
 WEAK = Note('weak_evidence', 'thermal and visible image have too little structure in common to register them')

@@ -12,19 +12,30 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.geometry.lens import Lens
 
+# Far outside any image.
+_NOWHERE = 1e6
 KEYS = ('matrix', 'thermal_size', 'visible_size')
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width)."""
+    """
+    A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width).
+
+    thermal_lens, visible_lens: the distortion of images that have some; H is then between the pixels that
+    pinhole cameras of the same intrinsics would have.
+    """
 
     matrix: np.ndarray
     thermal_shape: tuple[int, int]
     visible_shape: tuple[int, int]
+    thermal_lens: Lens | None = None
+    visible_lens: Lens | None = None
 
     def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
         """Return the backward transform for images of these shapes: the same field of view, resized."""
@@ -32,6 +43,31 @@ class Calibration:
         from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
         matrix = from_stated_visible @ self.matrix @ to_stated_thermal
         return transform.backward_from_calibration(matrix, thermal_shape, visible_shape)
+
+    def alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
+        """Return how a thermal image of this shape lies on a visible one; lenses make the residual."""
+        backward = self.backward(thermal_shape, visible_shape)
+        residual = None
+        if self.thermal_lens or self.visible_lens:
+            points = transform.pixel_grid(visible_shape, np.float64)
+            residual = self._stretched_pixels(points, thermal_shape, visible_shape) - points
+            residual -= transform.displacement(backward, visible_shape)
+            residual = np.nan_to_num(residual.astype(np.float32), nan=_NOWHERE)
+        return Alignment(backward, confidence=1.0, source='calibration', residual=residual)
+
+    def _stretched_pixels(
+        self, points: np.ndarray, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]
+    ) -> np.ndarray:
+        """Return where visible pixels lie in the stretched thermal image; NaN where a lens does not reach."""
+        points = transform.apply(transform.resize_transform(visible_shape, self.visible_shape), points)
+        if self.visible_lens:
+            points = transform.apply(self.visible_lens.k, self.visible_lens.to_rays(points))
+        points = transform.apply(np.linalg.inv(self.matrix), points)
+        if self.thermal_lens:
+            rays = transform.apply(np.linalg.inv(self.thermal_lens.k), points)
+            points = self.thermal_lens.to_pixels(rays)
+        points = transform.apply(transform.resize_transform(self.thermal_shape, thermal_shape), points)
+        return transform.apply(transform.stretch(thermal_shape, visible_shape), points)
 
 
 def load(path: Path) -> Calibration:

@@ -11,15 +11,17 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from irvis_fusion_ros.backbones import BACKBONES
+from irvis_fusion_ros.backbones.table import BACKBONES
+from irvis_fusion_ros.data.folders import PRESETS
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
@@ -60,6 +62,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def above_zero(text: str) -> float:
+    """Argument type: a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
 def size(text: str) -> tuple[int, int]:
     """Argument type: width and height, as WxH."""
     width, _, height = text.partition('x')
@@ -79,7 +92,7 @@ def new_file(text: str) -> Path:
 
 
 def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
-    """Add --backbone and --registration-first; the preset judges them (registry.backbone_of, first_of)."""
+    """Add --backbone and --registration-first."""
     parser.add_argument(
         '--backbone',
         default='',
@@ -89,10 +102,10 @@ def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--registration-first',
-        default='none',
+        default=registry.AUTO,
         metavar='P',
         help='what registers the thermal image for a preset that does not: '
-        f'{", ".join(registry.FIRST)} (default: none)',
+        f'{", ".join(registry.FIRST)} (default: auto, which registers best)',
     )
 
 
@@ -123,7 +136,7 @@ def add_target_choices(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """Add --backend; the preset judges it (registry.backend_of)."""
+    """Add --backend."""
     parser.add_argument(
         '--backend',
         default='auto',
@@ -132,7 +145,48 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def write_json(path: Path, content: dict) -> None:
+def chosen_system(
+    options: argparse.Namespace, presets: Mapping[str, registry.Preset] = registry.PRESETS
+) -> SystemConfig:
+    """
+    Return the system that --preset, --device and the choices above stand for.
+
+    Raises ChoiceError for what does not go together.
+    """
+    return SystemConfig(
+        options.preset, options.device, options.backbone, options.registration_first, options.backend, presets
+    )
+
+
+def add_pairing(parser: argparse.ArgumentParser) -> None:
+    """Add --pattern and --pairs; `folders.find` judges them."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        '--pattern',
+        metavar='P',
+        help="what the files of a pair are called, THERMAL:VISIBLE such as '*_T:*_W' (both may lie in one "
+        f'folder), or one of {", ".join(PRESETS)} (default: one stem, or a pattern that is known)',
+    )
+    how.add_argument(
+        '--pairs',
+        type=Path,
+        metavar='F',
+        help='a list instead: a pairs.json (name, ir, vi), or lines of a thermal and a visible file',
+    )
+
+
+def add_bag_choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options of what fuses a bag; `offline.parameters` and `offline.source` judge them."""
+    parser.add_argument(
+        '--params', type=Path, metavar='F', help='parameters of the node, a YAML file as ROS 2 has it'
+    )
+    parser.add_argument('--preset', metavar='P', help='instead of that of the parameters')
+    parser.add_argument('--device', metavar='D', help='instead of that of the parameters')
+    parser.add_argument('--thermal', metavar='TOPIC', help='thermal images (default: thermal/image_raw)')
+    parser.add_argument('--visible', metavar='TOPIC', help='visible images (default: visible/image_raw)')
+
+
+def write_json(path: Path, content: dict | list) -> None:
     """Write a result file for people and programs; JSON has no infinity and no NaN, so these become null."""
     path.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + '\n')
 

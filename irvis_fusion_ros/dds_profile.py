@@ -9,12 +9,10 @@ from pathlib import Path
 
 from irvis_fusion_ros import share
 
-# Fast DDS renamed it in version 3; Humble and Jazzy have version 2
-VARIABLE = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE'
-    if os.environ.get('ROS_DISTRO') in ('humble', 'jazzy')
-    else 'FASTDDS_DEFAULT_PROFILES_FILE'
-)
+# Fast DDS 3 reads the first, Fast DDS 2 (Humble, Jazzy) the second. Both are set, because nothing tells the
+# version before rclpy is imported: the wheels from PyPI set no ROS_DISTRO. Kilted warns that the second is
+# deprecated, and takes the profile all the same.
+VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _PLACE = Path('config', 'fastdds.xml')
 
 
@@ -22,14 +20,15 @@ def apply() -> Path | None:
     """
     Point Fast DDS to the project's profile, unless the user chose one, and return the file in use.
 
+    A profile that the user names in one of the variables is used by either version of Fast DDS.
     None means that there is no profile: neither installed nor in a source tree.
     """
-    if not os.environ.get(VARIABLE):
-        found = find()
-        if found is None:
-            return None
-        os.environ[VARIABLE] = str(found)
-    return Path(os.environ[VARIABLE])
+    chosen = next(filter(None, map(os.environ.get, VARIABLES)), None) or find()
+    if chosen is None:
+        return None
+    for variable in VARIABLES:
+        os.environ[variable] = os.environ.get(variable) or str(chosen)
+    return Path(chosen)
 
 
 def find() -> Path | None:

@@ -1,15 +1,15 @@
 """
-Which thermal and which visible image are a pair: nearest stamps, one to one, in order, every drop counted.
+Pairs thermal and visible images: nearest stamps, one to one, in order, with every drop counted.
 
-Knows nothing of ROS: stamps are integers in nanoseconds, payloads are opaque.
+It does not depend on ROS: stamps are integers in nanoseconds, payloads are opaque.
 
     pairing = NearestPairing(on_pair, tolerance=0.02)
     pairing.put('thermal', stamp, image, arrival=time.monotonic())
     pairing.put('visible', stamp, image, arrival=time.monotonic())
 
-The pairing is the stable one that keeps order: no two images within the tolerance that are not a pair are
-nearer to each other than both are to what they were paired with. A pair comes out as soon as no later
-image can change it: because later ones have arrived or, with `eager`, because the next cannot come so soon.
+The result is a stable matching that keeps the order: no two images within the tolerance that are not a pair
+are nearer to each other than both are to their partners. A pair is sent as soon as no later image can change
+it: because later images have arrived or, with `eager`, because the next one cannot arrive so soon.
 """
 
 import math
@@ -19,55 +19,85 @@ from bisect import bisect
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 NANO = 1_000_000_000
 STREAMS = ('thermal', 'visible')
 OTHER = {'thermal': 'visible', 'visible': 'thermal'}
 DROP_CAUSES = ('zero_stamp', 'repeated', 'late', 'time_jump', 'no_partner', 'queue_full', 'reset')
 
-# A stamp that lies back by more than this is a new beginning (a bag loop, a clock that was set); by less, it
-# belongs to a message that was overtaken on its way.
+# A stamp that lies back by more than this is a restart (a bag loop, a clock that was set). By less, its
+# message was overtaken by others on the way.
 JUMP = NANO // 5
 
 
 @dataclass(frozen=True)
 class Pair:
     """
-    Two payloads.
+    A thermal and a visible payload; one of them is None if the other came out alone.
 
-    dt: seconds, thermal stamp (offset applied) minus visible stamp. arrival: of the later one. epoch: how
-    often the clocks had gone back before.
+    dt: seconds, thermal stamp (offset applied) minus visible stamp; None for a single payload. arrival: of
+    the later message. size: bytes of both. epoch: how often the clocks had jumped back before.
     """
 
     thermal: Any
     visible: Any
-    dt: float
     arrival: float
+    dt: float | None = None
+    size: int = 0
     epoch: int = 0
+
+
+class Pairing(Protocol):
+    """The interface of a pairing for the node, its watchdog and its diagnostics. See NearestPairing."""
+
+    counts: dict[str, Counter]
+    arrivals: dict[str, float]
+    absent: str | None
+    jumps: int
+    recent_dt: deque[float]
+
+    def put(self, stream: str, stamp: int, payload: Any, arrival: float, size: int = 0) -> None: ...
+
+    def poll(self, now: float) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def set_absent(self, stream: str | None) -> None: ...
+
+    def configure(
+        self, *, tolerance: float, offset: float, timeout: float, max_bytes: int | None
+    ) -> None: ...
+
+    def waiting(self, stream: str) -> int: ...
+
+    def lag(self) -> float | None: ...
+
+    def miss(self) -> float | None: ...
 
 
 class NearestPairing:
     """
     Pairs two streams by nearest stamps. Thread-safe.
 
-    on_pair(Pair) and on_alone(stream, payload, arrival) are called in order and outside the lock; what they
-    raise comes out of the method that was called, and harms nothing.
+    on_pair(Pair) is called in order and outside the lock. An exception from it propagates out of the method
+    that was called, and leaves the pairing intact.
 
     tolerance: seconds, inclusive. offset: seconds added to thermal stamps. timeout: seconds, see `poll`.
     eager: use the shortest interval seen in a stream, so that a pair need not wait for the next image.
-    Without it, and as long as no time-out strikes, the pairs depend on the stamps alone. give_up: whether
-    an image that found no partner within the time-out is dropped. max_waiting: images of a stream that may
-    wait; max_bytes: bytes of both.
+    Without it, and while no time-out occurs, the pairs depend on the stamps only. give_up: whether an image
+    without a partner is dropped after the time-out. max_waiting: largest number of waiting images per stream;
+    max_bytes: largest number of bytes of both.
 
-    `counts[stream]` counts 'received', 'paired', 'alone' and the drops by cause: every message received is
+    `counts[stream]` counts 'received', 'paired', 'alone' and the drops by cause: every received message is
     paired, alone, dropped with one cause, or waiting.
     """
 
     def __init__(
         self,
         on_pair: Callable[[Pair], None],
-        on_alone: Callable[[str, Any, float], None] | None = None,
         *,
         tolerance: float = 0.02,
         offset: float = 0.0,
@@ -78,7 +108,6 @@ class NearestPairing:
         max_bytes: int | None = None,
     ):
         self._on_pair = on_pair
-        self._on_alone = on_alone
         self._tolerance = _nano(tolerance)
         self._offset = _nano(offset)
         self._timeout = timeout
@@ -88,10 +117,10 @@ class NearestPairing:
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
         self._streams = {name: _Stream() for name in STREAMS}
-        self._left_behind: tuple[str, int] | None = None
+        self._jumped_from: tuple[str, int] | None = None
         self._leader: _Stream | None = None
         self._preference = 0
-        self._outbox: deque[Callable[[], None]] = deque()
+        self._outbox: deque[Pair] = deque()
         self._sending = threading.Lock()
         self._misses: deque[int] = deque(maxlen=30)
         self.counts = {name: Counter() for name in STREAMS}
@@ -101,53 +130,53 @@ class NearestPairing:
         self.recent_dt: deque[float] = deque(maxlen=300)
 
     def put(self, stream: str, stamp: int, payload: Any, arrival: float, size: int = 0) -> None:
-        """Take a message. stamp: nanoseconds. arrival: seconds of a steady clock. size: bytes."""
+        """Add a message. stamp: nanoseconds. arrival: seconds of a monotonic clock. size: bytes."""
         with self._lock:
             self.counts[stream]['received'] += 1
             self._take(stream, stamp, _Item(0, payload, arrival, size))
-            self._settle()
+            self._decide()
             self._limit()
         self._send()
 
     def poll(self, now: float) -> None:
         """
-        Do what is due at `now`, seconds of the steady clock, also when no message comes.
+        Handle time-outs at `now`, seconds of the monotonic clock; call it also when no message arrives.
 
-        With give_up, an image that has waited for the time-out is paired with what is there, or dropped.
-        Without, what is pairable comes out once both streams have been silent for the time-out.
+        With give_up, an image that has waited for the time-out is paired with an available one, or dropped.
+        Without, the possible pairs are sent once both streams have been silent for the time-out.
         """
         due = now - self._timeout
         with self._lock:
             if self._give_up:
-                self._settle(lambda item: item.arrival <= due)
+                self._decide(lambda item: item.arrival <= due)
             elif all(arrival <= due for arrival in self.arrivals.values()):
-                self._settle(_always, keep_lonely=True)
+                self._decide(_always, keep_lonely=True)
         self._send()
 
     def flush(self) -> None:
-        """Let out what is pairable now, as if nothing came any more."""
+        """Send all pairs that are possible now, as if no more messages came."""
         with self._lock:
-            self._settle(_always, keep_lonely=True)
+            self._decide(_always, keep_lonely=True)
         self._send()
 
     def reset(self) -> None:
-        """Forget what waits (counted 'reset') and where the clocks were."""
+        """Drop the waiting messages (counted 'reset') and the state of the clocks."""
         with self._lock:
             for name in STREAMS:
                 self._restart(name, 'reset')
-            self._left_behind = None
+            self._jumped_from = None
 
     def set_absent(self, stream: str | None) -> None:
-        """Say that a stream is silent: the other one's messages come out alone, until it sends again."""
+        """Declare a stream silent: messages of the other one are sent alone, until this one resumes."""
         with self._lock:
             self.absent = stream
             if stream is not None:
                 while self._streams[OTHER[stream]].items:
-                    self._let_alone(OTHER[stream])
+                    self._send_alone(OTHER[stream])
         self._send()
 
     def configure(self, *, tolerance: float, offset: float, timeout: float, max_bytes: int | None) -> None:
-        """Change these while running."""
+        """Change the options while running."""
         with self._lock:
             self._tolerance = _nano(tolerance)
             self._timeout = timeout
@@ -156,8 +185,8 @@ class NearestPairing:
             if shift:
                 self._offset += shift
                 self._streams['thermal'].shift(shift)
-                self._left_behind = None
-            self._settle()
+                self._jumped_from = None
+            self._decide()
         self._send()
 
     def waiting(self, stream: str) -> int:
@@ -166,16 +195,17 @@ class NearestPairing:
 
     def lag(self) -> float | None:
         """
-        Estimate from the arrivals how far thermal stamps (offset applied) lag visible ones, in seconds.
+        Estimate from the arrivals how far thermal stamps (offset applied) lag behind visible ones, in
+        seconds.
 
-        A difference in the delays of the two cameras counts as lag, too. None: not enough messages.
+        It includes any difference in the delays of the two cameras. None: not enough messages.
         """
         with self._lock:
             behind = [self._streams[name].behind() for name in STREAMS]
         return None if None in behind else (behind[0] - behind[1]) / NANO
 
     def miss(self) -> float | None:
-        """Return how far, in seconds, the nearest image was from those that found no partner."""
+        """Return the median distance of images without a partner to the nearest other image, in seconds."""
         with self._lock:
             return statistics.median(self._misses) / NANO if self._misses else None
 
@@ -186,7 +216,7 @@ class NearestPairing:
             cause = 'zero_stamp'
         else:
             item.stamp = stamp + (self._offset if name == 'thermal' else 0)
-            if self._from_before_a_jump(name, item.stamp):
+            if self._is_from_before_jump(name, item.stamp):
                 cause = 'time_jump'
             else:
                 stream.delays.append(round(item.arrival * NANO) - item.stamp)
@@ -198,28 +228,28 @@ class NearestPairing:
         if self.absent == name:
             self.absent = None
         elif self.absent == OTHER[name]:
-            self._let_alone(name)
+            self._send_alone(name)
 
-    def _from_before_a_jump(self, name: str, stamp: int) -> bool:
-        """Notice that a clock went back. The other stream will follow; until then it is refused."""
+    def _is_from_before_jump(self, name: str, stamp: int) -> bool:
+        """Detect jumps of a clock; return whether a stamp is from before one and must be refused."""
         stream, other = self._streams[name], self._streams[OTHER[name]]
-        if self._left_behind and self._left_behind[0] == name:
-            if abs(stamp - self._left_behind[1]) < abs(stamp - other.last):
+        if self._jumped_from and self._jumped_from[0] == name:
+            if abs(stamp - self._jumped_from[1]) < abs(stamp - other.last):
                 return True
-            self._left_behind = None
+            self._jumped_from = None
         elif stream.last is not None and stamp < stream.last - JUMP:
-            self._settle(_always, keep_lonely=True)
+            self._decide(_always, keep_lonely=True)
             self.jumps += 1
-            if other.last is not None or self._left_behind:
-                self._left_behind = (OTHER[name], stream.last)
+            if other.last is not None or self._jumped_from:
+                self._jumped_from = (OTHER[name], stream.last)
             for each in STREAMS:
                 self._restart(each, 'time_jump')
         return False
 
-    def _settle(
+    def _decide(
         self, final: Callable[['_Item'], bool] = lambda item: False, keep_lonely: bool = False
     ) -> None:
-        """Decide about the oldest message, again and again. final: nothing later is waited for."""
+        """Pair or drop the oldest message repeatedly. final: whether not to wait for later messages."""
         while True:
             waiting = [name for name in STREAMS if self._streams[name].items]
             if not waiting:
@@ -228,8 +258,8 @@ class NearestPairing:
             x, y = self._streams[name], self._streams[OTHER[name]]
             head = x.items[0]
             if not y.items:
-                hopeless = y.last is not None and y.last > head.stamp + self._tolerance
-                if not hopeless and (keep_lonely or not final(head)):
+                partner_missed = y.last is not None and y.last > head.stamp + self._tolerance
+                if not partner_missed and (keep_lonely or not final(head)):
                     return
                 paired = False
             else:
@@ -246,10 +276,11 @@ class NearestPairing:
 
     def _is_pair(self, x: '_Stream', y: '_Stream', final: bool) -> bool | None:
         """
-        Is the oldest message of all, the first of x, paired with the first of y? None: too early to say.
+        Return whether the oldest message, the first of x, and the first of y are a pair. None: too early to
+        say.
 
-        The first of y may be nearer to a later one of x, which may be nearer to a later one of y ...
-        Distances shrink along that chain, so its last link is a pair, and every second link before it.
+        The first of y may be nearer to a later one of x, which may be nearer to a later one of y, and so on.
+        Distances shrink along that chain, so its last link is a pair, and so is every second link before it.
         """
         stamp = y.items[0].stamp
         if stamp - x.items[0].stamp > self._tolerance:
@@ -284,8 +315,9 @@ class NearestPairing:
 
     def _pair(self, name: str) -> None:
         first, second = self._streams[name], self._streams[OTHER[name]]
-        # Two free-running cameras of one rate may be half a period apart. The nearest would then change sides
-        # with the jitter, and an image be lost at each change: the side of the pair before is preferred.
+        # Two free-running cameras of one rate may be half a period apart. The nearest partner would then
+        # alternate with the jitter, and an image would be lost at each change. So the order of the previous
+        # pair is preferred.
         self._leader = first
         self._preference = _shared_interval(first, second) // 3
         items = {name: first.pop(), OTHER[name]: second.pop()}
@@ -295,14 +327,14 @@ class NearestPairing:
         dt = (thermal.stamp - visible.stamp) / NANO
         self.recent_dt.append(dt)
         arrival = max(thermal.arrival, visible.arrival)
-        pair = Pair(thermal.payload, visible.payload, dt, arrival, self.jumps)
-        self._outbox.append(lambda: self._on_pair(pair))
+        size = thermal.size + visible.size
+        self._outbox.append(Pair(thermal.payload, visible.payload, arrival, dt, size, self.jumps))
 
-    def _let_alone(self, name: str) -> None:
+    def _send_alone(self, name: str) -> None:
         item = self._streams[name].pop()
         self.counts[name]['alone'] += 1
-        if self._on_alone is not None:
-            self._outbox.append(lambda: self._on_alone(name, item.payload, item.arrival))
+        payloads = {OTHER[name]: None, name: item.payload}
+        self._outbox.append(Pair(**payloads, arrival=item.arrival, size=item.size, epoch=self.jumps))
 
     def _note_miss(self, stamp: int, y: '_Stream') -> None:
         known = [y.items[0].stamp] if y.items else []
@@ -329,18 +361,18 @@ class NearestPairing:
         self._streams[name].restart()
 
     def _send(self) -> None:
-        # A second thread, or a callback that puts a message, leaves its pairs to the one that sends: order.
+        # only one thread sends, so that pairs stay in order; others, and callbacks that put messages, return
         while self._outbox and self._sending.acquire(blocking=False):
             try:
                 while self._outbox:
-                    self._outbox.popleft()()
+                    self._on_pair(self._outbox.popleft())
             finally:
                 self._sending.release()
 
 
 @dataclass(slots=True)
 class _Item:
-    """A message that waits. stamp: nanoseconds, offset applied."""
+    """A waiting message. stamp: nanoseconds, offset applied."""
 
     stamp: int
     payload: Any
@@ -349,19 +381,19 @@ class _Item:
 
 
 class _Stream:
-    """The waiting messages of one camera in the order of their stamps, and what is known of its clock."""
+    """The waiting messages of one camera in the order of their stamps, and statistics of its clock."""
 
     def __init__(self):
         self.items: list[_Item] = []
         self.size = 0
         self.last: int | None = None  # newest stamp
-        self.popped: int | None = None  # newest stamp that was decided about
+        self.popped: int | None = None  # newest stamp that was paired or dropped
         self.delays: deque[int] = deque(maxlen=31)  # arrival minus stamp
-        # learned as messages are decided about, by the order of the stamps: arrivals must not matter
+        # updated in the order of stamps, when messages are paired or dropped, so that arrivals do not matter
         self._intervals: deque[int] = deque(maxlen=32)
 
     def add(self, item: _Item) -> str | None:
-        """Take a message, or say why not."""
+        """Add a message, or return why it is refused."""
         if self.last is None or item.stamp > self.last:
             self.last = item.stamp
             self.items.append(item)
@@ -385,12 +417,12 @@ class _Stream:
         return item
 
     def restart(self) -> None:
-        """Forget the stamps; the rate stays."""
+        """Forget the stamps, but keep the rate."""
         self.last = self.popped = None
         self.delays.clear()
 
     def shift(self, nanoseconds: int) -> None:
-        """Move all stamps."""
+        """Shift all stamps."""
         for item in self.items:
             item.stamp += nanoseconds
         self.last = None if self.last is None else self.last + nanoseconds
@@ -398,20 +430,20 @@ class _Stream:
         self.delays = deque((delay - nanoseconds for delay in self.delays), maxlen=self.delays.maxlen)
 
     def shortest_interval(self) -> int:
-        """Return what two messages are apart at least, with a margin for jitter not seen yet."""
+        """Return the least interval between two messages, with a margin for jitter not seen yet."""
         return max(1, min(self._intervals) * 4 // 5) if len(self._intervals) >= 8 else 1
 
     def interval(self) -> int | None:
-        """Return what two messages are usually apart."""
+        """Return the usual interval between two messages."""
         return round(statistics.median(self._intervals)) if len(self._intervals) >= 4 else None
 
     def behind(self) -> float | None:
-        """Return how far the stamps are behind the clock of the arrivals, in nanoseconds."""
+        """Return how far the stamps lag behind the clock of the arrivals, in nanoseconds."""
         return statistics.median(self.delays) if len(self.delays) >= 5 else None
 
 
 def _shared_interval(a: _Stream, b: _Stream) -> int:
-    """The interval of two streams of one rate, else 0."""
+    """Return the interval of two streams with the same rate, else 0."""
     intervals = a.interval(), b.interval()
     return min(intervals) if None not in intervals and max(intervals) < 1.15 * min(intervals) else 0
 

@@ -16,17 +16,23 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note, identity
-from irvis_fusion_ros.backends.device import has_failed, resolve_device
+from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
-from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.config import unknown
+from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
+from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
+from irvis_fusion_ros.imaging.scene import PairScene, Scenes
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.base import PostRegistration, System
+from irvis_fusion_ros.systems.base import Correction, PostRegistration
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.systems.targets import Targets
 
-OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid'})
+OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
+# Those that only a system has which corrects what it fused (systems.base.PostRegistration).
+OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
 SMALLEST_SIDE = 32
 LARGEST_SIDE = 32766  # cv2.remap
 # Trust below this is not believed: 0 in the valid mask.
@@ -47,14 +53,15 @@ class FusionResult:
 
     fused: H x W x 3 uint8 in the colour order of the visible image, or H x W uint8 if that is gray (or gray
         was asked for). registered: the thermal image on the visible grid, its own dtype and values,
-        0 outside. deformation: H x W x 2 float32 pixels, NaN outside the thermal image (geometry/warp.py).
-        valid: H x W uint8, 255 = inside and believed.
-    confidence: [0, 1] for the whole frame. source: where the alignment came from (alignment.SOURCES).
+        0 outside. deformation: of the thermal image, H x W x 2 float32 pixels, NaN outside it
+        (geometry/warp.py); 0 where nothing registers it. valid: H x W uint8, 255 = inside and believed.
+    confidence: [0, 1] for the whole frame; where nothing registers the thermal image, how likely the pair
+        is aligned as it is (systems/agreement.py). source: where the alignment came from (alignment.SOURCES).
     transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
     notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
-    deformation_of: what the deformation moves: 'thermal', or 'fused' where a pair is registered after fusion
-        and not before (NaN outside the fused image). deformation_fused: the latter where it is registered
-        before, too, else None.
+    deformation_fused: how the fused image was moved where a system corrects it, H x W x 2 float32 pixels, NaN
+        outside it: the effective field (2 M - 1) phi of FusionRegister. misregistration: its M, H x W float32
+        [0, 1], where the fused image was found to be misaligned. Both are None with every other system.
     """
 
     fused: np.ndarray | None
@@ -67,93 +74,134 @@ class FusionResult:
     cold: bool
     notes: tuple[Note, ...] = ()
     timing: dict[str, float] = field(default_factory=dict)
-    deformation_of: str = 'thermal'
     deformation_fused: np.ndarray | None = None
+    misregistration: np.ndarray | None = None
 
 
 class Predictor:
     """
     Registers and fuses pairs of one rig.
 
-    preset: a name from systems/registry. device: 'auto', 'cpu', 'cuda' or 'cuda:N'. temporal: use earlier
-    frames (video); False makes every pair cold, on its own and deterministic. calibration: a fixed transform,
-    which switches the search off. gray: fused output without colour. backbone: the fusion network of a preset
-    that lets one choose it, a name or the path of a YAML file (backbones); '' is the preset's own.
-    registration_first: the preset that registers the thermal image for one that does not do so itself
-    (registry.FIRST), or 'none'. backend: what runs the networks (registry.BACKENDS). targets: which things
-    that stand out of the thermal image are always seen (registry.TARGETS), with presets that have no fusion
-    of their own. highlight: 'tint' colours them where the picture has colours (registry.HIGHLIGHTS).
+    preset, device, backbone, registration_first, backend: see SystemConfig; one of these in the place of the
+    preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
+    that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
+    every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
+    off. gray: fused output without colour. targets: which things that stand out of the thermal image are
+    shown (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where
+    the fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
+    that do not go together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(
         self,
-        preset: str = 'classical',
+        preset: str | SystemConfig = 'classical',
         device: str = 'auto',
         *,
         temporal: bool = True,
         calibration: Calibration | None = None,
         tone: ToneConfig = ToneConfig(),
+        depth: DepthConfig = DepthConfig(),
         gray: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
         backend: str = 'auto',
+        thermal_roi: tuple[int, ...] = (),
+        visible_roi: tuple[int, ...] = (),
         targets: str = 'warm',
         highlight: str = 'none',
     ):
-        entry = registry.find(preset)
-        self.preset = preset
-        self.backbone = registry.backbone_of(preset, backbone)
-        self.device = resolve_device(device, entry.devices)
-        self.backend = registry.backend_of(preset, backend, self.device)
+        if isinstance(preset, SystemConfig):
+            self.config = preset
+        else:
+            self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
         self.calibration = calibration
         self.gray = gray
-        self._registration_first = registry.first_of(preset, registration_first)
         self._build()
         self._fallen: tuple[Note, ...] = ()
         self._tone = ThermalTone(tone)
-        # targets are sought in the stretched image whatever the gain that is fused
-        self._contrast = ThermalTone(CONTRAST)
+        self._depth = VisibleDepth(depth)
+        self._scenes = Scenes(thermal_roi, visible_roi)
+        self._scene: PairScene | None = None
+        self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self.set_targets(targets, highlight)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
+
+    @property
+    def preset(self) -> str:
+        """The name of the preset."""
+        return self.config.preset
+
+    @property
+    def device(self) -> str:
+        """Where it runs, 'cpu' or 'cuda:N': another one after a GPU has failed."""
+        return self.config.device
+
+    @property
+    def backbone(self) -> str | None:
+        """The fusion network, None where there is none to choose."""
+        return self.config.backbone
+
+    @property
+    def backend(self) -> str:
+        """What runs the networks."""
+        return self.config.backend
+
+    @property
+    def running(self) -> dict[str, str]:
+        """What runs where, in words for people."""
+        first = self.config.first
+        return {
+            'preset': self.preset,
+            'backbone': self.backbone or 'its own',
+            'registration first': 'none' if first is None else f'{first.preset} on {first.device}',
+            'backend': self.backend,
+            'device': self.device,
+            'precision': self._system.precision,
+        }
 
     @property
     def network(self):
         """The torch.nn.Module that the preset runs, or None."""
         return getattr(self._system, 'network', None)
 
-    @property
-    def deformation_of(self) -> str:
-        """What the deformations of the results move: 'thermal' or 'fused'."""
-        alone = self._first is None and self.calibration is None
-        return 'fused' if alone and isinstance(self._system, PostRegistration) else 'thermal'
-
     def set_tone(self, tone: ToneConfig) -> None:
         """Change the gain control while running."""
         self._tone = ThermalTone(tone)
 
+    def set_depth(self, depth: DepthConfig) -> None:
+        """Change the depth of the visible image while running."""
+        self._depth = VisibleDepth(depth)
+
+    def set_rois(self, thermal: tuple[int, ...], visible: tuple[int, ...]) -> None:
+        """Change what is scene while running; as in the constructor."""
+        self._scenes = Scenes(thermal, visible)
+
     def set_targets(self, targets: str, highlight: str) -> None:
-        """Change which targets are shown, and how; raises ValueError, listing what is valid."""
+        """Change which targets are shown, and how, while running; raises ChoiceError for unknown names."""
         for name, value, valid in (
             ('targets', targets, registry.TARGETS),
             ('highlight', highlight, registry.HIGHLIGHTS),
         ):
             if value not in valid:
-                raise ValueError(f"unknown {name} '{value}'; valid: {', '.join(valid)}")
-        self._emphasised = registry.find(self.preset).targets
+                raise ChoiceError(name, unknown(name, value, valid))
+        self._emphasised = self.config.entry.targets
         self._highlight = highlight == 'tint'
         wanted = targets != 'off' and (self._emphasised or self._highlight)
         self._targets = Targets(targets, self.temporal) if wanted else None
+        # targets are sought in the stretched image whatever the gain that is fused
+        self._contrast = ThermalTone(CONTRAST)
 
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
-        self._system.reset()
-        if self._first is not None:
-            self._first.reset()
+        self._reset_registration()
         self._tone.reset()
         self._contrast.reset()
         if self._targets is not None:
             self._targets.reset()
+        self._depth.reset()
+        self._scenes.reset()
+        self._scene = None
         self._last = None
 
     def warm_up(
@@ -162,7 +210,10 @@ class Predictor:
         """Run once on noise, so that the first real pair does not pay for lazy initialisation."""
         rng = np.random.default_rng(0)
         noise = [rng.integers(0, 255, shape, np.uint8) for shape in (thermal_shape, visible_shape)]
+        # a region of interest is of the real images, whose sizes these need not have
+        scenes, self._scenes = self._scenes, Scenes()
         self(*noise)
+        self._scenes = scenes
         self.reset()
 
     def __call__(
@@ -177,8 +228,9 @@ class Predictor:
         """
         Fuse one pair.
 
-        thermal: H x W uint8, uint16 or float32 (NaN = no value), or H x W x 3 uint8 pseudo-colour.
-        visible: H x W or H x W x 3, uint8 or uint16. The two may differ in size and aspect.
+        thermal: H x W of integers (all but unsigned ones of 32 bits) or floats of 32 or 64 bits (NaN = no
+        value), or H x W x 3 uint8 pseudo-colour. visible: H x W or H x W x 3, uint8 or uint16, of which it
+        may use fewer bits (DepthConfig). The two may differ in size and aspect.
         Either may be None: the other one is passed through, with a valid mask of zeros; without a visible
         image the thermal one is laid on the last known visible grid.
         outputs: names out of OUTPUTS; the rest is not computed.
@@ -198,17 +250,15 @@ class Predictor:
         return replace(result, notes=(*result.notes, *self._fallen)) if self._fallen else result
 
     def _build(self) -> None:
-        self._system = registry.build(self.preset, self.device, self.temporal, self.backbone, self.backend)
-        first = self._registration_first
-        self._first = None if first is None else _registration(first, self.device, self.temporal)
+        self._system = registry.build(self.config, self.temporal)
+        first = self.config.first
+        self._first = None if first is None else registry.build(first, self.temporal)
 
     def _fall_back(self, error: RuntimeError) -> None:
         """Go on without the device that failed."""
         reason = str(error).splitlines()[0][:200]
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
-        self.device = 'cpu'
-        if self.backend == 'tensorrt':
-            self.backend = 'torch'
+        self.config = self.config.on_cpu()
         self._build()
         self._fallen = (Note('gpu_failed', text),)
 
@@ -223,19 +273,23 @@ class Predictor:
         clock = _Clock()
         if not self.temporal:
             self.reset()
+        notes: tuple[Note, ...] = ()
+        if visible is not None:
+            visible, notes = self._depth.adjust(visible)
         if thermal is None or visible is None:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
-        blank = _blank(thermal, visible)
         thermal_gray = color.gray(thermal, thermal_order)
-        # what a blank frame would teach the gain control is wrong for the next one
-        if not any(note.code.startswith('thermal') for note in blank) or not self._tone.ready:
-            self._tone.update(thermal_gray)
-            self._contrast.update(thermal_gray)
         visible_luma = color.luminance(visible, visible_order)
+        scenes = self._borders(thermal_gray, visible_luma)
+        clock.lap('scene')
+        blank = _blank(scenes.thermal.margins.inner(thermal), scenes.visible.margins.inner(visible))
+        # what a blank frame would teach the gain control is wrong for the next one
+        learns = not any(note.code.startswith('thermal') for note in blank)
+        bright, scenes = self._brightened(thermal_gray, visible_luma, scenes, learns)
         clock.lap('tone')
 
-        alignment = self._align(thermal_gray, visible_luma, blank)
+        alignment = self._align(bright, visible_luma, scenes, blank)
         self._last = (alignment, visible.shape[:2])
         clock.lap('register')
 
@@ -243,24 +297,30 @@ class Predictor:
         points = warp.sampling_map(deformation, thermal.shape)
         inside = warp.inside(points, thermal.shape)
         trust = alignment.trust_map(visible.shape[:2])
-        registered = fused = valid = moved = None
-        after_fusion = self.deformation_of == 'fused'
-        needs_fusion = 'fused' in outputs or ('deformation' in outputs and after_fusion)
+        registered = fused = valid = corrected = None
+        corrects = isinstance(self._system, PostRegistration)
+        needs_fusion = 'fused' in outputs or (corrects and bool(OF_CORRECTION & outputs))
         if needs_fusion or 'registered' in outputs:
             registered = warp.sample(thermal, points)
         clock.lap('warp')
 
+        shown = inside if scenes.whole else inside & scenes.seen(points)
         if needs_fusion:
-            fading = _fading_out(inside)
-            if trust is not None:
+            fading = _fading_out(shown)
+            # what nothing registers is fused whole: who asks for that knows the cameras
+            if trust is not None and alignment.source != 'identity':
                 fading *= trust
-            # beyond its edge the thermal image goes on with its edge values: black would be a new edge
-            gray = color.gray(registered, thermal_order)
-            luma, moved = self._fuse(visible_luma, self._tone.apply(gray), fading)
+            if scenes.whole:
+                # beyond its edge the thermal image goes on with its edge values: black would be a new edge
+                gray = color.gray(registered, thermal_order)
+                luma, corrected = self._fuse(visible_luma, self._tone.apply(gray), fading)
+            else:
+                luma, corrected = self._fuse_scene(visible_luma, bright, points, fading, scenes)
             clock.lap('fuse')
             where = {}
-            if self._targets is not None and not any(note.code.startswith('thermal') for note in blank):
-                luma, where = self._show_targets(luma, self._contrast.stretch(gray), fading)
+            # a blank image teaches nothing and shows no target
+            if self._targets is not None and learns:
+                luma, where = self._show_targets(luma, thermal_gray, points, fading, scenes)
             clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma)
             if self._highlight and fused.ndim == 3:
@@ -268,13 +328,10 @@ class Predictor:
                     fused = color.tinted(fused, share * TINTED, TINTS[sign], visible_order)
             clock.lap('colour')
         if 'valid' in outputs:
-            believed = inside if trust is None else inside & (trust >= BELIEVED)
+            believed = shown if trust is None else shown & (trust >= BELIEVED)
             valid = believed.astype(np.uint8) * np.uint8(255)
         if 'deformation' in outputs:
-            if after_fusion:
-                deformation = moved
-            else:
-                deformation[~inside] = np.nan
+            deformation[~inside] = np.nan
         if 'registered' in outputs:
             registered[~inside] = 0
         clock.lap('outputs')
@@ -287,41 +344,129 @@ class Predictor:
             source=alignment.source,
             transform=alignment.transform,
             cold=alignment.cold,
-            notes=alignment.notes,
+            notes=(*alignment.notes, *notes),
             timing=clock.done(),
-            deformation_of=self.deformation_of,
-            deformation_fused=None if after_fusion else moved,
+            **_of_correction(corrected, outputs),
         )
 
     def _fuse(
         self, visible: np.ndarray, thermal: np.ndarray, fading: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Fuse brightness; returns it, and how it was moved for it, if it was."""
+    ) -> tuple[np.ndarray, Correction | None]:
+        """Fuse brightness; returns it, and how it was corrected, if it was."""
         if not isinstance(self._system, PostRegistration):
             return self._system.fuse(visible, thermal, fading), None
-        luma, moved = self._system.correct(visible, thermal, fading)
-        return luma, warp.mark_outside(moved, moved.shape)
+        corrected = self._system.correct(visible, thermal, fading)
+        return corrected.fused, corrected
+
+    def _fuse_scene(
+        self,
+        visible: np.ndarray,
+        thermal: np.ndarray,
+        points: np.ndarray,
+        fading: np.ndarray,
+        scenes: PairScene,
+    ) -> tuple[np.ndarray, Correction | None]:
+        """
+        Fuse brightness where both images show the scene; the visible image stays elsewhere.
+
+        thermal: brightness, as it was recorded. points: where it is sampled. Returns what `_fuse` does.
+        """
+        inner, margins = scenes.visible.margins.inner, scenes.visible.margins
+        sampled = scenes.thermal.sampled(thermal, inner(points))
+        scene = scenes.visible.smooth(visible)
+        part, corrected = self._fuse(scene, sampled, np.ascontiguousarray(inner(fading)))
+        luma = visible.copy()
+        inner(luma)[:] = part
+        if scenes.visible.overlay is not None:
+            np.copyto(luma, visible, where=scenes.visible.overlay > 0)
+        if corrected is None or not margins:
+            return luma, corrected
+        moved = np.zeros((*visible.shape, 2), np.float32)
+        misregistration = np.zeros(visible.shape, np.float32)
+        inner(moved)[:] = corrected.moved
+        inner(misregistration)[:] = corrected.misregistration
+        return luma, Correction(luma, moved, misregistration)
+
+    def _borders(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
+        """Return the scene of a pair, which does not know of overlays yet."""
+        scenes = self._scenes.find(thermal, visible)
+        last = self._scene
+        if last is not None and scenes.cuts != last.cuts:
+            self._reset_registration()
+        return scenes
+
+    def _brightened(
+        self, thermal: np.ndarray, visible: np.ndarray, scenes: PairScene, learns: bool
+    ) -> tuple[np.ndarray, PairScene]:
+        """Return the brightness of the thermal image after gain control, and the scene without overlays."""
+        first = not self._tone.ready
+        if learns or first:
+            # what is overlaid is only known of the frame before
+            self._tone.update(thermal, scenes.overlaid_as(self._scene).thermal.counted())
+        bright = self._tone.apply(thermal)
+        scenes = self._scenes.without_overlays(scenes, bright, visible)
+        if first and scenes.thermal.overlay is not None:
+            self._tone.reset()
+            self._tone.update(thermal, scenes.thermal.counted())
+            bright = self._tone.apply(thermal)
+        self._scene = scenes
+        return bright, scenes
 
     def _show_targets(
-        self, luma: np.ndarray, thermal: np.ndarray, fading: np.ndarray
+        self,
+        luma: np.ndarray,
+        thermal: np.ndarray,
+        points: np.ndarray,
+        fading: np.ndarray,
+        scenes: PairScene,
     ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-        """Show targets in fused brightness; returns it, and by sign where they are."""
-        shown, where = self._targets.show(luma, thermal, fading, self._targets.find(thermal, fading))
-        return (shown if self._emphasised else luma), where
+        """
+        Show targets in fused brightness, where both images show the scene.
+
+        thermal: its values, as it was recorded. points: where it is sampled. Returns the brightness, and by
+        sign where targets are, H x W float32 [0, 1].
+        """
+        inner = scenes.visible.margins.inner
+        self._contrast.update(thermal, scenes.thermal.counted())
+        warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
+        trust = np.ascontiguousarray(inner(fading))
+        found = self._targets.find(warmth, trust)
+        part, where = self._targets.show(np.ascontiguousarray(inner(luma)), warmth, trust, found)
+        if self._emphasised:
+            luma = luma.copy()
+            inner(luma)[:] = part
+        if scenes.visible.margins:
+            for sign, share in where.items():
+                where[sign] = np.zeros(luma.shape, np.float32)
+                inner(where[sign])[:] = share
+        return luma, where
 
     def _align(
-        self, thermal_gray: np.ndarray, visible_luma: np.ndarray, blank: tuple[Note, ...]
+        self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
         if self.calibration is not None:
-            matrix = self.calibration.backward(thermal_gray.shape, visible_luma.shape)
-            return Alignment(matrix, confidence=1.0, source='calibration', notes=blank)
+            return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
                 return identity(0.0, blank)
             return replace(last, source='held', confidence=0.0, cold=False, notes=blank)
         registration = self._first or self._system
-        return registration.register(self._tone.apply(thermal_gray), visible_luma)
+        if scenes.whole:
+            return registration.register(bright, visible_luma)
+        found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
+        return scenes.uncut(found)
+
+    def _reset_registration(self) -> None:
+        self._system.reset()
+        if self._first is not None:
+            self._first.reset()
+
+    def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
+        key = (self.calibration, thermal_shape, visible_shape)
+        if self._fixed is None or self._fixed[0][0] is not key[0] or self._fixed[0][1:] != key[1:]:
+            self._fixed = key, self.calibration.alignment(thermal_shape, visible_shape)
+        return self._fixed[1]
 
     def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
         if visible.ndim == 2 or self.gray:
@@ -363,7 +508,6 @@ class Predictor:
             cold=False,
             notes=(Note(f'{missing}_missing', f'no {missing} image: the other camera is passed through'),),
             timing=clock.done(),
-            deformation_of=self.deformation_of,
         )
 
 
@@ -383,11 +527,16 @@ class _Clock:
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
 
 
-def _registration(preset: str, device: str, temporal: bool) -> System:
-    """The system of a preset that is used to register, on the CPU where it has no path to the device."""
-    if device.partition(':')[0] not in registry.find(preset).devices:
-        device = 'cpu'
-    return registry.build(preset, device, temporal, None)
+def _of_correction(corrected: Correction | None, outputs: frozenset[str]) -> dict[str, np.ndarray]:
+    """Return the outputs that tell of a correction, by name."""
+    if corrected is None:
+        return {}
+    moved = corrected.moved
+    made = {
+        'deformation_fused': warp.mark_outside(moved, moved.shape),
+        'misregistration': corrected.misregistration,
+    }
+    return {name: made[name] for name in OF_CORRECTION & outputs}
 
 
 def _fading_out(inside: np.ndarray) -> np.ndarray:
@@ -412,20 +561,29 @@ def _as_byte(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
 
 
-_DTYPES = {'thermal': ('uint8', 'uint16', 'float32'), 'visible': ('uint8', 'uint16')}
+_DTYPES = {
+    'thermal': ('uint8', 'uint16', 'int8', 'int16', 'int32', 'float32', 'float64'),
+    'visible': ('uint8', 'uint16'),
+}
 
 
 def _check(name: str, image: np.ndarray) -> None:
+    cause, problem = _problem(name, image)
+    if problem:
+        raise ImageError(cause, f'{name} image {problem}', name)
+
+
+def _problem(name: str, image: np.ndarray) -> tuple[str, str]:
+    """Return cause and text of what is wrong with an image; both are empty where nothing is."""
     if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        raise ImageError('layout', f'{name} image has shape {image.shape}; expected H x W or H x W x 3')
+        return 'layout', f'has shape {image.shape}; expected H x W or H x W x 3'
     if image.dtype.name not in _DTYPES[name]:
-        raise ImageError(
-            'layout', f'{name} image is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
-        )
+        return 'layout', f'is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
     if name == 'thermal' and image.ndim == 3 and image.dtype != np.uint8:
-        raise ImageError('layout', f'a colour thermal image must be uint8, not {image.dtype}')
+        return 'layout', f'is {image.dtype}; a colour thermal image must be uint8'
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_SIDE:
-        raise ImageError('too_small', f'{name} image is {width}x{height}; at least {SMALLEST_SIDE} a side')
+        return 'too_small', f'is {width}x{height}; at least {SMALLEST_SIDE} a side'
     if max(height, width) > LARGEST_SIDE:
-        raise ImageError('too_large', f'{name} image is {width}x{height}; at most {LARGEST_SIDE} a side')
+        return 'too_large', f'is {width}x{height}; at most {LARGEST_SIDE} a side'
+    return '', ''

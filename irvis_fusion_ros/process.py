@@ -1,4 +1,4 @@
-"""Sets the process of an executable up, before NumPy is imported; who imports the package is left alone."""
+"""Configures the process of an executable before NumPy is imported; the package alone configures nothing."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def set_up() -> None:
-    """Keep memory in the process, and the linear algebra of NumPy in one thread."""
+    """Keep freed memory in the process, and the linear algebra of NumPy in one thread."""
     _keep_memory()
     _keep_to_few_threads()
 
@@ -17,8 +17,8 @@ def _keep_memory() -> None:
     """
     Keep freed memory in the process.
 
-    glibc hands the memory of each image back to the system and asks for it again with the next one, which
-    costs more than the copy itself.
+    glibc returns the memory of each image to the system and requests it again for the next one, which costs
+    more than the copy itself.
     """
     try:
         mallopt = ctypes.CDLL('libc.so.6').mallopt
@@ -31,10 +31,10 @@ def _keep_memory() -> None:
 
 def _keep_to_few_threads() -> None:
     """
-    Let the linear algebra of NumPy work in the thread that asks for it.
+    Run the linear algebra of NumPy in the calling thread.
 
-    Its matrices are small here. OpenBLAS leaves its threads spinning for a while after each of them, on cores
-    that a network waits for: half as long again for a pair was measured with swift_lite on two cores, and ten
-    times as long beside two busy processes. (MKL_NUM_THREADS would keep networks to one thread, too.)
+    Its matrices are small here. After each of them, OpenBLAS keeps its threads spinning for a while, on cores
+    that a network needs: with swift_lite on two cores a pair took half as long again, and ten times as long
+    beside two busy processes. (MKL_NUM_THREADS would limit networks to one thread, too.)
     """
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')

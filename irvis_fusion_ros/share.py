@@ -1,7 +1,7 @@
 """
-Where the files beside the code lie: config, launch files, models and executables. Needs no ROS.
+Finds the files beside the code: config, launch files, models and executables. Needs no ROS.
 
-The same answer in a source tree, under pip and under colcon, with or without AMENT_PREFIX_PATH.
+It works in a source tree, under pip and under colcon, with or without AMENT_PREFIX_PATH.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ def executables() -> Path:
 
 
 def ament_prefix() -> Path | None:
-    """Return what has to be in AMENT_PREFIX_PATH for ROS to find this package; None in a source tree."""
+    """Return the entry of AMENT_PREFIX_PATH by which ROS finds this package; None in a source tree."""
     return None if _source() else _installed_prefix()
 
 
@@ -36,7 +36,7 @@ def _source() -> Path | None:
 
 
 def _installed_prefix() -> Path:
-    # how deep site-packages lies below the prefix differs: venv, Debian, --user, --target, colcon
+    # the depth of site-packages below the prefix differs: venv, Debian, --user, --target, colcon
     for prefix in _CODE.parents:
         if (prefix / 'share' / NAME / 'package.xml').is_file():
             return prefix

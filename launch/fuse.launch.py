@@ -24,12 +24,8 @@ sys.path.insert(0, str(LAUNCH))
 import parameter_arguments  # noqa: E402
 
 PARAMETERS = parameter_arguments.declared(CONFIG / 'fusion.schema.json')
-# Fast DDS renamed it in version 3; Humble and Jazzy have version 2
-PROFILE_VARIABLE = (
-    'FASTRTPS_DEFAULT_PROFILES_FILE'
-    if os.environ.get('ROS_DISTRO') in ('humble', 'jazzy')
-    else 'FASTDDS_DEFAULT_PROFILES_FILE'
-)
+# Fast DDS 3 reads the first, Fast DDS 2 (Humble, Jazzy) the second.
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 ARGUMENTS = {
     'namespace': ('', 'Namespace of the node and of all its topics; give each rig its own.'),
     'thermal_topic': ('thermal/image_raw', 'Topic of the thermal images; /compressed is appended for you.'),
@@ -39,7 +35,7 @@ ARGUMENTS = {
     'params_file': (
         'fusion.yaml',
         'YAML file of parameters: a path, or the name of one that comes with the package (fusion.yaml, '
-        'jetson.yaml). Arguments that are given win over it.',
+        'mission.yaml, jetson.yaml). Arguments that are given win over it.',
     ),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
     'respawn': ('false', 'Start the node again when it dies: true or false.'),
@@ -130,9 +126,9 @@ def remappings(stream: str, topic: str, info_topic: str) -> list[tuple[str, str]
 
 def dds_profile() -> list[Action]:
     """Return what gives Fast DDS room for images, unless the user has a profile of his own."""
-    if os.environ.get(PROFILE_VARIABLE):
-        return []
-    return [SetEnvironmentVariable(PROFILE_VARIABLE, str(CONFIG / 'fastdds.xml'))]
+    if any(map(os.environ.get, PROFILE_VARIABLES)):
+        return []  # the node gives it both names
+    return [SetEnvironmentVariable(name, str(CONFIG / 'fastdds.xml')) for name in PROFILE_VARIABLES]
 
 
 def boolean(name: str, argument: dict[str, str]) -> bool:

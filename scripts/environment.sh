@@ -1,27 +1,35 @@
 # Sourced by scripts/demo and scripts/test: prepares .venv and makes it the Python of the script.
 #
 #   prepare EXTRAS    installs the package with these extras; does nothing if they are installed already
+#   on_jazzy          before `prepare`: takes the Jazzy wheels in .venv-jazzy, whatever is sourced
 #
 # Where a ROS distribution is sourced, .venv builds on it. Elsewhere ROS 2 comes from PyPI, for x86-64 only.
 # Variables: PYTHON (interpreter, default python3), IRVIS_TORCH (what pip installs as torch, where none is found).
 
 REPOSITORY=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$REPOSITORY/.venv
+ROS_WHEELS=ros # the extra that brings ROS 2 from PyPI
 PYTHON=${PYTHON:-python3}
 # Exactly one release: a range could replace it one day, and bring gigabytes of CUDA to machines without a GPU.
 IRVIS_TORCH=${IRVIS_TORCH:-torch==2.13.0}
+
+# The wheels of two distributions have the same names: each needs an environment of its own.
+on_jazzy() {
+  VENV=$REPOSITORY/.venv-jazzy
+  ROS_WHEELS=ros-jazzy
+}
 
 prepare() {
   local extras=$1
   cd "$REPOSITORY"
   check_python
-  if [[ -n ${ROS_DISTRO:-} ]] && "$PYTHON" -c 'import rclpy' 2>/dev/null; then
+  if [[ $ROS_WHEELS == ros && -n ${ROS_DISTRO:-} ]] && "$PYTHON" -c 'import rclpy' 2>/dev/null; then
     ROS="ROS $ROS_DISTRO"
     ros_from_distribution
   else
     ROS='ROS 2 wheels'
     ros_from_wheels
-    extras=ros,$extras
+    extras=$ROS_WHEELS,$extras
   fi
   make_venv
   install_package "$extras"
@@ -51,8 +59,8 @@ ros_from_wheels() {
   [[ $(uname -s)-$(uname -m) == Linux-x86_64 ]] ||
     fail "the ROS 2 wheels exist for Linux on x86-64 only, and this is $(uname -s) on $(uname -m). Install a ROS 2
 distribution, source its setup.bash, and run this again."
-  # what another Python or a half-sourced distribution left behind
-  if [[ -n ${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-} ]]; then
+  # what another Python or a distribution, sourced or half so, left behind
+  if [[ -n ${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-}${ROS_DISTRO:-} ]]; then
     unset LD_LIBRARY_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
   fi
   unset PYTHONPATH AMENT_PREFIX_PATH RMW_IMPLEMENTATION ROS_DISTRO

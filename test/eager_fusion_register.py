@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.networks.retention import REACH, SpatialAttention
-from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.post_fusion import PostFusion
 
 
 @torch.inference_mode()
@@ -97,7 +97,8 @@ def blended(image, field, mask, both, between='bilinear'):
 
 def moved_by(image, field, between):
     height, width = image.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+    rows, columns = (torch.arange(side, device=field.device) for side in (height, width))
+    y, x = torch.meshgrid(rows, columns, indexing='ij')
     x, y = x + field[:, 0], y + field[:, 1]
     grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], -1)
     return F.grid_sample(image, grid, mode=between, padding_mode='border', align_corners=True)
@@ -168,11 +169,12 @@ def main():
     for layer in changing:
         # what it has not learned is 0: it would move and change nothing
         torch.nn.init.normal_(layer.weight, 0, 0.02)
-    fast = PostRegistered(copy.deepcopy(slow), None, options.device).network
+    # as the system runs it: in the precision and, on a GPU, as the graph that suit the device
+    fast = PostFusion(copy.deepcopy(slow), None, options.device)._correct
     images = [torch.rand(1, 1, height // 8, width // 8, device=options.device) for _ in range(3)]
     images = [F.interpolate(image, (height, width), mode='bicubic').clamp(0, 1) for image in images]
     with torch.inference_mode():
-        ways = {'eager': lambda: correct(slow, *images)[0], 'fast': lambda: fast(*images).fused}
+        ways = {'eager': lambda: correct(slow, *images)[0], 'fast': lambda: fast(*images)[0]}
         found = {name: way() for name, way in ways.items()}
         seconds = {name: [] for name in ways}
         for _ in range(options.turns):

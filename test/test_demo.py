@@ -23,6 +23,7 @@ def results(monkeypatch):
     return results
 
 
+@pytest.mark.slow
 def test_a_flight_becomes_video_pictures_bag_and_table(tmp_path):
     pytest.importorskip('rclpy', reason='the demo runs the node')
     av = pytest.importorskip('av', reason='the demo writes a video: install the extra video')

@@ -31,7 +31,7 @@ def test_generated_files_are_up_to_date():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize('name', ['fusion.yaml', 'jetson.yaml', 'two_rigs.yaml'])
+@pytest.mark.parametrize('name', ['fusion.yaml', 'jetson.yaml', 'mission.yaml', 'two_rigs.yaml'])
 def test_parameter_files_set_what_exists_to_what_is_allowed(name):
     document = yaml.safe_load((REPOSITORY / 'config' / name).read_text())
     for section in document.values():

@@ -40,6 +40,7 @@ def start(installed, *arguments, **variables):
     )
 
 
+@pytest.mark.slow
 def test_arguments_and_exit_code_pass_through(probe):
     arguments = ['--help', '--ros-args', '-r', 'a:=b', '--', '--version', '']
     process = start(probe, 'probe', *arguments)

@@ -26,13 +26,18 @@ EXECUTABLES = {
     'train',
     'benchmark',
     'export',
+    'fuse_bag',
+    'make_bag',
+    'export_pairs',
 }
 # import name to name on PyPI, where they differ
-DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}
+DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}
 # imported by what an extra or the build of the wheels brings
-OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt'}
+OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt', 'foxglove_msgs', 'ray'}
 # messages for boxes where a distribution without vision_msgs has them
 OPTIONAL |= {'visualization_msgs', 'geometry_msgs'}
+# in the standard library of later versions of Python
+LATER = {'compression'}
 
 
 @pytest.fixture(scope='module')
@@ -72,11 +77,15 @@ def test_the_changelog_begins_with_this_version():
 def test_everything_the_code_imports_is_declared(metadata):
     declared = {element.text for element in PACKAGE.iter('exec_depend')}
     for requirement in metadata.get_all('Requires-Dist'):
-        name, _, extra = requirement.partition(';')
-        if not extra:
+        name, _, condition = requirement.partition(';')
+        if 'extra' not in condition:
             declared.add(re.match(r'[\w.-]+', name)[0])
     known = (
-        declared | set(sys.stdlib_module_names) | OPTIONAL | {NAME, 'parameter_arguments', 'irvis_launcher'}
+        declared
+        | set(sys.stdlib_module_names)
+        | LATER
+        | OPTIONAL
+        | {NAME, 'parameter_arguments', 'irvis_launcher'}
     )
     for path in [*(REPOSITORY / NAME).rglob('*.py'), *(REPOSITORY / 'launch').glob('*.py')]:
         for module in imported(path):
@@ -85,11 +94,106 @@ def test_everything_the_code_imports_is_declared(metadata):
 
 def imported(path):
     """Return the top-level names of all modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    return imported_by(ast.parse(path.read_text()))
+
+
+def imported_by(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition('.')[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield node.module.partition('.')[0]
+
+
+# The rooms of the house, from the ground up (CONTRIBUTING.md): each uses those in the lines above its own.
+ROOMS = (
+    ('errors', 'config', 'lazy', 'memory', 'share', 'process', 'tuning', 'ros.topics'),
+    ('geometry', 'io', 'dds_profile'),
+    ('alignment',),
+    ('imaging', 'calibration', 'pairing'),
+    ('data', 'flight'),
+    ('classical', 'networks'),
+    ('backends',),
+    ('detection',),
+    ('backbones',),
+    ('systems',),
+    ('predictor',),
+    ('cli',),
+    ('ros', 'training', 'evaluation'),
+    ('offline',),
+    ('tools', 'irvis'),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+ROS = {
+    'rclpy',
+    'launch_ros',
+    'message_filters',
+    'cv_bridge',
+    'ament_index_python',
+    'rcl_interfaces',
+    'builtin_interfaces',
+    'sensor_msgs',
+    'std_msgs',
+    'diagnostic_msgs',
+    'lifecycle_msgs',
+}
+
+
+def rooms_imported(path):
+    """Yield the room of this package that each import of a file is of, and the line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f'{node.module}.{alias.name}' for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition('.')
+            if package == NAME and rest != '__version__':
+                yield room_of(rest), node.lineno
+
+
+def room_of(module):
+    """Return the room of a module: its folder, but for the names of topics, which everybody may read."""
+    return 'ros.topics' if module.startswith('ros.topics') else module.partition('.')[0]
+
+
+def test_every_room_uses_only_those_below_it():
+    package, found = REPOSITORY / NAME, set()
+    for path in package.rglob('*.py'):
+        room = room_of('.'.join(path.relative_to(package).with_suffix('').parts))
+        if room == '__init__':
+            continue
+        found.add(room)
+        for used, line in rooms_imported(path):
+            assert used == room or FLOOR[used] < FLOOR[room], f'{path}:{line}: {room} imports {used}'
+    assert found == FLOOR.keys()
+
+
+def test_only_the_node_imports_ros():
+    package = REPOSITORY / NAME
+    for path in package.rglob('*.py'):
+        room = path.relative_to(package).parts[0]
+        if room == 'ros' or not ROS & set(imported(path)):
+            continue
+        # a tool may talk to topics, but its --help is to be had without ROS
+        assert room == 'tools', f'{path} imports ROS'
+        tree = ast.parse(path.read_text())
+        at_start = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)])
+        assert not ROS & set(imported_by(at_start)), f'{path} imports ROS before it is needed'
+
+
+def test_the_numpy_method_needs_no_torch():
+    for path in (REPOSITORY / NAME / 'classical').glob('*.py'):
+        assert 'torch' not in imported(path), path
+
+
+def test_contributors_are_told_of_every_room():
+    told = set(re.findall(r'^(\w+)(?:\.py|/) ', (REPOSITORY / 'CONTRIBUTING.md').read_text(), re.MULTILINE))
+    folders = {path.parent.name for path in (REPOSITORY / NAME).glob('*/__init__.py')}
+    assert folders <= told
+    assert told <= FLOOR.keys()
 
 
 def test_the_executables_are_where_ros2_run_looks(installed):
@@ -123,6 +227,7 @@ def test_ament_index_finds_the_package(installed, tmp_path):
     assert done.stdout.strip() == str(installed.share), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(EXECUTABLES))
 def test_an_executable_runs_by_itself(installed, tmp_path, name):
     if name == 'fusion_node':
@@ -132,6 +237,7 @@ def test_an_executable_runs_by_itself(installed, tmp_path, name):
     assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_the_lower_floors_need_no_ros(tmp_path):
     program = """
 import sys
@@ -144,6 +250,7 @@ from irvis_fusion_ros.io import bags
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros import options
 from irvis_fusion_ros.tools import benchmark, fuse_images, make_flight, replay
+from irvis_fusion_ros.tools import export_pairs, fuse_bag, make_bag
 from irvis_fusion_ros.training import train
 print(Predictor('classical')(np.zeros((64, 64), np.uint8), np.zeros((64, 64), np.uint8)).fused.shape)
 """

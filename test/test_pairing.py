@@ -18,9 +18,16 @@ class Recorder:
     def __init__(self, **options):
         self.pairs: list[Pair] = []
         self.alone: list[tuple[str, int]] = []
-        self.pairing = NearestPairing(
-            self.pairs.append, lambda stream, payload, _: self.alone.append((stream, payload)), **options
-        )
+        self.pairing = NearestPairing(self.take, **options)
+
+    def take(self, pair):
+        """Sort what comes out into pairs and images alone."""
+        if pair.dt is not None:
+            self.pairs.append(pair)
+            return
+        name = 'thermal' if pair.visible is None else 'visible'
+        assert getattr(pair, OTHER[name]) is None
+        self.alone.append((name, getattr(pair, name)))
 
     def feed(self, events):
         """Put (arrival, stream, stamp) events, polling as a node would."""

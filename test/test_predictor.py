@@ -7,6 +7,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import transform, warp
+from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import OUTPUTS, Predictor
 from irvis_fusion_ros.systems import registry
@@ -40,7 +41,7 @@ class Fixed:
 def fixed(monkeypatch):
     def make(alignment, **options):
         system = Fixed(alignment)
-        preset = registry.Preset(('cpu',), lambda device, temporal: system)
+        preset = registry.Preset(('cpu',), lambda config, temporal: system)
         monkeypatch.setitem(registry.PRESETS, 'fixed', preset)
         return Predictor('fixed', 'cpu', **options), system
 
@@ -120,6 +121,7 @@ def test_doubt_is_in_the_mask_and_never_nan(fixed):
     assert result.confidence == 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', sorted(OUTPUTS))
 def test_only_what_was_asked_for(name):
     predictor = Predictor('classical', 'cpu', temporal=False)
@@ -163,6 +165,7 @@ def test_nan_in_a_float_image_does_no_harm():
     assert not np.isnan(result.deformation[40:60, 60:80]).any()
 
 
+@pytest.mark.slow
 def test_16_bit_visible():
     predictor = Predictor('classical', 'cpu', temporal=False)
     gray = cv2.cvtColor(VISIBLE, cv2.COLOR_BGR2GRAY)
@@ -177,6 +180,7 @@ def test_16_bit_visible():
     assert np.abs(found.fused.astype(int) - expected.fused).mean() < 0.5
 
 
+@pytest.mark.slow
 def test_colour_orders_are_equivalent():
     predictor = Predictor('classical', 'cpu', temporal=False)
     pseudo = cv2.applyColorMap(THERMAL, cv2.COLORMAP_HOT)
@@ -192,6 +196,7 @@ def test_colour_orders_are_equivalent():
     np.testing.assert_array_equal(rgb.deformation, bgr.deformation)
 
 
+@pytest.mark.slow
 def test_gray_output_of_a_colour_image():
     found = Predictor('classical', 'cpu', temporal=False, gray=True)(THERMAL, VISIBLE)
     colour = Predictor('classical', 'cpu', temporal=False)(THERMAL, VISIBLE)
@@ -200,6 +205,7 @@ def test_gray_output_of_a_colour_image():
     assert np.abs(found.fused - luma).mean() < 3
 
 
+@pytest.mark.slow
 def test_without_memory_every_pair_is_on_its_own():
     pairs = [pair((96, 128), seed=seed) for seed in range(3)]
     one = Predictor('classical', 'cpu', temporal=False)
@@ -211,6 +217,7 @@ def test_without_memory_every_pair_is_on_its_own():
             np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
+@pytest.mark.slow
 def test_reset_starts_a_new_stream():
     predictor = Predictor('classical', 'cpu')
     first = predictor(THERMAL, VISIBLE)
@@ -222,6 +229,7 @@ def test_reset_starts_a_new_stream():
         np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
 
 
+@pytest.mark.slow
 def test_warm_up_leaves_no_trace():
     warm, fresh = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')
     warm.warm_up((64, 80), (96, 128))
@@ -320,7 +328,7 @@ class TestPassThrough:
         (np.zeros((1, 1), np.uint8), VISIBLE, 'too_small', 'thermal image is 1x1; at least 32 a side'),
         (THERMAL, np.zeros((31, 400, 3), np.uint8), 'too_small', 'visible image is 400x31'),
         (THERMAL, np.zeros((32, 40000), np.uint8), 'too_large', 'visible image is 40000x32; at most'),
-        (THERMAL.astype(np.int16), VISIBLE, 'layout', 'thermal image is int16; expected one of uint8'),
+        (THERMAL.astype(bool), VISIBLE, 'layout', 'thermal image is bool; expected one of uint8'),
         (THERMAL, VISIBLE.astype(np.float32), 'layout', 'visible image is float32'),
         (THERMAL[None, None], VISIBLE, 'layout', r'thermal image has shape \(1, 1, 96, 128\)'),
         (THERMAL, np.zeros((40, 50, 4), np.uint8), 'layout', r'visible image has shape \(40, 50, 4\)'),
@@ -377,6 +385,7 @@ def test_images_that_show_nothing_from_the_start_are_not_moved():
     assert not result.deformation.any() and not result.fused.any()
 
 
+@pytest.mark.slow
 def test_a_blank_thermal_image_does_not_disturb_the_gain():
     deep = THERMAL.astype(np.uint16) * 8 + 7000
     predictor, undisturbed = Predictor('classical', 'cpu'), Predictor('classical', 'cpu')
@@ -406,9 +415,9 @@ class TestFailingGpu:
                 self.pairs += 1
                 return self.alignment
 
-        def build(device, temporal):
+        def build(config, temporal):
             system = Failing(Alignment(np.eye(3), 0.9, 'search'))
-            system.pairs, system.failure = 0, self.error if device == 'cuda:0' else None
+            system.pairs, system.failure = 0, self.error if config.device == 'cuda:0' else None
             return system
 
         monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
@@ -443,9 +452,9 @@ class TestFailingGpu:
             def register(self, thermal, visible):
                 raise error
 
-        def build(device, temporal, backend):
-            built.append((device, backend))
-            return (Lost if device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
+        def build(config, temporal):
+            built.append((config.device, config.backend))
+            return (Lost if config.device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
 
         monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
         preset = registry.Preset(('cuda', 'cpu'), build, backends=('torch', 'tensorrt'))
@@ -453,6 +462,36 @@ class TestFailingGpu:
         predictor = Predictor('failing', backend='tensorrt')
         assert predictor(THERMAL, VISIBLE).notes[0].code == 'gpu_failed'
         assert built == [('cuda:0', 'tensorrt'), ('cpu', 'torch')]
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'int8', 'uint16', 'int16', 'int32', 'float32', 'float64'])
+def test_thermal_values_are_kept_and_shown_whatever_their_type(dtype):
+    """Temperatures in tenths of a degree, below zero as well, or in whole numbers of 8 bits."""
+    celsius = THERMAL.astype(np.float64) / 4 - (0 if dtype == 'uint8' else 25)
+    kelvin = celsius + 273.15
+    values = {'int16': celsius * 10, 'int32': celsius * 1e5, 'uint16': kelvin * 100}.get(
+        dtype, celsius
+    ).astype(dtype)
+    stated = Calibration(np.eye(3), THERMAL.shape, VISIBLE.shape[:2])
+    result = Predictor('unregistered', 'cpu', calibration=stated)(values, VISIBLE)
+    assert result.registered.dtype == values.dtype
+    np.testing.assert_array_equal(result.registered, values)
+    tone = ToneConfig(normalisation='percentile')
+    shown, expected = (
+        Predictor('unregistered', 'cpu', calibration=stated, tone=tone)(thermal, VISIBLE).fused.astype(int)
+        for thermal in (values, values.astype(np.float32))
+    )
+    assert np.abs(shown - expected).max() <= 1
+
+
+@pytest.mark.parametrize('bits', [10, 12, 16])
+def test_a_deep_visible_image_is_as_bright_as_one_of_8_bits(bits):
+    deep = (VISIBLE.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
+    known = DepthConfig(bits=bits)
+    plain = Predictor('unregistered', 'cpu')(THERMAL, VISIBLE).fused.astype(int)
+    for predictor in (Predictor('unregistered', 'cpu'), Predictor('unregistered', 'cpu', depth=known)):
+        assert np.abs(predictor(THERMAL, deep).fused - plain).mean() < 2
+        assert np.abs(predictor(None, deep).fused.astype(int) - VISIBLE).max() <= 1
 
 
 class TestTargets:
@@ -495,6 +534,23 @@ class TestTargets:
     def test_a_tint_goes_with_every_preset(self):
         blue, _, red = self.fused(preset='unregistered', highlight='tint')[96, 128]
         assert red - blue > 60
+
+    @pytest.mark.parametrize('camera', ['thermal_roi', 'visible_roi'])
+    def test_they_are_not_shown_beyond_the_scene(self, camera):
+        within, beyond = (
+            np.abs(self.fused(**{camera: roi}) - self.fused(targets='off', **{camera: roi}))
+            for roi in ((64, 0, 128, 192), (0, 0, 100, 192))
+        )
+        assert within[96, 128].mean() > 20
+        assert beyond[:, 100:].max() == 0
+
+    def test_a_tint_lies_where_they_are_beside_a_border(self):
+        options = {'thermal_roi': (64, 16, 192, 160), 'visible_roi': (64, 16, 192, 160)}
+        plain, tinted = self.fused(**options), self.fused(highlight='tint', **options)
+        changed = np.abs(tinted - plain).max(-1) > 8
+        assert changed[96, 128]
+        assert not changed[:, :110].any()
+        assert not changed[:, 146:].any()
 
     def test_they_can_be_changed_while_running(self):
         fixed = Calibration(np.eye(3), self.SHAPE, self.SHAPE)

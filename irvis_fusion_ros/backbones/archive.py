@@ -1,9 +1,9 @@
 """
-Looks into an archive of `torch.export.save` (.pt2) before torch loads it.
+Checks an archive of `torch.export.save` (.pt2) before torch loads it.
 
-Loading one may unpickle entries of it, evaluate expressions of sizes, and execute the guards that it brings.
-So what is loaded is a copy, made of what is needed to run plain tensor operators and of nothing else: no
-entry that is pickled, sizes that are arithmetic, names that are names, and no guards.
+Loading an archive may unpickle entries, evaluate expressions of sizes, and execute guards from the file. So
+torch loads a copy that holds only what is needed to run plain tensor operators: no pickled entry, only
+arithmetic in sizes, only plain identifiers as names, and no guards.
 """
 
 import ast
@@ -23,7 +23,7 @@ CONFIGS = {
     'data/weights/model_weights_config.json': re.compile(r'weight_\d+'),
     'data/constants/model_constants_config.json': re.compile(r'tensor_\d+'),
 }
-# Example inputs are pickled in every archive; they are looked at, and left out of the copy.
+# Every archive has pickled example inputs; they are checked, and left out of the copy.
 EXAMPLES = 'data/sample_inputs/model.pt'
 PLAIN = re.compile(
     r'archive_format|archive_version|byteorder|version|\.data/(version|serialization_id)'
@@ -34,10 +34,11 @@ OPERATOR = re.compile(
     r'|torch\.sym_\w+|math\.(ceil|floor|trunc|sqrt)'
     r'|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_|getitem)'
 )
-# Strings of a program: names, and trees of inputs. Neither can call anything where it becomes code.
+# Strings allowed in a program: names, and trees of inputs. Neither can call anything when it is executed as
+# code.
 NAME = re.compile(r'[\w.+-]*')
 TREE = re.compile(r'[\w\s.,:"\\\[\]{}]*')
-# What sizes are computed with (sympy, and torch.utils._sympy).
+# Functions allowed in expressions of sizes (sympy, and torch.utils._sympy).
 ARITHMETIC = {
     'Symbol', 'Integer', 'Rational', 'Add', 'Mul', 'Pow', 'Max', 'Min', 'Mod', 'PythonMod', 'FloorDiv',
     'CeilDiv', 'CleanDiv', 'ModularIndexing', 'Abs', 'floor', 'ceiling', 'Eq', 'Ne', 'Lt', 'Le', 'Gt', 'Ge',
@@ -52,9 +53,9 @@ EXPRESSION = (
 
 def safe_copy(path: Path) -> io.BytesIO:
     """
-    Return a copy of an archive that `torch.export.load` can be given.
+    Return a copy of an archive that is safe for `torch.export.load`.
 
-    Raises FileError, naming the entry, for a file that is no such archive, or holds anything pickled or
+    Raises FileError, with the entry, for a file that is no such archive, or that holds anything pickled or
     anything but tensors and operators on them.
     """
     try:
@@ -72,16 +73,16 @@ def safe_copy(path: Path) -> io.BytesIO:
             )
         for name, data in entries.items():
             if name in CONFIGS:
-                _check_payload(name, _parsed(name, data))
+                _check_payload(name, _parse(name, data))
             elif name == EXAMPLES:
                 _check_examples(data)
             elif name != PROGRAM and not PLAIN.fullmatch(name):
                 raise ValueError(f"entry '{name}' is no part of a network of plain operators")
-        entries[PROGRAM] = json.dumps(_checked_program(_parsed(PROGRAM, entries[PROGRAM]))).encode()
+        entries[PROGRAM] = json.dumps(_check_program(_parse(PROGRAM, entries[PROGRAM]))).encode()
     except ValueError as error:
         raise FileError(f'{path}: {error}') from error
     entries[EXAMPLES] = b''
-    return _written(entries)
+    return _write(entries)
 
 
 def _entries(path: Path) -> dict[str, bytes]:
@@ -91,7 +92,7 @@ def _entries(path: Path) -> dict[str, bytes]:
         return {entry.filename.partition('/')[2] or entry.filename: archive.read(entry) for entry in files}
 
 
-def _written(entries: dict[str, bytes]) -> io.BytesIO:
+def _write(entries: dict[str, bytes]) -> io.BytesIO:
     copy = io.BytesIO()
     with zipfile.ZipFile(copy, 'w') as archive:
         for name, data in entries.items():
@@ -100,7 +101,7 @@ def _written(entries: dict[str, bytes]) -> io.BytesIO:
     return copy
 
 
-def _parsed(name: str, data: bytes) -> dict:
+def _parse(name: str, data: bytes) -> dict:
     content = json.loads(data)
     if not isinstance(content, dict):
         raise ValueError(f"entry '{name}' is no JSON object")
@@ -118,34 +119,34 @@ def _check_payload(name: str, content: dict) -> None:
 
 
 def _check_examples(data: bytes) -> None:
-    """Nothing of the examples is loaded; ones that are no tensors say what the archive was made for."""
+    """Raise ValueError if the example inputs, which are never loaded, are anything but tensors."""
     if not data:
         return
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data))
-    except Exception as error:  # of a parser that was given anything
+    except Exception as error:  # the parser can raise anything on a damaged entry
         raise ValueError(f"entry '{EXAMPLES}' is damaged; nothing is loaded") from error
     if foreign:
         raise ValueError(f"pickled entry '{EXAMPLES}' would call {', '.join(foreign)}; nothing is loaded")
 
 
-def _checked_program(program: dict) -> dict:
+def _check_program(program: dict) -> dict:
     program = {**program, 'guards_code': []}
     for expression in program.get('range_constraints', {}):
         _check_expression(expression)
-    return _checked({key: value for key, value in program.items() if key != 'range_constraints'}) | {
+    return _check_part({key: value for key, value in program.items() if key != 'range_constraints'}) | {
         'range_constraints': program.get('range_constraints', {})
     }
 
 
-def _checked(value: Any, key: str = '') -> Any:
-    """Return a part of a program without its free text; raises ValueError for what is not plain."""
+def _check_part(value: Any, key: str = '') -> Any:
+    """Return a part of a program without its free text. Raises ValueError for anything that is not plain."""
     if isinstance(value, dict):
         for name in value:
             _check_text(NAME, name)
-        return {name: {} if name == 'metadata' else _checked(each, name) for name, each in value.items()}
+        return {name: {} if name == 'metadata' else _check_part(each, name) for name, each in value.items()}
     if isinstance(value, list):
-        return [_checked(each, key) for each in value]
+        return [_check_part(each, key) for each in value]
     if isinstance(value, str):
         if key == 'expr_str':
             _check_expression(value)

@@ -1,4 +1,4 @@
-"""What every backbone answers: two brightness images on one grid, fused."""
+"""The interface of every backbone: it fuses two brightness images on one grid."""
 
 from torch import Tensor, nn
 
@@ -9,11 +9,11 @@ class Backbone(nn.Module):
     """
     A frozen fusion network.
 
-    fusion: a module that maps visible and thermal brightness, B x 1 x H x W each, to what is fused, of the
-    same shape. It is set to evaluation, and none of its parameters learns. multiple: what the sides of its
-    images must be multiples of; others are padded by their last row and column, and the result is cut.
-    differentiable: whether gradients reach the images. Kept as an attribute of another module its weights
-    would be saved with that one's: hold it beside, not inside, what is trained on it.
+    fusion: a module that maps visible and thermal brightness, B x 1 x H x W each, to the fused image, of the
+    same shape. It is set to evaluation mode and its parameters are frozen. multiple: the sides of its images
+    must be multiples of this; other images are padded by their last row and column, and the result is
+    cropped. differentiable: whether gradients reach the images. Do not make a backbone an attribute of a
+    module that is trained on it, or its weights would be saved with that module's.
     """
 
     def __init__(self, name: str, fusion: nn.Module, multiple: int = 1, differentiable: bool = True):
@@ -26,15 +26,15 @@ class Backbone(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> 'Backbone':
-        """Stay in evaluation, also where the system around it is trained."""
+        """Stay in evaluation mode, even if a module around it is trained."""
         return super().train(False)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """
         Fuse brightness in [0, 1], B x 1 x H x W floating point on the device of the backbone.
 
-        Values are taken as they are: nothing is stretched by the content of an image. Returns the same
-        shape, clamped to [0, 1]. Raises ValueError for images of another layout.
+        Values are used as they are, without normalisation to the content of an image. Returns the same shape,
+        clamped to [0, 1]. Raises ValueError for images of another layout.
         """
         if visible.shape != thermal.shape or visible.ndim != 4 or visible.shape[1] != 1:
             raise ValueError(

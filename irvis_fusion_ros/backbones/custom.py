@@ -1,7 +1,8 @@
 """
 A network of the user's own: NAME.yaml (description.py) beside NAME.onnx or NAME.pt2.
 
-The file is judged before an image comes: by what it says of its inputs, and by two runs on made-up images.
+Loading checks the file before the first image arrives: by its declared inputs, and by runs on two synthetic
+images.
 """
 
 from collections.abc import Sequence
@@ -11,24 +12,25 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from irvis_fusion_ros.backbones import NETWORKS, description
+from irvis_fusion_ros.backbones import description
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.backbones.description import Description
+from irvis_fusion_ros.backbones.table import NETWORKS
 from irvis_fusion_ros.errors import FileError
 
-# Sides of the made-up images, made multiples of what the network needs.
+# Sizes of the synthetic images, rounded up to multiples that the network needs.
 PROBES = ((64, 96), (120, 72))
-# Rec. 601, as imaging/color.py.
+# Rec. 601, as in imaging/color.py.
 LUMA = (0.299, 0.587, 0.114)
 REMEDY = 'correct the YAML file, or export the network again (docs/backbones.md)'
 
 
-class Network(Protocol):
+class FileNetwork(Protocol):
     """
-    A module that runs a file: as many B x C x H x W float32 tensors as it has inputs in, one out.
+    A module that runs a file: it takes a B x C x H x W float32 tensor per input, and returns one tensor.
 
-    shapes: of each input, a number where the file fixes the size of an axis, and None where any will do.
-    differentiable: whether gradients reach the inputs.
+    shapes: of each input, a number where the file fixes the size of an axis, and None where any size is
+    allowed. differentiable: whether gradients reach the inputs.
     """
 
     shapes: tuple[tuple[int | None, ...], ...]
@@ -38,10 +40,10 @@ class Network(Protocol):
         """Run the network."""
 
 
-class Own(nn.Module):
-    """Gives a network its inputs as its description says, and makes its output brightness again."""
+class AdaptedNetwork(nn.Module):
+    """Converts brightness to the inputs that a description states, and the output back to brightness."""
 
-    def __init__(self, network: Network, described: Description):
+    def __init__(self, network: FileNetwork, described: Description):
         super().__init__()
         self.network = network
         self.described = described
@@ -49,7 +51,7 @@ class Own(nn.Module):
         self._one_by_one = any(shape[0] == 1 for shape in network.shapes)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Fuse brightness in [0, 1], B x 1 x H x W; the result is of the same layout."""
+        """Fuse brightness in [0, 1], B x 1 x H x W; the result has the same layout."""
         raw, output = self.raw(visible.float(), thermal.float()), self.described.output
         black, white = output.range
         if output.colour == 'rgb':
@@ -57,7 +59,7 @@ class Own(nn.Module):
         return ((raw - black) / (white - black)).to(visible.dtype)
 
     def raw(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return what the network gives for brightness, float32 B x 1 x H x W."""
+        """Return the unconverted output of the network, float32, for brightness B x 1 x H x W."""
         images = {'visible': visible, 'thermal': thermal}
         inputs = []
         for name, layout in zip(self.described.order, self.described.inputs, strict=True):
@@ -78,7 +80,7 @@ def load(path: Path, device: str) -> Backbone:
     """
     Return the network that a YAML file describes, on a device.
 
-    Raises FileError, with what was expected and found, if YAML and network do not go together.
+    Raises FileError, with the expected and the found value, if YAML and network do not match.
     """
     described = description.read(path)
     file = _network_file(path)
@@ -91,7 +93,7 @@ def load(path: Path, device: str) -> Backbone:
 
         network = exported.ExportedNetwork(file, device)
     _check_inputs(network, described, file)
-    fusion = Own(network, described).to(device)
+    fusion = AdaptedNetwork(network, described).to(device)
     multiple = described.multiple
     for shape in PROBES:
         _probe(fusion, file, tuple(-(-side // multiple) * multiple for side in shape), device)
@@ -109,7 +111,7 @@ def _network_file(path: Path) -> Path:
     return found[0]
 
 
-def _check_inputs(network: Network, described: Description, file: Path) -> None:
+def _check_inputs(network: FileNetwork, described: Description, file: Path) -> None:
     expected = ', '.join(f'B x {channels} x H x W' for channels in described.channels)
     found = ', '.join(map(_text, network.shapes))
     problem = len(network.shapes) != len(described.channels)
@@ -127,12 +129,12 @@ def _check_inputs(network: Network, described: Description, file: Path) -> None:
 
 
 @torch.inference_mode()
-def _probe(fusion: Own, file: Path, shape: tuple[int, int], device: str) -> None:
+def _probe(fusion: AdaptedNetwork, file: Path, shape: tuple[int, int], device: str) -> None:
     ramp = torch.linspace(0, 1, shape[0] * shape[1], device=device).view(1, 1, *shape)
     expected = (1, fusion.described.output.channels, *shape)
     try:
         found = fusion.raw(ramp, 1 - ramp)
-    except Exception as error:  # of whatever runs the file
+    except Exception as error:  # the runtime of the file can raise anything
         reason = ' '.join(str(error).split())[:300]
         raise FileError(
             f'{file}: fails on a {shape[1]}x{shape[0]} image ({reason}); is its multiple stated? {REMEDY}'

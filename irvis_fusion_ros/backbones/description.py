@@ -1,5 +1,5 @@
 """
-The YAML file beside a network of the user's own: what the network takes and gives.
+The YAML file beside a network of the user's own, which states its inputs and outputs.
 
     inputs:                       # visible and thermal, in the order in which the network takes them
       - image: thermal
@@ -10,7 +10,7 @@ The YAML file beside a network of the user's own: what the network takes and giv
     multiple: 8                   # sides of an image must be multiples of it; 1*
     output: {colour: luminance, range: [0, 1]}*
 
-A star marks what is meant where nothing is said.
+A star marks the defaults.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LARGEST_MULTIPLE = 256
 
 @dataclass(frozen=True)
 class Layout:
-    """How one image is given: `channels` planes, black as range[0] and white as range[1]."""
+    """Layout of one image: `channels` planes, with black at range[0] and white at range[1]."""
 
     colour: str = 'luminance'
     range: tuple[float, float] = (0.0, 1.0)
@@ -41,7 +41,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Description:
-    """order: 'visible' and 'thermal' as the network takes them; inputs: their layouts, in that order."""
+    """order: 'visible' and 'thermal' in the order of the inputs; inputs: their layouts, in that order."""
 
     order: tuple[str, str]
     inputs: tuple[Layout, Layout]
@@ -57,7 +57,7 @@ class Description:
 
 
 def read(path: Path) -> Description:
-    """Return the description in a YAML file; raises FileError with what was expected and found."""
+    """Return the description in a YAML file. Raises FileError with the expected and the found value."""
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except OSError as error:
@@ -67,12 +67,12 @@ def read(path: Path) -> Description:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
     try:
-        return _described(content)
+        return _parse(content)
     except ValueError as error:
         raise FileError(f'{path}: {error}') from error
 
 
-def _described(content: Any) -> Description:
+def _parse(content: Any) -> Description:
     content = _keys(content, 'the file', ('inputs',), ('joined', 'multiple', 'output'))
     inputs = content['inputs']
     if not isinstance(inputs, list) or len(inputs) != 2:

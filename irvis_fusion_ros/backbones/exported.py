@@ -11,7 +11,7 @@ from irvis_fusion_ros.errors import FileError
 
 class ExportedNetwork(nn.Module):
     """
-    See `own.Network`. Gradients pass it.
+    See `custom.FileNetwork`. Gradients pass through it.
 
     Raises FileError for an archive that is not plain (archive.py), or that torch cannot load.
     """
@@ -28,12 +28,12 @@ class ExportedNetwork(nn.Module):
 
                 program = move_to_device_pass(program, device)
             module = program.module()
-        except Exception as error:  # whatever a file of another version meets
+        except Exception as error:  # an archive of another torch version can raise anything
             raise FileError(
                 f'{file}: torch {torch.__version__} cannot load it ({" ".join(str(error).split())[:300]}); '
                 'export it with the torch that is installed'
             ) from error
-        # an exported network has no modes, and says so by an error
+        # an exported network raises an error when its training mode is changed
         module.train = lambda mode=True: module
         for part in module.modules():
             part.training = False

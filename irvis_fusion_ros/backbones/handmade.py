@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from irvis_fusion_ros.backbones.base import Backbone
 from irvis_fusion_ros.networks import layers
 
-# Scales of detail that `laplacian` chooses between, and the pixels over which strength is compared.
+# Pyramid levels of `laplacian`, and the blur, in pixels, over which local energy is compared.
 LEVELS, NEIGHBOURHOOD = 4, 1.0
 
 
 class Average(nn.Module):
-    """The mean of both."""
+    """The mean of both images."""
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Fuse brightness, B x 1 x H x W."""
@@ -20,7 +20,7 @@ class Average(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The brighter one at each pixel."""
+    """The brighter image at each pixel."""
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Fuse brightness, B x 1 x H x W."""
@@ -29,9 +29,9 @@ class Maximum(nn.Module):
 
 class Laplacian(nn.Module):
     """
-    The stronger detail at each place and scale, over the mean of what is coarsest.
+    The stronger detail at each place and scale, on top of the mean of the coarsest level.
 
-    Laplacian pyramids (Burt and Adelson, 1983) with the choice of the larger local energy (Burt and
+    Laplacian pyramids (Burt and Adelson, 1983) with a choice by the larger local energy (Burt and
     Kolczynski, 1993). Sides must be multiples of 2^LEVELS.
     """
 

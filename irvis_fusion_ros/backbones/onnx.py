@@ -11,16 +11,16 @@ from irvis_fusion_ros.errors import FileError
 
 class OnnxNetwork(nn.Module):
     """
-    See `own.Network`. Gradients do not pass it.
+    See `custom.FileNetwork`. Gradients do not pass through it.
 
-    device: see `onnx_session.opened`. Raises FileError as that does, and for other types of tensors.
+    device: see `backends.onnx.open_session`. Raises FileError as that does, and for other types of tensors.
     """
 
     differentiable = False
 
     def __init__(self, file: Path, device: str):
         super().__init__()
-        self._session = onnx.opened(file, device)
+        self._session = onnx.open_session(file, device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         types = [each.type for each in (*inputs, *outputs)]
         if len(outputs) != 1 or set(types) != {'tensor(float)'}:

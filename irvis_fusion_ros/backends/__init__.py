@@ -1,1 +1,1 @@
-"""What runs networks: the device and its graphs, ONNX, TensorRT; and what a network costs."""
+"""Backends that run networks: devices and CUDA graphs, ONNX, TensorRT; and the cost of a network."""

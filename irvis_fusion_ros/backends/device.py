@@ -1,9 +1,10 @@
 """
-Which device a preset runs on, and how networks run on a GPU.
+Selects the device that a preset runs on, and prepares networks for a GPU.
 
-What concerns CUDA was written without one at hand: its logic is tested on a CPU, its speed is not known.
+The CUDA code was written without a GPU at hand: its logic is tested on a CPU, its speed is not known.
 """
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# What errors of a GPU begin with, or carry; 'captur' those of recording a graph.
+# Environment variable: with `no`, networks run in single precision only.
+HALF = 'IRVIS_HALF'
+# Texts by which errors of a GPU are recognised; 'captur' belongs to those of recording a CUDA graph.
 GPU_ERRORS = ('CUDA', 'cuDNN', 'CUDNN', 'cuBLAS', 'CUBLAS', 'cuFFT', 'CUFFT', 'captur')
-# Sets of sizes whose graphs are kept, and runs before one is recorded.
+# Number of CUDA graphs that are kept, one per set of sizes, and runs before one is recorded.
 MOST_GRAPHS, WARM_UPS = 4, 3
 
 
@@ -41,9 +44,9 @@ def resolve_device(requested: str, supported: tuple[str, ...]) -> str:
 
 def has_failed(device: str, error: RuntimeError) -> bool:
     """
-    Say whether an error is that of the device: memory used up, a lost or broken GPU, a library without it.
+    Return whether the device caused an error: out of memory, a lost or broken GPU, a library without CUDA.
 
-    Errors of a network or of its inputs are not: they would be the same anywhere.
+    Errors of a network or of its inputs do not count: they would occur on any device.
     """
     if not device.startswith('cuda'):
         return False
@@ -53,12 +56,13 @@ def has_failed(device: str, error: RuntimeError) -> bool:
 
 class Recorded:
     """
-    A function of tensors, recorded on a GPU as a CUDA graph for each set of sizes: one launch, not hundreds.
+    Runs a function of tensors; on a GPU it is recorded as a CUDA graph for each set of sizes, to save
+    launches.
 
-    function: takes tensors, or lists and tuples of them, and returns such; it may neither ask the host for a
-    value nor bring one from there. device: on others than CUDA the function is called as it is. The graphs of
-    the last MOST_GRAPHS sets of sizes are kept, each with the memory it needs. Raises what CUDA raises where
-    something cannot be recorded; `has_failed` knows it.
+    function: takes tensors, or lists and tuples of them, and returns such; it must not copy values between
+    host and device. device: on devices other than CUDA the function is simply called. The graphs of the last
+    MOST_GRAPHS sets of sizes are kept, each with its memory. Raises the error of CUDA if the function cannot
+    be recorded; `has_failed` recognises it.
     """
 
     def __init__(self, function: Callable[..., Any], device: str):
@@ -76,7 +80,7 @@ class Recorded:
         sizes = (str(form), *((each.shape, each.dtype) for each in given))
         if sizes not in self._graphs:
             while len(self._graphs) >= MOST_GRAPHS:
-                self._graphs.pop(next(iter(self._graphs)))  # unused for longest
+                self._graphs.pop(next(iter(self._graphs)))  # the least recently used
             own = [each.clone() for each in given]
             self._graphs[sizes] = (
                 own,
@@ -86,39 +90,67 @@ class Recorded:
         for mine, new in zip(own, given, strict=True):
             mine.copy_(new, non_blocking=True)
         replay()
-        # the next call writes into the same memory
+        # cloned, because the next call overwrites this memory
         return tree.tree_map_only(Tensor, Tensor.clone, results)
 
 
-def placed(network: Any, device: str) -> Any:
-    """Return a network on a device, to be run only; on a GPU laid out as that multiplies fastest."""
-    import torch
-
+def prepare(network: Any, device: str) -> Any:
+    """Return a network on a device in evaluation mode, on a GPU in the fastest memory layout."""
     network = network.to(device)
     if device.startswith('cuda'):
-        network = network.to(memory_format=torch.channels_last)
+        channels_last(network)
     return network.eval()
 
 
-def half_of(device: str) -> 'torch.dtype | None':
-    """Return the half precision that a device computes faster than single precision, or None."""
+def channels_last(network: Any) -> Any:
+    """Store convolution kernels channels last; returns the network."""
     import torch
 
+    for parameter in network.parameters():
+        # network.to(memory_format=...) raises on the kernels of dynamic convolutions, which have five axes
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    return network
+
+
+def half_of(device: str) -> 'torch.dtype | None':
+    """
+    Return the half precision that a device computes faster than single precision, or None.
+
+    With IRVIS_HALF=no in the environment it is always None.
+    """
+    import torch
+
+    if os.environ.get(HALF) == 'no':
+        return None
     if device.startswith('cuda'):
         return torch.float16
-    if device != 'cpu':
-        return None
-    # releases of torch differ in which of these they have
+    return torch.bfloat16 if device == 'cpu' and _multiplies_bfloat16() else None
+
+
+def precision_of(half: 'torch.dtype | None') -> str:
+    """Return the name of a dtype from `half_of`: 'float16', 'bfloat16', or 'float32' for None."""
+    return 'float32' if half is None else str(half).removeprefix('torch.')
+
+
+def _multiplies_bfloat16() -> bool:
+    """Return whether the processor has instructions for bfloat16, and torch uses them."""
+    import torch
+
+    # releases of torch differ in which of these functions they have
     names = ('_is_avx512_bf16_supported', '_is_amx_tile_supported')
-    return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in names) else None
+    capable = any(getattr(torch.cpu, name, bool)() for name in names)
+    # These functions ask the processor. oneDNN, which runs convolutions, may be configured not to use the
+    # instructions, and torch then falls back to loops that take eight times as long as single precision.
+    return capable and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[Callable[[], None], Any]:
-    """Return what runs the function again on the same tensors, and the results that it then writes."""
+    """Record a function; return a function that replays it on the same tensors, and its result tensors."""
     import torch
 
     with torch.cuda.device(device):
-        # libraries that load late, and measure which algorithm is fastest, do so before
+        # warm up on a side stream, so that libraries load and pick their algorithms before the recording
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -133,7 +165,7 @@ def _record(function: Callable[..., Any], inputs: tuple, device: str) -> tuple[C
 
 def _cuda_devices() -> int:
     try:
-        import torch  # here, so that presets without a network start without it
+        import torch  # imported here, so that presets without a network start without it
     except ImportError:
         return 0
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -10,7 +10,7 @@ from torch import Tensor
 from irvis_fusion_ros.errors import FileError
 
 
-def opened(file: Path, device: str) -> Any:
+def open_session(file: Path, device: str) -> Any:
     """
     Return an onnxruntime.InferenceSession of a file.
 
@@ -18,7 +18,7 @@ def opened(file: Path, device: str) -> Any:
     Raises FileError for a file that onnxruntime cannot run, and without onnxruntime.
     """
     try:
-        import onnxruntime  # here, because only those who choose ONNX need it
+        import onnxruntime  # imported here, because only users of ONNX need it
     except ImportError as error:
         raise FileError(
             f"{file}: ONNX needs onnxruntime; install it with pip install 'irvis_fusion_ros[onnx]'"
@@ -32,7 +32,7 @@ def opened(file: Path, device: str) -> Any:
         providers.insert(0, ('CUDAExecutionProvider', {'device_id': index}))
     try:
         return onnxruntime.InferenceSession(str(file), options, providers)
-    except Exception as error:  # a class of its own for each cause
+    except Exception as error:  # onnxruntime has no common base class of errors
         raise FileError(
             f'{file}: expected an ONNX network that onnxruntime {onnxruntime.__version__} runs '
             f'({" ".join(str(error).split())[:300]})'
@@ -40,8 +40,8 @@ def opened(file: Path, device: str) -> Any:
 
 
 def runner(file: Path, device: str) -> Callable[..., list[Tensor]]:
-    """Return a function that runs a file: tensors in, in its order, results on the CPU out; see `opened`."""
-    session = opened(file, device)
+    """Return a function that runs a file: tensors in, in its order, results on the CPU out."""
+    session = open_session(file, device)
     names = [each.name for each in session.get_inputs()]
 
     def run(*inputs: Tensor) -> list[Tensor]:

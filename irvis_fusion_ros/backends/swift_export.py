@@ -1,9 +1,9 @@
 """
-`swift` outside torch: its network as ONNX, in three parts of fixed sizes, and as a network of such files.
+Exports the network of `swift` to ONNX, in three parts of fixed sizes, and runs it from such files.
 
-The parts are `describe` (both images to their descriptions), `search` (how likely every hypothesis is) and
-`steps` (from a start to affine and residual). A stream that is tracked never runs `search`. The files lie in
-a cache, by preset, weights and working size: `irvis export` writes them.
+The parts are `describe` (both images to their descriptions), `search` (the logits of all hypotheses) and
+`steps` (from a start to affine and residual). A tracked stream does not run `search`. `irvis export` writes
+the files to a cache, by preset, weights and working size.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.matching import COARSEST, model_of
-from irvis_fusion_ros.networks.swift import Registered, Swift
+from irvis_fusion_ros.networks.swift import Swift, SwiftResult
 
 PARTS = ('describe', 'search', 'steps')
-# The first one whose GridSample is what torch has, and that TensorRT 8.6 and later read.
+# The first opset whose GridSample equals that of torch; TensorRT 8.6 and later can read it.
 OPSET = 18
 VARIABLE = 'IRVIS_CACHE'
 
 
 def folder(preset: str, shape: tuple[int, int]) -> Path:
-    """Return where the parts of a preset are, or would be, for a working size (height, width)."""
+    """Return the folder of the parts of a preset for a working size (height, width); it need not exist."""
     base = os.environ.get(VARIABLE)
     cache = Path(base) if base else Path.home() / '.cache' / 'irvis_fusion_ros'
     digest = hashlib.sha256(weights.file_of(preset).read_bytes()).hexdigest()[:12]
@@ -39,7 +39,8 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
     """
     Write the parts for a working size (height, width), multiples of COARSEST.
 
-    Needs the extra `onnx`; raises FileError without it. What was there is replaced when all is written.
+    It needs the extra `onnx` and raises FileError without it. Existing files are replaced once all are
+    written.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into.parent) as made:
@@ -51,14 +52,22 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
 
 class ExportedSwift:
     """
-    The exported network; see `systems.matcher.Network`.
+    The exported network; see `systems.matcher.MatchingNetwork`.
 
-    network: what was exported. preset: its name. runner: makes a function of tensors of the file of a part
-    (onnx_session.runner, tensorrt_session.runner). All sizes that were exported are opened at once. Raises
-    FileError as `runner` does, if nothing was exported, and for a size that was not when it is met.
+    network: the network that was exported. preset: its name. runner: turns the file of a part into a function
+    of tensors (backends.onnx.runner, backends.tensorrt.runner). All exported sizes are opened at once. Raises
+    FileError as `runner` does, and if nothing was exported; `descriptions` and `compare` raise it for a size
+    not exported. precision: the number format in which the runner computes descriptions.
     """
 
-    def __init__(self, network: Swift, preset: str, runner: Callable[[Path], Callable[..., list[Tensor]]]):
+    def __init__(
+        self,
+        network: Swift,
+        preset: str,
+        runner: Callable[[Path], Callable[..., list[Tensor]]],
+        precision: str = 'float32',
+    ):
+        self.precision = precision
         self.pixels, self.even, self.sure = network.pixels, network.even, network.sure
         self.search = network.search.cpu()
         self._preset = preset
@@ -70,11 +79,11 @@ class ExportedSwift:
         self._runners = {file: runner(file) for file in files}
 
     def to(self, device: str) -> 'ExportedSwift':
-        """Stay where it is: results are handed over on the CPU."""
+        """Do nothing: the results are always on the CPU."""
         return self
 
     def eval(self) -> 'ExportedSwift':
-        """It is never trained."""
+        """Do nothing: an exported network is always in evaluation mode."""
         return self
 
     def descriptions(self, visible: Tensor, thermal: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -84,8 +93,8 @@ class ExportedSwift:
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
-        """See `Swift.compare`; steps and measurements stay inside."""
+    ) -> SwiftResult:
+        """See `Swift.compare`; the result has no steps and no measurements."""
         height, width = visible[-1].shape[-2:]
         shape = height * COARSEST, width * COARSEST
         logits = None
@@ -93,7 +102,7 @@ class ExportedSwift:
             (logits,) = self._run('search', shape, visible[-1], thermal[-1])
             start = self.search.best(logits, model_of(visible))
         affine, residual = self._run('steps', shape, *visible, *thermal, start)
-        return Registered(affine, residual, logits, (), ())
+        return SwiftResult(affine, residual, logits, (), ())
 
     def _run(self, part: str, shape: tuple[int, int], *inputs: Tensor) -> list[Tensor]:
         file = folder(self._preset, shape) / f'{part}.onnx'
@@ -110,7 +119,7 @@ def _missing(file: Path, preset: str, what: str) -> str:
 
 
 def _halves(descriptions: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Part the descriptions of the visible image from those of the thermal one."""
+    """Split descriptions into those of the visible and those of the thermal image."""
     count = len(descriptions) // 2
     return descriptions[:count], descriptions[count:]
 
@@ -147,7 +156,7 @@ class _Steps(nn.Module):
 
 @torch.no_grad()
 def _parts(network: Swift, shape: tuple[int, int]) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """Each part with inputs of its sizes."""
+    """Return each part with example inputs of its sizes."""
     network = network.cpu().eval()
     images = torch.rand(1, 1, *shape), torch.rand(1, 1, *shape)
     visible, thermal = network.descriptions(*images)
@@ -172,7 +181,7 @@ def _write(part: nn.Module, inputs: tuple[Tensor, ...], file: Path) -> None:
         (),
         dynamo=True,
         opset_version=OPSET,
-        # what it would fold, onnxruntime and TensorRT fold faster
+        # onnxruntime and TensorRT fold constants themselves, and faster
         optimize=False,
         verbose=False,
     )

@@ -1,8 +1,8 @@
 """
-Runs ONNX files by TensorRT, for a Jetson or another NVIDIA GPU. Not yet run on one.
+Runs ONNX files by TensorRT, for a Jetson or another NVIDIA GPU. It has not been run on one yet.
 
-TensorRT first builds an engine of a file, which takes minutes, for one GPU and one version of itself. Engines
-are kept beside the ONNX file, whose folder is of one preset, weights and size.
+TensorRT first builds an engine from a file, which takes minutes, for one GPU and one version of TensorRT.
+Engines are cached beside the ONNX file, whose folder belongs to one preset, its weights and a working size.
 """
 
 import hashlib
@@ -18,9 +18,10 @@ from torch import Tensor
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
 
-# The least version whose interface is used, and that samples as ONNX says.
+# The oldest version that has the interface used here, and whose GridSample follows the ONNX specification.
 LEAST = '8.6'
-# What may be computed in half precision: to describe images; what measures and solves may not.
+# Parts that may run in half precision: the descriptions of images; comparing and fitting need single
+# precision.
 HALF = ('describe',)
 
 
@@ -30,7 +31,7 @@ def runner(file: Path, device: str) -> Callable[..., list[Tensor]]:
 
     device: 'cuda:N'. Raises FileError without TensorRT, and for a file that it cannot build or read.
     """
-    tensorrt = _imported(file)
+    tensorrt = _import(file)
     precision = 'fp16' if file.stem in HALF else 'fp32'
     kept = engine_file(file, torch.cuda.get_device_name(device), tensorrt.__version__, precision)
     with torch.cuda.device(device):
@@ -38,14 +39,14 @@ def runner(file: Path, device: str) -> Callable[..., list[Tensor]]:
             logging.getLogger(__name__).warning(
                 'building a TensorRT engine of %s for this GPU: minutes, once', file
             )
-            atomic.write(kept, _built(tensorrt, file, precision == 'fp16'))
+            atomic.write(kept, _build(tensorrt, file, precision == 'fp16'))
         return _Runner(tensorrt, kept, device)
 
 
 def engine_file(file: Path, gpu: str, version: str, precision: str) -> Path:
-    """Return where the engine of an ONNX file is, or would be: by its bytes, GPU, TensorRT and precision."""
+    """Return the path of an ONNX file's engine, which depends on its bytes, GPU, TensorRT and precision."""
     digest = hashlib.sha256()
-    # large weights lie beside the file
+    # ONNX stores large weights in a separate file
     for each in (file, file.with_name(file.name + '.data')):
         if each.exists():
             digest.update(each.read_bytes())
@@ -63,7 +64,7 @@ class _Runner:
         modes = {name: engine.get_tensor_mode(name) for name in names}
         self._inputs = [name for name in names if modes[name] == tensorrt.TensorIOMode.INPUT]
         self._shapes = {name: tuple(engine.get_tensor_shape(name)) for name in names}
-        # neither outlives the other
+        # keep references, because the engine needs the runtime and the context needs the engine
         self._runtime, self._engine, self._context = runtime, engine, engine.create_execution_context()
         self._device = torch.device(device)
 
@@ -84,7 +85,7 @@ class _Runner:
             return [tensor.cpu() for name, tensor in tensors.items() if name not in given]
 
 
-def _built(tensorrt: Any, file: Path, half: bool) -> bytes:
+def _build(tensorrt: Any, file: Path, half: bool) -> bytes:
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     builder = tensorrt.Builder(logger)
     network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH))
@@ -104,9 +105,9 @@ def _built(tensorrt: Any, file: Path, half: bool) -> bytes:
     return bytes(engine)
 
 
-def _imported(file: Path) -> Any:
+def _import(file: Path) -> Any:
     try:
-        import tensorrt  # here, because only those who choose it need it
+        import tensorrt  # imported here, because only users of this backend need it
     except ImportError as error:
         raise FileError(
             f'{file}: backend tensorrt needs TensorRT {LEAST} or later: on a Jetson, apt install '

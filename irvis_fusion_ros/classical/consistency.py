@@ -1,44 +1,42 @@
 """
-Local trust: where the alignment found for the whole frame can be believed.
+Local trust: how far the alignment of the whole frame is reliable at each tile.
 
-Every tile is asked for its own best shift, there and back again. A tile with clear structure whose own shift
-comes back to where it started, but differs from the frame's displacement (parallax, a moving object),
-lowers trust; so does one that does not come back (occlusion). A tile without structure has no say, the
-frame's alignment holds there.
+For every tile the best shift is measured forward, from visible to thermal, and backward. A tile with clear
+structure loses trust if its shift differs from the displacement of the frame (parallax, a moving object) or
+fails the forward-backward consistency check (occlusion). A tile without structure keeps full trust.
 """
 
 import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles
+from irvis_fusion_ros.tuning import TRACKING
 
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
 SHARPNESS = 40.0
-# Excess correlation at which a tile's own opinion counts half.
-CLEAR = 0.25
+# Excess correlation at which the shift measured in a tile counts half.
+DISTINCT = 0.25
 
 
 def local_trust(surfaces: Surfaces, grid: Tiles, displacement: np.ndarray, tolerance: float) -> np.ndarray:
     """
-    Return trust of every tile, rows x columns float32 in [LEAST_TRUST, 1].
+    Return trust of every tile, rows x columns float32 in [TRACKING.least_trust, 1].
 
-    displacement: rows x columns x 2, level pixels, of the whole frame's fit within these surfaces.
-    tolerance: level pixels of disagreement that halve the trust of a tile with clear structure.
+    displacement: rows x columns x 2, level pixels, the displacement of the fit within these surfaces.
+    tolerance: level pixels of shift error that halve the trust of a tile with clear structure.
     """
-    forward, peak = _own_shift(surfaces.values)
-    backward, _ = _own_shift(_seen_from_thermal(surfaces, grid, forward))
+    forward, peak = _best_shift(surfaces.values)
+    backward, _ = _best_shift(_reverse_surfaces(surfaces, grid, forward))
     disagreement = np.linalg.norm(forward - displacement, axis=-1)
-    no_return = np.linalg.norm(forward + backward, axis=-1)
-    error = (disagreement**2 + no_return**2) / tolerance**2
+    round_trip = np.linalg.norm(forward + backward, axis=-1)
+    error = (disagreement**2 + round_trip**2) / tolerance**2
     excess = np.maximum(peak - surfaces.values.mean((0, 1)), 0) * np.sqrt(surfaces.energy)
-    clear = excess**2 / (excess**2 + CLEAR**2)
-    doubt = clear * error / (1 + error)
-    trust = np.clip(1 - doubt, LEAST_TRUST, 1).astype(np.float32)
+    distinct = excess**2 / (excess**2 + DISTINCT**2)
+    doubt = distinct * error / (1 + error)
+    trust = np.clip(1 - doubt, TRACKING.least_trust, 1).astype(np.float32)
     return cv2.GaussianBlur(trust, (0, 0), 0.7)
 
 
-def _own_shift(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _best_shift(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each tile's best shift (rows x columns x 2: dx, dy), sub-pixel, and the correlation there."""
     count = values.shape[0]
     shifts = np.arange(count, dtype=np.float32) - count // 2
@@ -50,12 +48,12 @@ def _own_shift(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([dx, dy], -1), peak
 
 
-def _seen_from_thermal(surfaces: Surfaces, grid: Tiles, forward: np.ndarray) -> np.ndarray:
+def _reverse_surfaces(surfaces: Surfaces, grid: Tiles, forward: np.ndarray) -> np.ndarray:
     """
-    Return the surfaces of the tiles that `forward` leads to on the thermal image, over the visible image.
+    Return the surfaces from thermal to visible, at the thermal tiles that `forward` leads to.
 
-    Thermal tile y matches visible tile y - s as visible tile y - s matches thermal tile y: the same
-    surfaces, read at another place (between tiles, linearly) and with the shift reversed.
+    Thermal tile y matches visible tile y - s as well as visible tile y - s matches thermal tile y. So these
+    are the same surfaces, read at another place (interpolated between tiles) and with the shift reversed.
     """
     count = surfaces.values.shape[0]
     radius = surfaces.radius

@@ -1,8 +1,8 @@
 """
 Correlation surfaces: how well each tile of a level matches the thermal image at every small shift.
 
-Everything later steps need of the images is in these surfaces, so that they can weigh all the evidence
-together instead of trusting each tile's best shift.
+They are a cost volume: later steps use only these surfaces, and combine the evidence of all tiles instead of
+relying on the best shift of each.
 """
 
 from concurrent.futures import Executor
@@ -13,7 +13,7 @@ import numpy as np
 
 from irvis_fusion_ros.classical.pyramid import Level
 
-# Correlation of maps with less energy than this, per pixel, fades to zero.
+# Energy per pixel at which the correlation of weak maps fades to zero.
 LEAST_ENERGY = 0.02
 
 
@@ -22,7 +22,7 @@ class Tiles:
     """
     Overlapping square windows on a level, each of `span` x `span` blocks of `spacing` pixels.
 
-    rows and columns count the tiles; top and left are where the first block begins.
+    rows and columns count the tiles; top and left are the position of the first block.
     """
 
     spacing: int
@@ -49,7 +49,7 @@ class Tiles:
 
 
 def tiles(level: Level, spacing: int, span: int) -> Tiles:
-    """Lay as many tiles over a level as fit, centred."""
+    """Return the tiles of a level: as many as fit, centred."""
     height, width = level.shape
     spacing = max(2, min(spacing, min(height, width) // span))
     rows, columns = height // spacing, width // spacing
@@ -60,10 +60,9 @@ def tiles(level: Level, spacing: int, span: int) -> Tiles:
 @dataclass(frozen=True)
 class Surfaces:
     """
-    values: n x n x rows x columns float32, correlation in [-1, 1] of each tile at shifts (dy, dx), each
-    from -radius to radius.
-    energy: rows x columns float32, how much structure both images have in the tile.
-    cover: rows x columns float32, the share of the tile that the thermal image covers.
+    values: n x n x rows x columns float32, correlation in [-1, 1] of each tile at shifts (dy, dx), each from
+    -radius to radius. energy: rows x columns float32, the structure of both images in the tile. cover: rows x
+    columns float32, the share of the tile that the thermal image covers.
     """
 
     values: np.ndarray
@@ -84,7 +83,7 @@ def correlate(
     radius: int,
     pool: Executor | None = None,
 ) -> Surfaces:
-    """Correlate the tiles of a level with the thermal image as laid by `backward` and `residual`."""
+    """Correlate the tiles of a level with the thermal image warped by `backward` and `residual`."""
     moving, seen = level.moving(backward, residual, radius)
     blocks_y, blocks_x = grid.blocks
     height, width = blocks_y * grid.spacing, blocks_x * grid.spacing
@@ -125,18 +124,18 @@ def _energy(maps: np.ndarray) -> np.ndarray:
 
 
 def _block_means(plane: np.ndarray, grid: Tiles) -> np.ndarray:
-    """Mean of every block of a plane that is cut to the blocks."""
+    """Return the mean of every block of a plane that is cropped to the blocks."""
     rows, columns = grid.blocks
     sums = plane.reshape(rows, grid.spacing, -1).sum(1).reshape(rows, columns, grid.spacing).sum(2)
     return sums / np.float32(grid.spacing**2)
 
 
 def _shifted_block_means(plane: np.ndarray, grid: Tiles, count: int) -> np.ndarray:
-    """Mean of every block of a padded plane at every shift, count x count x block rows x block columns."""
+    """Return the block means of a padded plane at every shift, count x count x block rows x block columns."""
     integral = cv2.integral(plane, sdepth=cv2.CV_64F)
     rows, columns = grid.blocks
     step = grid.spacing
-    # the corners of every block at every shift, without a copy
+    # a strided view of the corners of every block at every shift, without a copy
     down, along = integral.strides
     corners = np.lib.stride_tricks.as_strided(
         integral[grid.top :, grid.left :],

@@ -1,11 +1,11 @@
 """
-From correlation surfaces to one smooth displacement, by weighing all tiles together.
+Fits one smooth displacement to correlation surfaces, by combining the evidence of all tiles.
 
-The displacement is affine or projective plus a residual in a cosine basis whose Gaussian-process prior
-says how large and how smooth it may be (Solin & Sarkka, "Hilbert space methods for reduced-rank Gaussian
-process regression", 2020). Each tile offers the mean and the precision of its surface around the current
-estimate; an edge, which is certain across and knows nothing along, offers just that. Tiles that
-contradict the others lose weight (Student's t).
+The displacement is affine or projective plus a residual in a cosine basis, whose Gaussian-process prior
+limits its size and roughness (Solin & Sarkka, "Hilbert space methods for reduced-rank Gaussian process
+regression", 2020). Each tile contributes the mean and the precision of its surface around the current
+estimate. A straight edge has high precision across and none along itself. Tiles that contradict the others
+lose weight (Student's t).
 """
 
 from dataclasses import dataclass
@@ -14,23 +14,22 @@ import numpy as np
 
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles
 from irvis_fusion_ros.classical.pyramid import Level
+from irvis_fusion_ros.tuning import ROBUST
 
-# Tiles covered less than this by the thermal image have no say.
+# Tiles of which the thermal image covers less than this share are ignored.
 LEAST_COVER = 0.5
-# Degrees of freedom of the t distribution of the tiles' errors.
-TAIL = 4.0
-# Variance, in level pixels squared, that no surface can resolve.
-UNRESOLVED = 0.05
+# Variance of the position of a peak, in level pixels squared, that no surface can resolve.
+LEAST_VARIANCE = 0.05
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """
-    model: 'similarity', 'affine' or 'homography'. sharpness: how much a correlation of 1 counts (inverse
-    temperature). reach: sigmas, level pixels, of the window around the estimate, one fit each.
-    tile_weight: share of independent evidence in a tile (tiles overlap, and neighbours err together).
-    residual_length, residual_size: correlation length and standard deviation of the residual in full
-    visible pixels; size 0 for none.
+    model: 'similarity', 'affine' or 'homography'. sharpness: inverse temperature that turns correlation into
+    a density. reach: sigmas, level pixels, of the window around the estimate, one fit per entry. tile_weight:
+    share of independent evidence in a tile (tiles overlap, and errors of neighbours are correlated).
+    residual_length, residual_size: correlation length and standard deviation of the residual in full visible
+    pixels; size 0 for none.
     """
 
     model: str = 'affine'
@@ -44,8 +43,8 @@ class FitConfig:
 @dataclass(frozen=True)
 class Fit:
     """
-    step: 3x3, level pixels, the parametric displacement found. displacement: rows x columns x 2, level
-    pixels, all of it at the tiles. residual: cosine coefficients, 2 x modes, level pixels. weight: rows x
+    step: 3x3, level pixels, the parametric displacement. displacement: rows x columns x 2, level pixels, the
+    total displacement at the tiles. residual: cosine coefficients, 2 x modes, level pixels. weight: rows x
     columns, each tile's robust weight. score, energy: see `excess`.
     """
 
@@ -58,7 +57,7 @@ class Fit:
 
 
 class CosineBasis:
-    """Smooth displacement fields of a level: cosines up to the frequency the prior still allows."""
+    """Smooth displacement fields of a level: cosines up to the highest frequency that the prior allows."""
 
     def __init__(self, shape: tuple[int, int], length: float, size: float):
         height, width = shape
@@ -79,7 +78,7 @@ class CosineBasis:
         return cos_y[:, None, ny] * cos_x[None, :, nx]
 
     def field(self, coefficients: np.ndarray) -> np.ndarray:
-        """Return the displacement on every pixel, H x W x 2 float32."""
+        """Return the displacement at every pixel, H x W x 2 float32."""
         height, width = self._shape
         cos_x, cos_y = self._cosines(np.arange(width), np.arange(height))
         out = np.empty((height, width, 2), np.float32)
@@ -106,10 +105,11 @@ def fit(
     present: np.ndarray | None = None,
 ) -> Fit:
     """
-    Find the displacement that the surfaces support.
+    Fit the displacement to the surfaces.
 
-    basis: of the residual, or None. present: 2 x modes, the residual that the thermal image was drawn with;
-    the prior then holds for the sum. Never raises for weak evidence: the priors decide, and score says so.
+    basis: of the residual, or None. present: 2 x modes, the residual that the thermal image was already
+    warped by; the prior then holds for the sum. It never raises for weak evidence: then the priors decide,
+    and the score is low.
     """
     ny, nx = grid.rows, grid.columns
     count = ny * nx
@@ -129,7 +129,7 @@ def fit(
         mean, precision = mean + offset, precision * usable[:, None]
         solution, residual = _solve(parametric, modes, ridge, mean, precision * weight[:, None])
         total = parametric @ solution + modes @ residual.T
-        weight = _agreement(total - mean, precision)
+        weight = _robust_weight(total - mean, precision)
         displacement = np.clip(total - offset, -surfaces.radius, surfaces.radius)
     score, energy = excess(surfaces, displacement.reshape(ny, nx, 2))
     return Fit(
@@ -146,7 +146,7 @@ def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:
     """
     Return how far the correlation at `displacement` exceeds that of all shifts, and the energy behind it.
 
-    Repetitive or one-directional structure correlates at any shift; only the excess is evidence.
+    Repetitive or one-directional structure correlates at any shift, so only the excess is evidence.
     """
     ny, nx = surfaces.energy.shape
     radius = surfaces.radius
@@ -165,10 +165,10 @@ def _tile_evidence(
     surfaces: Surfaces, centre: np.ndarray, reach: float, sharpness: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return what each tile says: its mean (K x 2) and precision (K x 3: xx, yy, xy), level pixels.
+    Return the measurement of each tile: its mean (K x 2) and precision (K x 3: xx, yy, xy), level pixels.
 
-    The surface, sharpened and windowed around `centre`, is read as a density; the window's own precision is
-    taken off again, so that a flat surface says nothing.
+    The surface, sharpened and windowed around `centre`, is treated as a density. The precision of the window
+    is subtracted afterwards, so that a flat surface has no precision.
     """
     shifts = np.arange(-surfaces.radius, surfaces.radius + 1, dtype=np.float32)
     centre = centre.astype(np.float32)
@@ -183,15 +183,15 @@ def _tile_evidence(
     total = along_x.sum(0)
     mx = np.tensordot(shifts, along_x, 1) / total
     my = np.tensordot(shifts, along_y, 1) / total
-    xx = np.tensordot(shifts**2, along_x, 1) / total - mx * mx + UNRESOLVED
-    yy = np.tensordot(shifts**2, along_y, 1) / total - my * my + UNRESOLVED
+    xx = np.tensordot(shifts**2, along_x, 1) / total - mx * mx + LEAST_VARIANCE
+    yy = np.tensordot(shifts**2, along_y, 1) / total - my * my + LEAST_VARIANCE
     xy = np.einsum('i,j,ijyx->yx', shifts, shifts, density, optimize=True) / total - mx * my
     mean = np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64)
     return _without_window(mean, xx.ravel(), yy.ravel(), xy.ravel(), centre.reshape(-1, 2), reach)
 
 
 def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.ndarray]:
-    window = 1 / (reach * reach + UNRESOLVED)
+    window = 1 / (reach * reach + LEAST_VARIANCE)
     covariance = np.empty((len(mean), 2, 2))
     covariance[:, 0, 0], covariance[:, 1, 1] = xx, yy
     covariance[:, 0, 1] = covariance[:, 1, 0] = xy
@@ -200,11 +200,11 @@ def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.nda
     own = np.maximum(joint - window, 0)
     # joint mean = (own * own mean + window * centre) / joint, axis by axis
     joint_mean = np.einsum('kij,ki->kj', axes, mean)
-    seen_from = np.einsum('kij,ki->kj', axes, centre)
+    centre_along = np.einsum('kij,ki->kj', axes, centre)
     own_mean = np.where(
-        own > 1e-6, (joint * joint_mean - window * seen_from) / np.maximum(own, 1e-6), seen_from
+        own > 1e-6, (joint * joint_mean - window * centre_along) / np.maximum(own, 1e-6), centre_along
     )
-    own_mean = np.clip(own_mean, seen_from - 3 * reach, seen_from + 3 * reach)
+    own_mean = np.clip(own_mean, centre_along - 3 * reach, centre_along + 3 * reach)
     precision = np.einsum('kij,kj,klj->kil', axes, own, axes)
     packed = np.stack([precision[:, 0, 0], precision[:, 1, 1], precision[:, 0, 1]], -1)
     return np.einsum('kij,kj->ki', axes, own_mean), packed
@@ -212,13 +212,14 @@ def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.nda
 
 def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:
     """
-    Weighted least squares with a diagonal prior: parameters, and coefficients of the modes, 2 x modes.
+    Solve weighted least squares with a diagonal prior: parameters, and coefficients of the modes, 2 x modes.
 
-    parametric: K x 2 x parameters. modes: K x modes, the same for both axes, each of which has its own.
+    parametric: K x 2 x parameters. modes: K x modes, the same basis for both axes, with coefficients of their
+    own.
     """
     xx, yy, xy = precision.T[:, :, None]
     px, py = parametric[:, 0], parametric[:, 1]
-    # what weighs the parameters, and what weighs the modes of x and of y
+    # the weighted parametric model, and the weighted modes of x and of y
     wx, wy = xx * px + xy * py, xy * px + yy * py
     mx, my, mxy = xx * modes, yy * modes, xy * modes
     first, count = len(px.T), modes.shape[1]
@@ -236,11 +237,11 @@ def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.nd
     return solution[:first], solution[first:].reshape(2, count)
 
 
-def _agreement(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
+def _robust_weight(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Return the weight of each tile under Student's t."""
     xx, yy, xy = precision.T
     distance = xx * error[:, 0] ** 2 + yy * error[:, 1] ** 2 + 2 * xy * error[:, 0] * error[:, 1]
-    return (TAIL + 2) / (TAIL + distance)
+    return (ROBUST.tail + 2) / (ROBUST.tail + distance)
 
 
 def _parametric(level: Level, grid: Tiles, model: str) -> tuple[np.ndarray, np.ndarray]:
@@ -262,7 +263,7 @@ def _parametric(level: Level, grid: Tiles, model: str) -> tuple[np.ndarray, np.n
 
 
 def _as_matrix(level: Level, parameters: np.ndarray, model: str) -> np.ndarray:
-    """Return the 3x3, in level pixels, whose displacement is the linear model's, to first order."""
+    """Return the 3x3, in level pixels, that equals the linear model to first order."""
     height, width = level.shape
     t = np.zeros(8)
     if model == 'similarity':

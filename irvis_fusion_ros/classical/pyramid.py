@@ -1,7 +1,7 @@
 """
-One resolution of a pair: the visible image resized, and the thermal image drawn onto its grid.
+One resolution of a pair: the visible image resized, and the thermal image warped onto its grid.
 
-Every transform carries the half-pixel offsets of the resizing, so results of different levels agree.
+Every transform includes the half-pixel offsets of the resizing, so results of different levels agree.
 """
 
 import cv2
@@ -12,7 +12,7 @@ from irvis_fusion_ros.geometry import transform, warp
 
 
 class ThermalPyramid:
-    """The thermal image at the resolutions that are asked for, shrunk without aliasing and kept."""
+    """The thermal image at any requested resolution, shrunk without aliasing and cached."""
 
     def __init__(self, image: np.ndarray):
         self.image = image
@@ -63,7 +63,7 @@ class Level:
         self, backward: np.ndarray, residual: np.ndarray | None, margin: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Draw the thermal image as `backward` and `residual` lay it, with `margin` pixels around it.
+        Warp the thermal image by `backward` and `residual`, with a margin of `margin` pixels around it.
 
         backward: 3x3, full visible to stretched thermal pixels. residual: h x w x 2 at this level, in full
         visible pixels, or None. Returns (structure maps, support), each (h + 2 margin) x (w + 2 margin).
@@ -98,5 +98,5 @@ class Level:
 
 
 def eroded(support: np.ndarray) -> np.ndarray:
-    """Return a 0/1 mask as float32, without the rim on which an edge filter sees the border."""
+    """Return a 0/1 mask as float32, without the rim in which an edge filter would respond to the border."""
     return cv2.erode(support, np.ones((5, 5), np.uint8), borderValue=0).astype(np.float32)

@@ -1,9 +1,9 @@
 """
-Registration of one pair by structure maps: find it from nothing, or follow it from the frame before.
+Registration of one pair by structure maps: a global search, or tracking from the previous frame.
 
-From nothing, a global search over scale, rotation and shift proposes; the proposals are refined level by
-level, the most likely go on, and in the end the one with the most evidence wins. A projective model and a
-smooth residual then follow at the finest level.
+The global search over scale, rotation and shift proposes hypotheses. They are refined level by level, each
+level keeps the best ones, and at the end the one with the most evidence wins. A projective model and a smooth
+residual are fitted at the finest level.
 """
 
 import functools
@@ -20,6 +20,7 @@ from irvis_fusion_ros.classical.field_fit import CosineBasis, Fit, FitConfig, fi
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.classical.search import Candidate, SearchConfig, search
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.tuning import TRACKING
 
 # Pixels of the visible image at the three levels.
 COARSE_PIXELS = 96 * 128
@@ -27,22 +28,17 @@ MIDDLE_PIXELS = 180 * 240
 FINE_PIXELS = 260 * 347
 # Evidence at which an alignment is as likely wrong as right (measured on real pairs).
 EVEN_EVIDENCE = 0.029
-# Standard deviation of brightness below which an image shows nothing.
+# Standard deviation of brightness below which an image counts as flat.
 FLAT = 1e-3
-# Disagreement of a tile, full visible pixels, that halves its trust.
+# Shift error of a tile, full visible pixels, that halves its trust.
 TOLERANCE = 3.0
-# Two proposals this close, in coarse level pixels at the corners, are one: as the search finds them, and as
-# they are refined.
+# Two hypotheses with a corner distance below this, in coarse level pixels, count as one: after the search
+# (ALIKE), and during refinement (SAME).
 ALIKE, SAME = 5.0, 2.0
-# A search that ends with less confidence is done again with more effort.
+# A search that ends with less confidence is repeated with more hypotheses.
 SURE = 0.52
-# Mean displacement, level pixels, from which a change is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 1.0
-LEAST_GAIN = 0.15
-# A tracked frame whose evidence falls below this share of the usual may show another alignment.
-SUSPICIOUS = 0.75
 
-SIMILAR = FitConfig('similarity')
+SIMILARITY = FitConfig('similarity')
 AFFINE = FitConfig('affine', reach=(2.0, 1.2))
 AFFINE_FINE = FitConfig('affine', reach=(3.0, 2.0, 1.2))
 DENSE = FitConfig('homography', sharpness=15, reach=(3.0, 1.5), tile_weight=0.07)
@@ -54,7 +50,7 @@ RESIDUAL_SIZE = 2.0
 
 @dataclass(frozen=True)
 class Effort:
-    """How many proposals go on: to the similarity, the affine, the middle and the finest level."""
+    """How many hypotheses are kept for the similarity, the affine, the middle and the finest level."""
 
     similarity: int
     affine: int
@@ -69,11 +65,11 @@ THOROUGH = Effort(32, 12, 6, 3)
 @dataclass(frozen=True)
 class State:
     """
-    An alignment as the fit knows it.
+    One alignment, as the fit represents it.
 
-    backward: 3x3. residual: coefficients of the cosine basis, level pixels, before `backward`. evidence:
-    of this frame. usual: evidence smoothed over the stream. frames: how many the alignment has held. belief:
-    how likely something else found it, [0, 1].
+    backward: 3x3. residual: coefficients of the cosine basis, level pixels, applied before `backward`.
+    evidence: of this frame. usual: evidence smoothed over the stream. frames: how many frames the alignment
+    has been tracked. belief: confidence from another source, such as a network, [0, 1].
     """
 
     shapes: tuple
@@ -88,17 +84,22 @@ class State:
     @property
     def confidence(self) -> float:
         """How likely the alignment is right, [0, 1]."""
-        return max(self.belief, believed(self.evidence))
+        return max(self.belief, confidence_of(self.evidence))
 
 
-def believed(evidence: float, before: float = 0.5) -> float:
-    """Return how likely an alignment is right, [0, 1], of evidence, and of how likely it was `before`."""
+def confidence_of(evidence: float, before: float = 0.5) -> float:
+    """Return the probability, [0, 1], that an alignment is right, from evidence and the prior `before`."""
     for_it, against = before * evidence**2, (1 - before) * EVEN_EVIDENCE**2
     return for_it / max(for_it + against, 1e-12)
 
 
+def gain_of(frames: int, moved: float) -> float:
+    """Return the weight of a new frame in an alignment tracked for `frames`; moved: level pixels."""
+    return max(TRACKING.least_share(frames), min(1.0, moved / TRACKING.followed_level))
+
+
 class Frame:
-    """One pair at its two levels, and what can be found on it."""
+    """One pair on its finest level, and the registration methods on it."""
 
     def __init__(self, thermal: np.ndarray, visible: np.ndarray, pool: ThreadPoolExecutor):
         self._visible = visible
@@ -112,11 +113,11 @@ class Frame:
 
     @property
     def has_structure(self) -> bool:
-        """Whether there is anything to search for in both images."""
+        """Whether both images have structure that a search could match."""
         return bool(self._level.maps.any()) and float(self._pyramid.image.std()) > FLAT
 
     def search(self) -> State:
-        """Return the alignment with the most evidence, wherever it is."""
+        """Return the alignment with the most evidence, by a global search."""
         found = search(self._visible, self._pyramid, SearchConfig(), self._pool)
         best = self._best(found, QUICK)
         if best.confidence < SURE:
@@ -124,13 +125,13 @@ class Frame:
         return best
 
     def refine(self, backward: np.ndarray) -> State:
-        """Return the alignment near a transform, 3x3 backward, that is right to a few pixels."""
+        """Refine a transform, 3x3 backward, that is right to within a few pixels."""
         level = self._level
         found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
         return self.sharpen(_compose(level, backward, found.step), 3)
 
     def sharpen(self, backward: np.ndarray, radius: int) -> State:
-        """Return the alignment that is at most `radius` level pixels from a transform, 3x3 backward."""
+        """Refine a transform, 3x3 backward, at the finest level by at most `radius` level pixels."""
         level, basis = self._level, self._basis
         surfaces = self._correlate(self._narrow, backward, None, radius)
         found = fit(level, self._narrow, surfaces, DENSE, basis)
@@ -143,9 +144,9 @@ class Frame:
         evidence = _evidence(found)
         return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
-    def apart(self, state: State, proposal: Alignment) -> float:
+    def mean_distance(self, state: State, proposal: Alignment) -> float:
         """Return the mean distance of an alignment from a proposed one, full visible pixels."""
-        # on the tiles: a few hundred points tell as much as all
+        # evaluated at the tiles: a few hundred points are enough
         level, grid = self._level, self._narrow
         points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
         visible = transform.apply(level.to_full, points)
@@ -153,17 +154,17 @@ class Frame:
         distance = found - proposal.deformation_at(visible, level.full_shape)
         return float(np.linalg.norm(distance, axis=-1).mean())
 
-    def unrefined(self, backward: np.ndarray, like: State) -> State:
-        """Return what a transform is as an alignment, without residual, with evidence and trust of `like`."""
+    def without_residual(self, backward: np.ndarray, like: State) -> State:
+        """Return a transform as a state without residual, with the evidence and trust of `like`."""
         return replace(like, backward=backward, residual=np.zeros_like(like.residual))
 
     def follow(self, state: State) -> State:
-        """Return the alignment near `state`, smoothed over the stream."""
+        """Track `state` into this frame; the result is smoothed over the stream."""
         field = self._field(state.backward, state.residual)
         surfaces = self._correlate(self._narrow, state.backward, field, 3)
         found = fit(self._level, self._narrow, surfaces, DENSE_LAST, self._basis, state.residual)
         moved = float(np.sqrt((found.displacement**2).sum(-1).mean()))
-        gain = max(LEAST_GAIN, 1 / (state.frames + 1), min(1.0, moved / FOLLOWED_AT_ONCE))
+        gain = gain_of(state.frames, moved)
         step = np.eye(3) + gain * (found.step - np.eye(3))
         evidence = _evidence(found)
         trust = local_trust(surfaces, self._narrow, gain * found.displacement, self._tolerance)
@@ -175,41 +176,41 @@ class Frame:
             state.trust + max(gain, 0.3) * (trust - state.trust),
             usual=state.usual + 0.1 * (evidence - state.usual),
             frames=state.frames + 1,
-            # who saw more then saw the same rig
-            belief=state.belief if evidence >= SUSPICIOUS * state.usual else 0.0,
+            # the belief, from a stronger source, holds as long as the evidence shows the same alignment
+            belief=state.belief if evidence >= TRACKING.suspicious * state.usual else 0.0,
         )
 
     def alignment(
         self, state: State, source: str, notes: tuple[Note, ...] = (), confidence: float | None = None
     ) -> Alignment:
-        """Turn a state into what the floors above know."""
+        """Convert a state to an Alignment."""
         residual = self._field(state.backward, state.residual)
         return Alignment(
             state.backward,
             state.confidence if confidence is None else confidence,
             source,
             residual=residual,
-            trust=self._spread(state.trust),
+            trust=self._resample(state.trust),
             cold=source == 'search',
             notes=notes,
         )
 
     def _best(self, found: list[Candidate], effort: Effort) -> State:
-        """Refine candidates, best first; identity is always considered."""
+        """Refine candidates, best first; identity is always among them."""
         level = self._coarse
         first = _distinct(level, [c.backward for c in found], ALIKE, effort.similarity)
-        similar = self._fitted(level, 8, [*first, np.eye(3)], SIMILAR, 4)
+        similar = self._fit_all(level, 8, [*first, np.eye(3)], SIMILARITY, 4)
         chosen = _distinct(level, similar, SAME, effort.affine)
-        affine = self._fitted(level, 8, chosen, AFFINE, 4)
+        affine = self._fit_all(level, 8, chosen, AFFINE, 4)
         chosen = _distinct(level, affine, SAME, effort.middle)
-        middle = self._fitted(self._middle, 14, chosen, AFFINE_FINE, 5)
+        middle = self._fit_all(self._middle, 14, chosen, AFFINE_FINE, 5)
         chosen = _distinct(level, middle, SAME / 4, effort.finest)
         return max((self.refine(backward) for backward in chosen), key=lambda state: state.evidence)
 
-    def _fitted(
+    def _fit_all(
         self, level: Level, spacing: int, proposals: list[np.ndarray], config: FitConfig, radius: int
     ) -> list[np.ndarray]:
-        """Fit every proposal at a level, and return them by falling evidence."""
+        """Fit every proposal at a level, and return them sorted by evidence, highest first."""
         grid = tiles(level, spacing, 3)
 
         def improve(backward: np.ndarray) -> tuple[float, np.ndarray]:
@@ -241,8 +242,8 @@ class Frame:
     def _tolerance(self) -> float:
         return max(1.0, TOLERANCE * float(self._level.scale[0]))
 
-    def _spread(self, trust: np.ndarray) -> np.ndarray:
-        """Spread tile values to a grid that spans the visible image edge to edge."""
+    def _resample(self, trust: np.ndarray) -> np.ndarray:
+        """Resample tile values to a grid that spans the visible image edge to edge."""
         grid, (height, width) = self._narrow, self._level.shape
         x = (np.arange(0, width, 8) + 3.5 - grid.x[0]) / grid.spacing
         y = (np.arange(0, height, 8) + 3.5 - grid.y[0]) / grid.spacing
@@ -260,14 +261,14 @@ def _compose(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray
 
 
 def _linear_part(level: Level, backward: np.ndarray) -> np.ndarray:
-    """2x2 of a backward transform at the image centre."""
+    """Return the 2x2 of a backward transform at the image centre."""
     centre = (np.array(level.full_shape[::-1]) - 1) / 2
     origin = transform.apply(backward, centre)
     return np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
 
 
 def _distinct(level: Level, proposals: list[np.ndarray], apart: float, limit: int) -> list[np.ndarray]:
-    """Return the first `limit` proposals that differ from all before them."""
+    """Return the first `limit` proposals that differ from all earlier ones."""
     kept: list[np.ndarray] = []
     for backward in proposals:
         if len(kept) == limit:

@@ -1,8 +1,8 @@
 """
-Global search: scale, rotation and shift of an uncalibrated rig, from nothing.
+Global search for scale, rotation and shift of an uncalibrated rig.
 
-Edge-direction maps are correlated by FFT at every scale and rotation of a grid, normalised by the energy in
-the overlap, so that a small or empty overlap does not win.
+Edge-direction maps are correlated by FFT at every scale and rotation of a grid. The correlation is normalised
+by the energy in the overlap, so that a small or empty overlap does not win.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +56,7 @@ def search(
 
 
 class _Scene:
-    """The visible side of the correlation, prepared once."""
+    """The visible image, prepared once for all correlations."""
 
     def __init__(self, visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig):
         self._thermal, self._config = thermal, config
@@ -73,26 +73,27 @@ class _Scene:
         self._energy = self._spectrum(maps[0] ** 2 + maps[1] ** 2)
         thermal_height, thermal_width = thermal.image.shape
         height, width = self._shape
-        # shifts at which the visible image lies on the canvas without wrapping round
+        # shifts at which the visible image lies on the canvas without wrapping around
         self._valid = (slice(0, self._canvas[0] - height + 1), slice(0, self._canvas[1] - width + 1))
         self._least_energy = np.float32(1e-4 * height * width)
-        # thermal pixels per search pixel where both see the same area
+        # thermal pixels per search pixel where both images cover the same area
         self._equal_area = (thermal_width * thermal_height / (self._shape[0] * self._shape[1])) ** 0.5
 
     def candidates(self, scale: float) -> list[Candidate]:
         """Return the best shift for each rotation at one scale."""
         factor = self._equal_area * scale
-        upright, prior = self._draw(factor)
+        upright, prior = self._warp_thermal(factor)
         rotation = self._config.rotation
         angles = np.arange(-rotation, rotation + 1e-6, self._config.rotation_step)
         return [self._best_shift(upright, prior, factor, angle) for angle in angles]
 
-    def _draw(self, factor: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    def _warp_thermal(self, factor: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """
-        Draw the thermal image at this scale.
+        Warp the thermal image to this scale, without rotation.
 
-        Returns its structure maps on a square that has room to turn, and, for each shift, what the score
-        is to be multiplied by for the overlap: that hardly depends on the turn, so once a scale will do.
+        Returns its structure maps on a square large enough to rotate, and a factor for the score of each
+        shift that normalises for the overlap. The overlap hardly depends on the rotation, so one factor per
+        scale suffices.
         """
         image, support, shrink = self._thermal.shrunk(factor)
         side = int(np.ceil(np.hypot(*self._canvas)))
@@ -112,7 +113,7 @@ class _Scene:
         return (maps[0], maps[1]), prior
 
     def _best_shift(self, upright, prior: np.ndarray, factor: float, angle: float) -> Candidate:
-        cosine, sine = self._turned(upright, angle)
+        cosine, sine = self._rotate(upright, angle)
         product = cv2.mulSpectrums(cv2.dft(cosine), self._maps[0], 0, conjB=True)
         product += cv2.mulSpectrums(cv2.dft(sine), self._maps[1], 0, conjB=True)
         score = cv2.dft(product, flags=_INVERSE)[self._valid] * prior
@@ -125,25 +126,27 @@ class _Scene:
         backward = transform.stretch(self._thermal.image.shape, self._visible_shape) @ backward
         return Candidate(transform.normalised(backward), best)
 
-    def _turned(self, upright, angle: float) -> tuple[np.ndarray, np.ndarray]:
-        """The maps turned by `angle` degrees about the canvas centre: moved, and their directions too."""
+    def _rotate(self, upright, angle: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the maps rotated by `angle` degrees about the canvas centre, edge directions included."""
         height, width = self._canvas
         side = upright[0].shape[0]
-        to_square = _turn(angle, ((width - 1) / 2, (height - 1) / 2), ((side - 1) / 2, (side - 1) / 2))[:2]
+        to_square = _rotation(angle, ((width - 1) / 2, (height - 1) / 2), ((side - 1) / 2, (side - 1) / 2))[
+            :2
+        ]
         linear = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
         cosine, sine = (cv2.warpAffine(plane, to_square, (width, height), flags=linear) for plane in upright)
         c, s = np.float32(np.cos(np.deg2rad(2 * angle))), np.float32(np.sin(np.deg2rad(2 * angle)))
         return c * cosine + s * sine, c * sine - s * cosine
 
     def _to_thermal(self, factor: float, angle: float, canvas: tuple[int, int]) -> np.ndarray:
-        """3x3 from canvas pixels to original thermal pixels; the centres coincide."""
+        """Return the 3x3 from canvas pixels to original thermal pixels; the centres coincide."""
         height, width = self._thermal.image.shape
-        turned = _turn(angle, ((canvas[1] - 1) / 2, (canvas[0] - 1) / 2), (0, 0))
+        rotated = _rotation(angle, ((canvas[1] - 1) / 2, (canvas[0] - 1) / 2), (0, 0))
         grown = np.array([[factor, 0, (width - 1) / 2], [0, factor, (height - 1) / 2], [0, 0, 1]])
-        return grown @ turned
+        return grown @ rotated
 
     def _window_sum(self, plane: np.ndarray) -> np.ndarray:
-        """Sum over the visible window at every shift."""
+        """Return the sum over the visible window at every shift."""
         height, width = self._shape
         return cv2.boxFilter(
             plane, -1, (width, height), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
@@ -155,8 +158,8 @@ class _Scene:
         return cv2.dft(padded)
 
 
-def _turn(angle: float, centre: tuple[float, float], to: tuple[float, float]) -> np.ndarray:
-    """3x3 that turns by `angle` degrees about `centre` and puts it at `to`."""
+def _rotation(angle: float, centre: tuple[float, float], to: tuple[float, float]) -> np.ndarray:
+    """Return the 3x3 that rotates by `angle` degrees about `centre` and moves that point to `to`."""
     c, s = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
     matrix[:2, 2] = np.asarray(to) - matrix[:2, :2] @ centre

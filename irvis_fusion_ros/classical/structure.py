@@ -1,18 +1,16 @@
 """
-Structure maps: what a thermal and a visible image of one scene have in common.
+Structure maps: descriptions of edges that look alike in a thermal and a visible image of one scene.
 
-Warm may be dark or bright in either image, so neither values nor the sign of an edge can be compared; where
-edges are, and which way they run, can. An edge of angle theta becomes (cos 2 theta, sin 2 theta) and
-(cos 4 theta, sin 4 theta), which do not change when the contrast is reversed, times its strength
-relative to its surroundings (as in CFOG, Ye et al., IEEE TGRS 2019, with harmonics instead of bins).
+A warm object may be dark or bright in either image, so neither brightness nor the sign of an edge can be
+compared. The position and direction of edges can. An edge of angle theta becomes (cos 2 theta, sin 2 theta)
+and (cos 4 theta, sin 4 theta), which stay the same when the contrast is reversed, times its strength relative
+to its surroundings (as in CFOG, Ye et al., IEEE TGRS 2019, with harmonics instead of bins).
 """
 
 import cv2
 import numpy as np
 
-# Gradients below this, in brightness per pixel, are sensor noise.
-NOISE = 0.004
-STRONGEST = 2.5
+from irvis_fusion_ros.tuning import STRUCTURE
 
 
 def structure(
@@ -21,10 +19,10 @@ def structure(
     """
     Return structure maps, (2 * harmonics) x H x W float32, of H x W float32 brightness in [0, 1].
 
-    support: H x W float32, 0 where there is no image; nothing is seen there. neighbourhood: sigma, in pixels,
-    within which the strength of an edge is judged.
+    support: H x W float32, 0 beyond the image, where the maps are 0, too. neighbourhood: sigma, in pixels, of
+    the surroundings that the strength of an edge is relative to.
     """
-    smooth = cv2.GaussianBlur(image, (0, 0), 0.7)
+    smooth = cv2.GaussianBlur(image, (0, 0), STRUCTURE.smoothing)
     gx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
     if support is not None:
@@ -34,8 +32,8 @@ def structure(
     energy = xx + yy
     surroundings = np.sqrt(np.maximum(cv2.GaussianBlur(energy, (0, 0), neighbourhood), 0))
     strength = np.sqrt(energy)
-    strength /= surroundings + np.float32(NOISE)
-    np.minimum(strength, STRONGEST, out=strength)
+    strength /= surroundings + np.float32(STRUCTURE.noise)
+    np.minimum(strength, STRUCTURE.strongest, out=strength)
     inverse = 1 / (energy + np.float32(1e-12))
     cosine = (xx - yy) * inverse
     sine = (2 * gx * gy) * inverse
@@ -52,17 +50,17 @@ def structure(
 
 def content_hull(image: np.ndarray) -> np.ndarray | None:
     """
-    Return where a rectified or warped image has content, H x W uint8 0/1, or None if everywhere.
+    Return the content mask of a rectified or warped image, H x W uint8 0/1, or None if all of it is content.
 
-    Such images carry a black or white rim whose edge is not part of the scene. The hull of everything
-    else is taken, so that a clipped sky or a hot spot inside the picture stays in.
+    Such images have a black or white border whose edge is not part of the scene. The mask is the convex hull
+    of all other pixels, so a clipped sky or a hot spot inside the picture stays in.
     """
     content = (image > 0) & (image < 1)
     rows = np.flatnonzero(content.any(1))
     if rows.size == 0:
         return None
     height, width = image.shape
-    # the first and last of each row are enough for the hull
+    # the first and last content pixel of each row suffice for the hull
     first = content[rows].argmax(1)
     last = width - 1 - content[rows, ::-1].argmax(1)
     rim = np.concatenate([np.stack([first, rows], -1), np.stack([last, rows], -1)]).astype(np.int32)

@@ -1,1 +1,1 @@
-"""Image pairs with what is known of them, and protocols of known warps; training and evaluation share it."""
+"""Data sets of image pairs, and protocols of known warps, shared by training and evaluation."""

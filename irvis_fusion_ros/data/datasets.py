@@ -1,20 +1,20 @@
 """
-Folders of thermal and visible pairs, and which part of them may be learned from.
+Folders of thermal and visible pairs, and their split into training and validation.
 
-A data set is a folder with two sub-folders, `ir` and `vi` (or `thermal`/`visible`, `infrared`/`visible`,
-`lwir`/`rgb`, in any case), whose images are paired by file stem. An optional `pairs.json` beside them says
-more: a list with one object a pair, of which these keys are used (paths relative to the data set):
+A data set is a folder with two sub-folders, `ir` and `vi` (or others of folders.FOLDERS, in any case), whose
+images are paired by file stem, or one of a layout that folders.py knows. An optional `pairs.json` beside them
+gives details: a list with one object per pair, of which these keys are used (paths relative to the data set):
 
     name, ir, vi        the pair (required)
-    H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair is misaligned as recorded
+    H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair was recorded misaligned
     ir_raw, H_raw_to_vi the same for a second, unaligned thermal image of an aligned pair
     sequence            the video that the pair is a frame of, in natural order of name
-    scene, location     what the pair shows, where it is no video; pairs of one scene are never split
+    scene, location     what the pair shows, if it is not part of a video; a scene is never split
     light               'day' or 'night'
 
-Split. Neighbouring frames show the same scene, so pairs are never split at random. A scene is what
-pairs.json says, or else a run of frames whose numbers (the last number in the name) are at most SCENE_GAP
-apart. Every fourth scene, in natural order of name, is held out as `val`; the rest is `train`.
+Split. Neighbouring frames show the same scene, so pairs are not split at random. A scene is given by
+pairs.json, or else it is a run of frames whose numbers (the last number in the name) are at most SCENE_GAP
+apart. Every fourth scene, in natural order of name, is validation data (`val`); the others are `train`.
 """
 
 import json
@@ -25,24 +25,24 @@ from pathlib import Path
 
 import numpy as np
 
+from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import images
 
-FOLDERS = (('ir', 'vi'), ('thermal', 'visible'), ('infrared', 'visible'), ('lwir', 'rgb'))
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
 PARTS = ('all', 'train', 'val')
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """
     One thermal and one visible image.
 
-    scene: pairs that share it show the same things. part: 'train' or 'val'. video: the clip that the pair
-    is a frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images
-    are aligned. light: 'day' or 'night' where pairs.json says so, else None.
+    scene: pairs of one scene show the same things. part: 'train' or 'val'. video: the clip that the pair is a
+    frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images are
+    aligned. light: 'day' or 'night' if pairs.json gives it, else None.
     """
 
     name: str
@@ -55,14 +55,14 @@ class Pair:
     light: str | None = None
 
 
-def recorded(folder: Path, raw: bool = False) -> list[Pair]:
+def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
     """
     Return every pair of a data set, aligned or not, of whatever sizes.
 
-    raw: with the thermal image that was not aligned, where there are two.
+    raw: use the unaligned thermal image, where there are two.
     """
     return [
-        Pair(
+        ImagePair(
             record['name'],
             record.get('ir_raw', record['ir']) if raw else record['ir'],
             record['vi'],
@@ -75,7 +75,7 @@ def recorded(folder: Path, raw: bool = False) -> list[Pair]:
     ]
 
 
-def aligned(folder: Path) -> list[Pair]:
+def aligned(folder: Path) -> list[ImagePair]:
     """Return the aligned pairs of a data set. Raises FileError if it has none or cannot be used."""
     misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if 'H_ir_to_vi' in record}
     pairs = [pair for pair in recorded(folder) if pair.name not in misaligned]
@@ -84,14 +84,16 @@ def aligned(folder: Path) -> list[Pair]:
     return pairs
 
 
-def natural(folder: Path) -> list[Pair]:
-    """Return the pairs that are misaligned as recorded. Raises FileError if the data set has none."""
+def natural(folder: Path) -> list[ImagePair]:
+    """Return the pairs that were recorded misaligned. Raises FileError if the data set has none."""
     pairs = []
     for record, scene, part in _records(Path(folder)):
         for image, matrix in (('ir', 'H_ir_to_vi'), ('ir_raw', 'H_raw_to_vi')):
             if image in record and matrix in record:
                 calibration = _matrix(record[matrix], f"{folder}/pairs.json: {matrix} of '{record['name']}'")
-                pair = Pair(record['name'], record[image], record['vi'], scene, part, calibration=calibration)
+                pair = ImagePair(
+                    record['name'], record[image], record['vi'], scene, part, calibration=calibration
+                )
                 pairs.append(pair)
     if not pairs:
         raise FileError(
@@ -101,9 +103,9 @@ def natural(folder: Path) -> list[Pair]:
     return pairs
 
 
-def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
-    """Return the videos among pairs, by name, each with its frames in order. Raises FileError without any."""
-    found: dict[str, list[Pair]] = {}
+def videos(pairs: Sequence[ImagePair]) -> dict[str, list[ImagePair]]:
+    """Return the videos among pairs by name, each with its frames in order. Raises FileError if none."""
+    found: dict[str, list[ImagePair]] = {}
     for pair in pairs:
         if pair.video is not None:
             found.setdefault(pair.video, []).append(pair)
@@ -113,9 +115,9 @@ def videos(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
     return found
 
 
-def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -> list[Pair]:
+def select(pairs: Sequence[ImagePair], part: str = 'all', limit: int | None = None) -> list[ImagePair]:
     """
-    Return the pairs of one part, at most `limit` of them, evenly spread over the data set.
+    Return the pairs of one part, at most `limit` of them, evenly spaced over the data set.
 
     Raises FileError if nothing is left.
     """
@@ -128,12 +130,12 @@ def select(pairs: Sequence[Pair], part: str = 'all', limit: int | None = None) -
     return chosen
 
 
-def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
-    aligned: whether a pair without a calibration is. Raises FileError for a file that cannot be read, and for
-    an aligned pair of two sizes.
+    aligned: whether a pair without a calibration is aligned. Raises FileError for a file that cannot be read,
+    and for an aligned pair of two sizes.
     """
     thermal, visible = color.gray(images.read(pair.thermal), 'bgr'), images.read(pair.visible)
     if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
@@ -145,11 +147,11 @@ def read(pair: Pair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _records(folder: Path) -> list[tuple[dict, str, str]]:
-    """Every pair as (record with absolute paths, scene, part)."""
+    """Return every pair as (record with absolute paths, scene, part)."""
     if not folder.is_dir():
         raise FileError(f'{folder}: no such folder')
     listing = folder / 'pairs.json'
-    records = _listed(listing) if listing.is_file() else _found(folder)
+    records = _read_listing(listing) if listing.is_file() else _find_pairs(folder)
     records.sort(key=lambda record: images.natural_key(record['name']))
     scenes = _scenes(records)
     order = list(dict.fromkeys(scenes))
@@ -159,7 +161,7 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
     ]
 
 
-def _listed(listing: Path) -> list[dict]:
+def _read_listing(listing: Path) -> list[dict]:
     try:
         entries = json.loads(listing.read_text())
         records = []
@@ -179,20 +181,26 @@ def _listed(listing: Path) -> list[dict]:
     return records
 
 
-def _found(folder: Path) -> list[dict]:
+def _find_pairs(folder: Path) -> list[dict]:
     below = {path.name.lower(): path for path in folder.iterdir() if path.is_dir()}
-    for thermal, visible in FOLDERS:
+    for thermal, visible in folders.FOLDERS:
         if thermal in below and visible in below:
-            thermals, visibles = images.by_stem(below[thermal]), images.by_stem(below[visible])
-            names = [name for name in thermals if name in visibles]
-            if not names:
-                raise FileError(
-                    f'{folder}: no thermal and visible file share a stem '
-                    f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-                )
-            return [{'name': name, 'ir': thermals[name], 'vi': visibles[name]} for name in names]
-    pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in FOLDERS)
-    raise FileError(f'{folder}: not a data set: it needs the sub-folders {pairs}')
+            found = folders.find(below[thermal], below[visible]).pairs
+            break
+    else:
+        found = _by_layout(folder)
+    return [{'name': name, 'ir': thermal, 'vi': visible} for name, (thermal, visible) in found.items()]
+
+
+def _by_layout(folder: Path) -> dict:
+    try:
+        return folders.find(folder, folder).pairs
+    except FileError as error:
+        pairs = ' or '.join(f'{thermal}/ and {visible}/' for thermal, visible in folders.FOLDERS)
+        raise FileError(
+            f'{folder}: not a data set: it needs the sub-folders {pairs}, a pairs.json, or the layout of '
+            f'{", ".join(folders.PRESETS)}'
+        ) from error
 
 
 def _scenes(records: list[dict]) -> list[str]:

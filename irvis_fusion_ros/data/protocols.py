@@ -1,7 +1,7 @@
 """
-The misalignment protocols: which known warp each pair of aligned images is moved by.
+The misalignment protocols: the known warps that aligned pairs are moved by.
 
-Names are the values of `evaluate --protocol`. Draws depend on (seed, protocol, pair name) alone, so a
+Names are the values of `evaluate --protocol`. Random draws depend on (seed, protocol, pair name) only, so a
 result does not change when other pairs are added or left out.
 """
 
@@ -29,7 +29,7 @@ NAMES = (*RANGES, *SHIFTS, *(f'dilate{n}' for n in DILATIONS), NATURAL)
 
 
 def check(protocol: str) -> None:
-    """Raise ValueError, listing the valid names, if `protocol` is none of them."""
+    """Raise ValueError, with the valid names, if `protocol` is none of them."""
     if protocol not in NAMES and not re.fullmatch(r'dilate[1-9]\d*', protocol):
         raise ValueError(f"unknown protocol '{protocol}'; valid: {', '.join(NAMES)}")
 
@@ -38,7 +38,7 @@ def warps(protocol: str, shape: tuple[int, int], name: str, seed: int = 0) -> li
     """
     Return the known warps of one aligned pair; `shift5` has two, one for each sign.
 
-    `natural` has none: its pairs are misaligned as recorded.
+    `natural` has none: its pairs were recorded misaligned.
     """
     check(protocol)
     if protocol == NATURAL:
@@ -61,7 +61,7 @@ def any_direction(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def _dilation(pixels: int, shape: tuple[int, int]) -> KnownWarp:
-    """The thermal image made `pixels` wider and higher, then cut back to its size about the centre (B-SR)."""
+    """Return the warp that enlarges thermal by `pixels` per axis and crops it about its centre (B-SR)."""
     matrix = np.eye(3)
     for axis, size in ((0, shape[1]), (1, shape[0])):
         scale = size / (size + pixels)

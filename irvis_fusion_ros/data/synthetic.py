@@ -1,7 +1,7 @@
 """
-Made-up image pairs with a known misalignment, for timing and for tests that need no third-party data.
+Synthetic image pairs with a known misalignment, for timing and for tests without third-party data.
 
-They have enough texture to be registered but say nothing of how well real pairs are.
+They have enough texture to be registered, but results on them do not predict the quality on real pairs.
 """
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 
-# Pixels the camera moves from frame to frame, and frames before it turns back.
+# Pixels that the camera moves per frame, and number of frames before it turns back.
 STEP, SWEEP = 3, 16
 
 
@@ -33,7 +33,7 @@ def pair(shape: tuple[int, int] = (120, 160), seed: int = 0) -> tuple[np.ndarray
     """
     Return an aligned pair: thermal H x W uint8 and visible H x W x 3 uint8 BGR.
 
-    The thermal image has the structure of the visible one but not its contrast: part of it is reversed.
+    The thermal image has the structure of the visible one, with its contrast reversed in parts.
     """
     return _two_cameras(textured(shape, seed), seed)
 
@@ -42,7 +42,7 @@ class Rig:
     """
     A moving rig whose thermal camera is rotated, shifted and scaled against the visible one.
 
-    `known` is that fixed misalignment on the visible grid, the T of geometry/random_warp.
+    `known` is that constant misalignment on the visible grid, the T of geometry/random_warp.
     """
 
     def __init__(self, visible_shape: tuple[int, int], thermal_shape: tuple[int, int], seed: int = 0):
@@ -58,7 +58,7 @@ class Rig:
         place = STEP * (SWEEP - abs(index % (2 * SWEEP) - SWEEP))
         thermal, visible = (image[:, place : place + self.known.shape[1]] for image in self._scene)
         moved = self.known.move(np.ascontiguousarray(thermal))
-        # the moved image stretched back from the visible grid to the thermal camera's own
+        # resample the moved image from the visible grid to the thermal camera's own size
         small = warp.warp(moved, np.zeros((*self._thermal_shape, 2), np.float32))
         noise = np.random.default_rng((self._seed, index)).normal(0, 2, small.shape)
         return np.clip(small + noise, 0, 255).astype(np.uint8), np.ascontiguousarray(visible)

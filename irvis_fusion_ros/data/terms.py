@@ -1,23 +1,23 @@
 """
-What is known of public data sets before anything is learned from them: terms, bad pairs, corrections.
+Known facts about public data sets that training must respect: terms, bad pairs, corrections.
 
-Sets are known by the name of their folder; a folder of another name is taken at its word. Alignment was
-measured by a global registration of the pairs.
+A set is recognised by the name of its folder; a folder of another name is used without these checks.
+Alignment was measured by a global registration of the pairs.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from irvis_fusion_ros.data import datasets
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data import datasets, folders
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError
 
 
 @dataclass(frozen=True)
 class Known:
     """
-    refused: why nothing of the set is learned from, or None. misaligned: why its pairs do not pass for
-    aligned ones, or None.
+    refused: why the set is not used for training, or None. misaligned: why its pairs do not count as aligned,
+    or None.
 
     left_out: pairs or videos by name, with the reason. corrected: pairs or videos by name, with the constant
     deformation (dx, dy) in pixels that aligns their thermal images.
@@ -33,6 +33,7 @@ KNOWN = {
     'llvip': Known('its terms allow non-commercial use only'),
     'metu_vistir': Known('its terms (CC BY-NC-SA) forbid commercial use', 'it is misaligned as recorded'),
     'uav_twmm': Known(misaligned='it is misaligned as recorded'),
+    'wisard': Known(misaligned='it is misaligned as recorded'),
     'msrs': Known(misaligned='it is aligned to 2 to 5 px only: false labels'),
     'tno': Known(misaligned='it is aligned to 4 to 8 px only: false labels'),
     'vifb': Known(misaligned='some of it is aligned to 6 px only: false labels'),
@@ -48,7 +49,7 @@ KNOWN = {
 
 
 def taken_as_aligned(folder: Path, clean: bool) -> bool:
-    """Say whether the pairs of a set pass for aligned ones; clean: those not known to be are registered."""
+    """Return whether the pairs of a set count as aligned; with `clean`, only sets known to be aligned do."""
     known = KNOWN.get(folder.name)
     return not clean or (known is not None and known.misaligned is None)
 
@@ -60,11 +61,11 @@ def expand(
     clean: bool = False,
 ) -> tuple[list[Path], list[str]]:
     """
-    Return the data sets that may be learned from, and a line for each that is left out.
+    Return the data sets that may be used for training, and a line for each that is left out.
 
-    A folder that is no data set but holds some stands for those of them that may be used. A set that is named
-    itself and must not be used raises FileError with the reason, unless its name is among `accepted`.
-    aligned: whether the pairs have to be. clean: whether they are registered first, where they are not.
+    A folder that contains data sets stands for those of them that may be used. A set that is named directly
+    but must not be used raises FileError with the reason, unless its name is among `accepted`. aligned:
+    whether the pairs must be aligned. clean: whether unaligned pairs are registered first.
     """
     sets, remarks = [], []
     for folder in folders:
@@ -93,11 +94,11 @@ def expand(
 
 def usable(
     folder: Path, accepted: frozenset[str] = frozenset(), aligned: bool = True
-) -> tuple[list[Pair], list[str]]:
+) -> tuple[list[ImagePair], list[str]]:
     """
-    Return the pairs of a set less those known to be bad, and a line for each that is left out.
+    Return the pairs of a set without those known to be bad, and a line for each that is left out.
 
-    aligned: the aligned ones; else every pair as it was recorded.
+    aligned: only aligned pairs; otherwise every pair as it was recorded.
     """
     if not aligned:
         return datasets.recorded(folder, raw=True), []
@@ -112,7 +113,7 @@ def usable(
     return pairs, remarks
 
 
-def correction(folder: Path, pair: Pair) -> tuple[float, float] | None:
+def correction(folder: Path, pair: ImagePair) -> tuple[float, float] | None:
     """Return the constant deformation that aligns the thermal image of a pair, or None."""
     corrected = KNOWN.get(folder.name, Known()).corrected
     return corrected.get(pair.name) or corrected.get(pair.video or '')
@@ -121,7 +122,7 @@ def correction(folder: Path, pair: Pair) -> tuple[float, float] | None:
 def _is_set(folder: Path) -> bool:
     below = {path.name.lower() for path in folder.iterdir() if path.is_dir()}
     return (folder / 'pairs.json').is_file() or any(
-        thermal in below and visible in below for thermal, visible in datasets.FOLDERS
+        thermal in below and visible in below for thermal, visible in folders.FOLDERS
     )
 
 

@@ -42,7 +42,7 @@ class Detector:
     def __init__(self, file: Path, device: str = 'cpu'):
         self._file = file
         self.description = description.read(file)
-        self._session = onnx.opened(self.description.model, device)
+        self._session = onnx.open_session(self.description.model, device)
         self._check()
 
     def __call__(self, picture: np.ndarray, least: float | None = None) -> Detections:

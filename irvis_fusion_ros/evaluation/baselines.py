@@ -1,8 +1,12 @@
 """
-What a system has to beat, as presets of their own: `identity`, `identity-max` and `gradient-ecc`.
+Baselines that a system is compared with, as presets of their own: `identity`, `identity-max` and
+`gradient-ecc`; and `fusion_register-alone`, which is FusionRegister without its evidence.
 
-They are not offered to users of the node: `register` adds them where results are compared.
+Only evaluation knows these presets; the node does not offer them.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,12 +14,15 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 class Identity:
-    """Registers nothing: the thermal image stretched over the visible grid. Fuses by average or maximum."""
+    """Returns identity, which stretches thermal to the visible grid, and fuses by average or maximum."""
 
     devices = ('cpu',)
+
+    precision = 'float32'
 
     def __init__(self, fusion: str = 'average'):
         self._join = {'average': _average, 'max': np.maximum}[fusion]
@@ -34,8 +41,8 @@ class GradientEcc(Identity):
     """
     Plain affine ECC (Evangelidis and Psarakis, 2008) on gradient magnitude, always from a cold start.
 
-    On gradient magnitude, because the contrast of the two cameras is reversed from place to place. Where
-    the iteration fails nothing is moved.
+    It uses gradient magnitude, because the contrast of the two cameras is reversed in places. If the
+    iteration fails, it returns identity.
     """
 
     ITERATIONS = 100
@@ -62,15 +69,35 @@ class GradientEcc(Identity):
 
 
 BASELINES = {
-    'identity': registry.Preset(('cpu',), lambda device, temporal: Identity()),
-    'identity-max': registry.Preset(('cpu',), lambda device, temporal: Identity('max')),
-    'gradient-ecc': registry.Preset(('cpu',), lambda device, temporal: GradientEcc()),
+    'identity': registry.Preset(('cpu',), lambda config, temporal: Identity()),
+    'identity-max': registry.Preset(('cpu',), lambda config, temporal: Identity('max')),
+    'gradient-ecc': registry.Preset(('cpu',), lambda config, temporal: GradientEcc()),
+    'fusion_register-alone': registry.Preset(
+        ('cuda', 'cpu'),
+        'irvis_fusion_ros.systems.factories:fusion_register_alone',
+        backbone='average',
+        alone=True,
+    ),
 }
+# The presets that evaluation can compare: those of users and the baselines.
+PRESETS = registry.PRESETS | BASELINES
 
 
-def register() -> None:
-    """Make the baselines selectable as presets of the predictor, in this process."""
-    registry.PRESETS.update(BASELINES)
+def systems(
+    presets: Sequence[str], device: str = 'auto', backbone: str = '', registration_first: str = 'auto'
+) -> dict[str, SystemConfig]:
+    """
+    Return the system of each preset; backbone and registration_first apply to presets that let one choose
+    them.
+
+    Raises ChoiceError for options that do not go together: if no preset lets one choose, the first one
+    reports it.
+    """
+    found = {preset: SystemConfig(preset, device, presets=PRESETS) for preset in presets}
+    choosing = [preset for preset, system in found.items() if system.backbone is not None]
+    for preset in choosing or presets:
+        found[preset] = replace(found[preset], backbone=backbone, registration_first=registration_first)
+    return found
 
 
 def _average(visible: np.ndarray, thermal: np.ndarray) -> np.ndarray:
@@ -79,5 +106,5 @@ def _average(visible: np.ndarray, thermal: np.ndarray) -> np.ndarray:
 
 def _gradient(image: np.ndarray) -> np.ndarray:
     along, down = cv2.Sobel(image, cv2.CV_32F, 1, 0), cv2.Sobel(image, cv2.CV_32F, 0, 1)
-    # not cv2.magnitude: its last bit depends on where the arrays lie in memory, so runs would differ
+    # not cv2.magnitude: its last bit depends on the alignment of arrays in memory, so runs would differ
     return np.sqrt(along * along + down * down)

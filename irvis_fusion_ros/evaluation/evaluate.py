@@ -1,24 +1,25 @@
 """
 `evaluate DATA --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
 
-Every pair is cold and on its own, and moved by a known warp that depends on seed, protocol and name alone.
-With --video the frames of a video are fused as one instead, under a misalignment that stays the same.
+Every pair is registered from a cold start, and moved by a known warp that depends on seed, protocol and name
+only. With --video, the frames of a video are fused as one stream instead, under a constant misalignment.
 The JSON file:
 
-    data, split, seed, device, backbone, registration_first   what was run; backbone is '' where each
-                preset ran its own
+    data, split, seed, device, backbone, registration_first   the options of the run; backbone is '' where
+    each
+                preset ran with its own
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
                 means over the pairs of the other measures, and with --fusion those under the key fusion
-    records     one object for each preset, protocol, pair and warp (shift5 has two warps, one a sign):
-                preset, protocol, pair, scene, warp, milliseconds (the predictor's alone), confidence,
+    records     one object for each preset, protocol, pair and warp (shift5 has two warps, one per sign):
+                preset, protocol, pair, scene, warp, milliseconds (of the predictor only), confidence,
                 source, the measures of evaluation/metrics/registration.score and, with --fusion, of
                 evaluation/metrics/fusion.score under the key fusion
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
                 warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
                 (each frame's) and the measures of evaluation/metrics/video.Steadiness
-    targets     with --targets, what evaluation/target_bench.py says of each preset and pair, the pairs as
+    targets     with --targets, what evaluation/target_runner.py says of each preset and pair, the pairs as
                 they were recorded; target_summaries, and with --detector detection_summaries, count it
 """
 
@@ -33,15 +34,14 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.evaluation import baselines, report, target_bench
+from irvis_fusion_ros.evaluation import baselines, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
 from irvis_fusion_ros.evaluation.metrics import targets as target_files
-from irvis_fusion_ros.evaluation.runner import Bench, spread
-from irvis_fusion_ros.evaluation.target_bench import TargetBench
+from irvis_fusion_ros.evaluation.runner import Runner, spread
+from irvis_fusion_ros.evaluation.target_runner import TargetRunner
 from irvis_fusion_ros.systems import registry
 
 DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
@@ -50,11 +50,12 @@ DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
 @dataclass(frozen=True)
 class Plan:
     """
-    What to measure.
+    The options of an evaluation.
 
-    presets may name baselines; backbone and registration_first go to those that have a choice; part and limit
-    choose pairs (datasets.select). targets: a file of boxes to be kept instead of registration errors, and
-    detector what looks for them (metrics/targets.py, detection/description.py).
+    presets may name baselines; backbone and registration_first apply to presets that let one choose them;
+    part and limit choose pairs (datasets.select). targets: a file of boxes that the fused image should keep,
+    which is measured in the place of registration errors; detector: what looks for them
+    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows.
     """
 
     data: Path
@@ -65,7 +66,7 @@ class Plan:
     seed: int = 0
     device: str = 'auto'
     backbone: str = ''
-    registration_first: str = 'none'
+    registration_first: str = registry.AUTO
     fusion: bool = False
     aligned: bool = False
     video: bool = False
@@ -74,9 +75,9 @@ class Plan:
     detector: Path | None = None
     shown: str = 'warm'
 
-    def bench(self) -> Bench | TargetBench:
-        """Return the bench that this plan runs on."""
-        bench = Bench(
+    def runner(self) -> Runner | TargetRunner:
+        """Return a runner with these options."""
+        runner = Runner(
             self.presets,
             self.device,
             self.seed,
@@ -86,10 +87,10 @@ class Plan:
             self.registration_first,
             self.shown,
         )
-        return bench if self.targets is None else TargetBench(bench, self.detector)
+        return runner if self.targets is None else TargetRunner(runner, self.detector)
 
 
-# One piece of work: a method of the bench and what to call it with. Pieces are done in any order.
+# One task: a method of the runner and its arguments. Tasks run in any order.
 Task = tuple[Callable[..., list[dict]], tuple]
 
 
@@ -101,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(plan: Plan, progress: bool = True) -> dict:
     """
-    Measure; returns the content of the JSON file described above.
+    Run an evaluation; return the content of the JSON file described above.
 
     Raises FileError for data that cannot be used.
     """
@@ -136,7 +137,7 @@ def _targets(plan: Plan, progress: bool) -> dict:
             f"{plan.targets}: '{unknown[0]}' is no pair of {plan.data}, which has {next(iter(pairs))}, ..."
         )
     chosen = datasets.select([pairs[name] for name in boxes], plan.part, plan.limit)
-    tasks = [(TargetBench.pair, (pair, boxes[pair.name], plan.presets)) for pair in chosen]
+    tasks = [(TargetRunner.pair, (pair, boxes[pair.name], plan.presets)) for pair in chosen]
     records = _found(plan, tasks, progress)
     order = list(boxes)
     records.sort(key=lambda record: (plan.presets.index(record['preset']), order.index(record['pair'])))
@@ -146,11 +147,11 @@ def _targets(plan: Plan, progress: bool) -> dict:
         'records': [],
         'videos': [],
         'targets': records,
-        'target_summaries': target_bench.summarise(records),
+        'target_summaries': target_runner.summarise(records),
     }
     if plan.detector is not None:
         score = description.read(plan.detector).score
-        result['detection_summaries'] = target_bench.summarise_detections(records, score)
+        result['detection_summaries'] = target_runner.summarise_detections(records, score)
     return result
 
 
@@ -170,7 +171,7 @@ def _found(plan: Plan, tasks: list[Task], progress: bool) -> list[dict]:
     found: list[dict] = []
     unit = 'video' if plan.video else 'pair'
     with cli.progress(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
-        for records in _done(plan, tasks):
+        for records in _run_tasks(plan, tasks):
             found += records
             bar.update()
     return found
@@ -181,29 +182,29 @@ def _pair_tasks(plan: Plan) -> list[Task]:
     tasks = []
     if known:
         pairs = datasets.select(datasets.aligned(plan.data), plan.part, plan.limit)
-        tasks += [(Bench.pair, (pair, known)) for pair in pairs]
+        tasks += [(Runner.pair, (pair, known)) for pair in pairs]
     if protocols.NATURAL in plan.protocols:
         pairs = datasets.select(datasets.natural(plan.data), plan.part, plan.limit)
-        tasks += [(Bench.pair, (pair, (protocols.NATURAL,))) for pair in pairs]
+        tasks += [(Runner.pair, (pair, (protocols.NATURAL,))) for pair in pairs]
     return tasks
 
 
 def _video_tasks(plan: Plan) -> list[Task]:
     clips = datasets.videos(datasets.select(datasets.aligned(plan.data), plan.part))
     return [
-        (Bench.video, (name, frames[: plan.limit], protocol))
+        (Runner.video, (name, frames[: plan.limit], protocol))
         for name, frames in clips.items()
         for protocol in plan.protocols
     ]
 
 
-def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
+def _run_tasks(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
     if plan.jobs == 1:
-        bench = plan.bench()
+        runner = plan.runner()
         for method, arguments in tasks:
-            yield method(bench, *arguments)
+            yield method(runner, *arguments)
         return
-    # spawn: OpenCV and torch keep threads that do not survive a fork
+    # spawn, because the threads of OpenCV and torch do not survive a fork
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(plan.jobs, context, _start_worker, (plan,)) as pool:
         try:
@@ -214,17 +215,17 @@ def _done(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
             raise
 
 
-_bench: Bench | TargetBench | None = None
+_runner: Runner | TargetRunner | None = None
 
 
 def _start_worker(plan: Plan) -> None:
-    global _bench
-    _bench = plan.bench()
+    global _runner
+    _runner = plan.runner()
 
 
 def _work(task: Task) -> list[dict]:
     method, arguments = task
-    return method(_bench, *arguments)
+    return method(_runner, *arguments)
 
 
 def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
@@ -253,7 +254,7 @@ def _summaries(plan: Plan, records: list[dict]) -> list[dict]:
 
 def _run(plan: Plan, options: argparse.Namespace) -> int:
     if options.plots:
-        from irvis_fusion_ros.evaluation import plots  # here, so that no plot needs no matplotlib
+        from irvis_fusion_ros.evaluation import plots  # imported here, because only plots need matplotlib
 
         plots.check()
         options.plots.mkdir(parents=True, exist_ok=True)
@@ -272,7 +273,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         prog='evaluate',
         description='Measure registration and fusion on image pairs.',
         epilog=f'protocols: {", ".join(protocols.NAMES)}; all = every one that DATA allows. '
-        f'presets: {", ".join(registry.PRESETS)}; baselines: {", ".join(baselines.BASELINES)}.',
+        f'presets: {", ".join(registry.NAMES)}; baselines: {", ".join(baselines.BASELINES)}.',
     )
     parser.add_argument(
         'data', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
@@ -302,7 +303,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         '--targets',
         type=Path,
         metavar='F',
-        help='count which boxes of this file the fused picture keeps, and others (docs/evaluation.md)',
+        help='count which boxes of this file the fused picture keeps, and others, instead of errors',
     )
     parser.add_argument(
         '--detector',
@@ -327,12 +328,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     )
     parser.add_argument('--markdown', action='store_true', help='print tables as Markdown')
     options = parser.parse_args(argv)
-    baselines.register()
     default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
             data=options.data,
-            presets=tuple(dict.fromkeys(options.preset or ('classical',))),
+            presets=tuple(dict.fromkeys(map(_named, options.preset or ('classical',)))),
             protocols=_protocols(options.protocol or default, options.data),
             part=options.split,
             limit=options.limit,
@@ -348,13 +348,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             detector=options.detector,
             shown=options.show_targets,
         )
-        for preset in plan.presets:
-            resolve_device(plan.device, registry.find(preset).devices)
-        choosing = [preset for preset in plan.presets if registry.find(preset).backbone is not None]
-        # where no preset has a choice, the first one says so
-        for preset in choosing or plan.presets:
-            registry.backbone_of(preset, plan.backbone)
-            registry.first_of(preset, plan.registration_first)
+        baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
         parser.error(str(error))
     if plan.video and (
@@ -371,15 +365,19 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     return plan, options
 
 
+def _named(preset: str) -> str:
+    return registry.best() if preset == registry.AUTO else preset
+
+
 def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:
     if 'all' in names:
-        names = [name for name in protocols.NAMES if _offers(data, name == protocols.NATURAL)]
+        names = [name for name in protocols.NAMES if _has_pairs(data, name == protocols.NATURAL)]
     for name in names:
         protocols.check(name)
     return tuple(dict.fromkeys(names))
 
 
-def _offers(data: Path, natural: bool) -> bool:
+def _has_pairs(data: Path, natural: bool) -> bool:
     try:
         return bool(datasets.natural(data) if natural else datasets.aligned(data))
     except FileError:

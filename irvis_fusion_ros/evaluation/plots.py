@@ -1,4 +1,4 @@
-"""Plots of what `evaluate` found: error distributions, a scatter of pairs, and contact sheets."""
+"""Plots of the results of `evaluate`: error distributions, a scatter plot of pairs, and contact sheets."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from irvis_fusion_ros.evaluation.runner import Case, cases
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 
-# Errors below this are drawn at it: the axis is logarithmic.
+# Smaller errors are drawn at this value, because the axis is logarithmic.
 SMALLEST = 0.05
 
 
@@ -27,20 +27,20 @@ def draw(plan, result: dict, folder: Path) -> Iterator[Path]:
     """
     Write the plots of a result of `evaluate` into a folder; yields each path when it is written.
 
-    errors.png: for each protocol, the share of pairs whose endpoint error stays below a value. scatter.png:
-    the error of each pair against what it was before. confidence.png: its error against how sure the method
-    was. pairs_PRESET_PROTOCOL.png: the best, the median and the worst pair, with what the method saw and made
-    of it.
+    errors.png: for each protocol, the share of pairs whose endpoint error is below a value. scatter.png: the
+    error of each pair after registration against before. confidence.png: the error against the confidence of
+    the method. pairs_PRESET_PROTOCOL.png: the best, the median and the worst pair, with inputs and outputs of
+    the method.
     """
     yield _errors(plan, result['records'], folder / 'errors.png')
     yield _scatter(plan, result['records'], folder / 'scatter.png')
     yield _confidence(plan, result['records'], folder / 'confidence.png')
-    bench = plan.bench()
+    runner = plan.runner()
     pairs = _pairs(plan)
     for protocol in plan.protocols:
         for preset in plan.presets:
             records = _records(result['records'], preset, protocol)
-            yield _contact_sheet(bench, pairs, records, plan.seed, folder / f'pairs_{preset}_{protocol}.png')
+            yield _contact_sheet(runner, pairs, records, plan.seed, folder / f'pairs_{preset}_{protocol}.png')
 
 
 def _errors(plan, records: list[dict], path: Path) -> Path:
@@ -56,7 +56,7 @@ def _errors(plan, records: list[dict], path: Path) -> Path:
         axis.set(xscale='log', xlim=limits, ylim=(0, 1))
         axis.grid(alpha=0.3)
     axes[0].legend()
-    return _saved(figure, path)
+    return _save(figure, path)
 
 
 def _scatter(plan, records: list[dict], path: Path) -> Path:
@@ -77,47 +77,47 @@ def _scatter(plan, records: list[dict], path: Path) -> Path:
         )
         axis.grid(alpha=0.3)
     axes[0].legend()
-    return _saved(figure, path)
+    return _save(figure, path)
 
 
 def _confidence(plan, records: list[dict], path: Path) -> Path:
     figure, axes = _grid(len(plan.protocols))
     for axis, protocol in zip(axes, plan.protocols, strict=False):
         for preset in plan.presets:
-            sure = [record['confidence'] for record in _records(records, preset, protocol)]
+            confidence = [record['confidence'] for record in _records(records, preset, protocol)]
             errors = _values(records, preset, protocol, 'endpoint_error')
-            rank = registration.rank_correlation(sure, -errors)
+            rank = registration.rank_correlation(confidence, -errors)
             label = preset if rank is None else f'{preset}, rank correlation {rank:.2f}'
-            axis.plot(sure, errors, '.', label=label, alpha=0.6)
+            axis.plot(confidence, errors, '.', label=label, alpha=0.6)
         axis.set(title=protocol, yscale='log', xlabel='confidence', ylabel='endpoint error, px')
         axis.grid(alpha=0.3)
         axis.legend(fontsize='small')
-    return _saved(figure, path)
+    return _save(figure, path)
 
 
-def _contact_sheet(bench, pairs: dict, records: list[dict], seed: int, path: Path) -> Path:
+def _contact_sheet(runner, pairs: dict, records: list[dict], seed: int, path: Path) -> Path:
     ranked = sorted(records, key=lambda record: record['endpoint_error'])
     chosen = {'best': ranked[0], 'median': ranked[len(ranked) // 2], 'worst': ranked[-1]}
     figure, axes = _grid(5 * len(chosen), columns=5)
     for row, (title, record) in enumerate(chosen.items()):
         pair = pairs[record['protocol'] == protocols.NATURAL][record['pair']]
         case = next(case for case in cases(pair, record['protocol'], seed) if case.warp == record['warp'])
-        panels = _panels(bench, record['preset'], case)
+        panels = _panels(runner, record['preset'], case)
         for axis, (name, image, options) in zip(axes[row * 5 :], panels, strict=False):
             shown = axis.imshow(image, **options)
             axis.set_title(name or f'{title}: {pair.name}, {record["endpoint_error"]:.2f} px')
             axis.set_axis_off()
             if 'vmax' in options and options.get('cmap') != 'gray':
                 figure.colorbar(shown, ax=axis, shrink=0.7)
-    return _saved(figure, path)
+    return _save(figure, path)
 
 
-def _panels(bench, preset: str, case: Case) -> list[tuple[str, np.ndarray, dict]]:
-    result = bench.predict(preset, case.thermal, case.visible, case.pair.name)
+def _panels(runner, preset: str, case: Case) -> list[tuple[str, np.ndarray, dict]]:
+    result = runner.predict(preset, case.thermal, case.visible, case.pair.name)
     tone = ThermalTone()
     tone.update(case.target)
-    answer = registration.Registration(result.deformation, result.transform)
-    errors = registration.endpoint_errors(case.known, registration.continued(answer))
+    found = registration.Registration(result.deformation, result.transform)
+    errors = registration.endpoint_errors(case.known, registration.extrapolate(found))
     errors = np.where(case.shown, errors, np.nan)
     gray = {'cmap': 'gray', 'vmin': 0, 'vmax': 1}
     visible = case.visible if case.visible.ndim == 2 else case.visible[..., ::-1]
@@ -140,7 +140,7 @@ def _overlay(registered: np.ndarray, visible: np.ndarray) -> np.ndarray:
 
 
 def _pairs(plan) -> dict:
-    """Pairs by whether they are natural, and by name."""
+    """Return pairs by whether they are natural, and by name."""
     found = {}
     for natural, load in ((False, datasets.aligned), (True, datasets.natural)):
         if any((name == protocols.NATURAL) == natural for name in plan.protocols):
@@ -162,7 +162,7 @@ def _largest(records: list[dict], key: str) -> float:
 
 
 def _grid(count: int, columns: int = 3):
-    # the classes themselves, not pyplot: no window system, no state that outlives the call
+    # the classes instead of pyplot, which would need a window system and keep global state
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -176,6 +176,6 @@ def _grid(count: int, columns: int = 3):
     return figure, axes
 
 
-def _saved(figure, path: Path) -> Path:
+def _save(figure, path: Path) -> Path:
     figure.savefig(path, dpi=100)
     return path

@@ -1,4 +1,4 @@
-"""Results for people: tables (plain text and Markdown) of the summaries that `evaluate` makes."""
+"""Tables of the summaries of `evaluate`, in plain text and Markdown."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Runs systems on moved pairs and videos, and scores what they answer."""
+"""Runs systems on moved pairs and videos, and scores their results."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data import datasets, protocols
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
@@ -18,18 +18,20 @@ from irvis_fusion_ros.geometry.random_warp import KnownWarp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.systems import registry
+
+# The preset that only fuses, by a backbone.
+BACKBONE_ALONE = 'unregistered'
 
 
 @dataclass(frozen=True)
 class Case:
     """
-    One moved pair: `thermal` is what the method sees, `target` the thermal image perfectly registered.
+    One moved pair: `thermal` is the input of the method, `target` the perfectly registered thermal image.
 
     still: the thermal image before it was moved, None where the pair was recorded misaligned.
     """
 
-    pair: Pair
+    pair: ImagePair
     protocol: str
     warp: int
     known: KnownWarp
@@ -40,7 +42,7 @@ class Case:
     still: np.ndarray | None
 
 
-def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
+def cases(pair: ImagePair, protocol: str, seed: int = 0) -> Iterator[Case]:
     """Yield the moved pairs of one pair under one protocol."""
     thermal, visible = datasets.read(pair)
     if protocol == protocols.NATURAL:
@@ -53,13 +55,13 @@ def cases(pair: Pair, protocol: str, seed: int = 0) -> Iterator[Case]:
         yield Case(pair, protocol, index, known, shown, known.move(thermal), visible, thermal, thermal)
 
 
-class Bench:
+class Runner:
     """
-    Measures presets (baselines included), each with predictors made once and warmed up.
+    Evaluates presets (baselines included), each with predictors that are made once and warmed up.
 
-    fusion: also score what is fused, which takes seconds a pair. aligned: tell every preset the alignment of
-    pairs that are not moved, so that its fusion is scored alone. backbone and registration_first: of those
-    presets that let one choose (predictor.Predictor). targets: what the fusion shows of them.
+    fusion: also score fused images, which takes seconds per pair. aligned: give every preset the alignment of
+    pairs that are not moved, so that only its fusion is scored. backbone and registration_first: for presets
+    that let one choose them (predictor.Predictor). targets: which of them the fusion shows.
     """
 
     def __init__(
@@ -70,21 +72,21 @@ class Bench:
         fusion: bool = False,
         aligned: bool = False,
         backbone: str = '',
-        registration_first: str = 'none',
+        registration_first: str = 'auto',
         targets: str = 'warm',
     ):
-        baselines.register()
+        # the baseline of a system that corrects a fused image is its backbone alone
+        chosen = (*presets, BACKBONE_ALONE)
+        self._systems = baselines.systems(chosen, device, backbone, registration_first)
         self._presets = presets
-        self._device = device
         self._seed = seed
         self._fusion = fusion
-        self._told = aligned
-        self._choices = {'backbone': backbone, 'registration_first': registration_first}
+        self._aligned = aligned
         self._targets = targets
         self._predictors: dict[str, Predictor] = {}
-        self._told_predictors: dict[str, Predictor] = {}
+        self._aligned_predictors: dict[str, Predictor] = {}
 
-    def pair(self, pair: Pair, names: Sequence[str]) -> list[dict]:
+    def pair(self, pair: ImagePair, names: Sequence[str]) -> list[dict]:
         """Return the records of one pair for these protocols and every preset."""
         unmoved: dict[str, FusionResult] = {}
         records = []
@@ -97,20 +99,20 @@ class Bench:
         return records
 
     def predict(self, preset: str, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
-        """Register and fuse one pair, cold."""
-        if self._told:
-            return self._tell(preset, thermal, visible, np.eye(3), name)
+        """Register and fuse one pair from a cold start."""
+        if self._aligned:
+            return self._fuse_by(preset, thermal, visible, np.eye(3), name)
         if preset not in self._predictors:
             self._predictors[preset] = self._predictor(preset, temporal=False)
             self._predictors[preset].warm_up(thermal.shape[:2], visible.shape[:2])
-        return _called(self._predictors[preset], thermal, visible, name)
+        return _predict(self._predictors[preset], thermal, visible, name)
 
-    def video(self, name: str, frames: Sequence[Pair], protocol: str) -> list[dict]:
+    def video(self, name: str, frames: Sequence[ImagePair], protocol: str) -> list[dict]:
         """
         Return one record for each preset and warp: a video whose thermal camera is moved by a fixed warp.
 
-        Every frame helps the next one. The measures are those of evaluation/metrics/video.Steadiness, with
-        endpoint_error the mean over the frames of the video and endpoint_errors that of each.
+        State is kept from frame to frame. The measures are those of evaluation/metrics/video.Steadiness, with
+        endpoint_error the mean over the frames of the video and endpoint_errors the value of each frame.
         """
         first, _ = datasets.read(frames[0])
         return [
@@ -120,7 +122,7 @@ class Bench:
             for measures in [self._stream(preset, frames, known)]
         ]
 
-    def _stream(self, preset: str, frames: Sequence[Pair], known: KnownWarp) -> dict:
+    def _stream(self, preset: str, frames: Sequence[ImagePair], known: KnownWarp) -> dict:
         steadiness, (_, shown) = Steadiness(), known.truth()
         aligned_calibration = Calibration(np.eye(3), known.shape, known.shape)
         tracked, aligned = (
@@ -133,9 +135,9 @@ class Bench:
             if thermal.shape != known.shape:
                 raise FileError(f"pair '{pair.name}': the frames of its video differ in size")
             moved = known.move(thermal)
-            result = _called(tracked, moved, visible, pair.name)
-            expected = _called(aligned, thermal, visible, pair.name)
-            field = registration.continued(_answer(result))
+            result = _predict(tracked, moved, visible, pair.name)
+            expected = _predict(aligned, thermal, visible, pair.name)
+            field = registration.extrapolate(_registration_of(result))
             errors.append(float(registration.endpoint_errors(known, field)[shown].mean()))
             milliseconds.append(result.timing['total'])
             tone.update(thermal)
@@ -149,8 +151,7 @@ class Bench:
         }
 
     def _predictor(self, preset: str, **options) -> Predictor:
-        choices = self._choices if registry.find(preset).backbone is not None else {}
-        return Predictor(preset, self._device, targets=self._targets, **choices, **options)
+        return Predictor(self._systems[preset], targets=self._targets, **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):
@@ -172,8 +173,8 @@ class Bench:
             **registration.score(
                 case.known,
                 case.shown,
-                _answer(result),
-                None if unmoved is None else _answer(unmoved),
+                _registration_of(result),
+                None if unmoved is None else _registration_of(unmoved),
                 tone.apply(result.registered),
                 target,
             ),
@@ -185,40 +186,38 @@ class Bench:
         return record
 
     def _aligned_fusion(self, preset: str, case: Case) -> np.ndarray:
-        """What the preset fuses when it is told the truth, not corrected after that."""
+        """Return the preset's fusion with the true alignment given, without a correction after fusion."""
         thermal = case.thermal if case.still is None else case.still
         matrix = np.eye(3) if case.still is not None else case.pair.calibration
-        # what corrects a fused image is measured against its backbone, not against itself
-        told = 'unregistered' if registry.find(preset).backbone is not None else preset
-        return self._tell(told, thermal, case.visible, matrix, case.pair.name).fused
+        # a system that corrects a fused image is compared with its backbone, not with itself
+        name = BACKBONE_ALONE if self._systems[preset].backbone is not None else preset
+        return self._fuse_by(name, thermal, case.visible, matrix, case.pair.name).fused
 
-    def _tell(
+    def _fuse_by(
         self, preset: str, thermal: np.ndarray, visible: np.ndarray, matrix: np.ndarray, name: str
     ) -> FusionResult:
         """Fuse one pair by a known transform from thermal to visible pixels."""
-        if preset not in self._told_predictors:
-            self._told_predictors[preset] = self._predictor(preset, temporal=False)
-        predictor = self._told_predictors[preset]
+        if preset not in self._aligned_predictors:
+            self._aligned_predictors[preset] = self._predictor(preset, temporal=False)
+        predictor = self._aligned_predictors[preset]
         predictor.calibration = Calibration(matrix, thermal.shape[:2], visible.shape[:2])
-        return _called(predictor, thermal, visible, name)
+        return _predict(predictor, thermal, visible, name)
 
 
 def spread(milliseconds: Sequence[float]) -> dict:
-    """Return median and worst."""
+    """Return median and worst value."""
     return {'median': float(np.median(milliseconds)), 'worst': float(np.max(milliseconds))}
 
 
-def _called(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
+def _predict(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:
     try:
         return predictor(thermal, visible)
     except ImageError as error:
         raise FileError(f"pair '{name}': {error}") from error
 
 
-def _answer(result: FusionResult) -> Registration:
-    """How the thermal image was registered: not at all, where only the fused image is."""
-    if result.deformation_of == 'fused':
-        return Registration(np.zeros_like(result.deformation), result.transform)
+def _registration_of(result: FusionResult) -> Registration:
+    """Return the registration of the thermal image."""
     return Registration(result.deformation, result.transform)
 
 

@@ -41,6 +41,8 @@ def sample(image: np.ndarray, points: np.ndarray) -> np.ndarray:
     Points outside the image take the nearest edge value: callers mask them with `inside`, and no dark
     rim is blended in. NaN points give an arbitrary value.
     """
+    if image.dtype in (np.int8, np.int32):  # OpenCV samples neither; float64 holds every value of theirs
+        return np.rint(sample(image.astype(np.float64), points)).astype(image.dtype)
     return cv2.remap(image, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

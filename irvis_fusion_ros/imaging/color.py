@@ -13,7 +13,6 @@ import numpy as np
 MAX_CHROMA_GAIN = 1.3
 
 TO_GRAY = {'bgr': cv2.COLOR_BGR2GRAY, 'rgb': cv2.COLOR_RGB2GRAY}
-ORDERS = tuple(TO_GRAY)
 
 
 def gray(image: np.ndarray, order: str) -> np.ndarray:
@@ -71,3 +70,14 @@ def tinted(image: np.ndarray, where: np.ndarray, color: tuple[float, float, floa
 def to_byte(luma: np.ndarray) -> np.ndarray:
     """Return H x W uint8 of luminance in [0, 1]."""
     return cv2.convertScaleAbs(np.clip(luma, 0, 1), alpha=255)
+
+
+def in_encoding(pixels: np.ndarray, order: str, encoding: str) -> np.ndarray:
+    """Return 8-bit pixels, H x W or H x W x 3 in `order`, as bgr8, rgb8 or mono8."""
+    if encoding == 'mono8':
+        if pixels.ndim == 2:
+            return pixels
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY if order == 'bgr' else cv2.COLOR_RGB2GRAY)
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    return pixels if encoding.startswith(order) else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -14,9 +14,9 @@ def absent(image: np.ndarray) -> str | None:
     """
     Return why an image shows nothing, None if it shows something.
 
-    image: H x W, or H x W x 3, of integers or float32 (only finite values count). 'black': all at the low
-    end; 'saturated': all at the high end; 'flat': all the same; 'empty': no finite value. Values of 16 bit
-    and float32 are radiometric and fill little of their range: they are flat if all but equal.
+    image: H x W, or H x W x 3, of integers or floats (only finite values count). 'black': all at the low
+    end; 'saturated': all at the high end; 'flat': all the same; 'empty': no finite value. Values of 16 bits
+    and more are radiometric and fill little of their range: they are flat if all but equal.
     """
     step = max(1, int(np.sqrt(image.shape[0] * image.shape[1] / SAMPLES)))
     values = image[::step, ::step].ravel()
@@ -37,4 +37,4 @@ def absent(image: np.ndarray) -> str | None:
 
 
 def _top(dtype: np.dtype) -> float:
-    return float(np.iinfo(dtype).max) if dtype.kind == 'u' else np.inf
+    return float(np.iinfo(dtype).max) if dtype.kind in 'ui' else np.inf

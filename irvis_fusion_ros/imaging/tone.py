@@ -43,7 +43,7 @@ class ThermalTone:
     Gain control with memory.
 
     Call `update` once a frame with the original thermal image, then `apply` to any array of the same
-    values (the registered image, say). Not finite values (NaN in 32FC1) become the low end, 0.
+    values (the registered image, say). Not finite values (NaN) become the low end, 0.
     """
 
     # A change of the percentiles beyond this share of their span is a new scene, not drift.
@@ -67,8 +67,12 @@ class ThermalTone:
         """Whether a frame was looked at."""
         return self._low_high is not None
 
-    def update(self, thermal: np.ndarray) -> None:
-        """Look at the next frame of the stream (H x W, uint8, uint16 or float32)."""
+    def update(self, thermal: np.ndarray, counted: np.ndarray | None = None) -> None:
+        """
+        Look at the next frame of the stream (H x W, integers or floats).
+
+        counted: H x W uint8, 0 where pixels are not part of the scene; None counts all of them.
+        """
         if thermal.dtype != self._dtype:
             self.reset()
             self._dtype = thermal.dtype
@@ -78,7 +82,7 @@ class ThermalTone:
         elif mode == 'none':
             self._low_high = _full_range(thermal.dtype)
         else:
-            self._follow(self._percentiles(thermal))
+            self._follow(self._percentiles(thermal, counted))
 
     def apply(self, thermal: np.ndarray) -> np.ndarray:
         """Return brightness, float32 [0, 1], of thermal values; needs an `update` first."""
@@ -91,10 +95,13 @@ class ThermalTone:
             raise RuntimeError('ThermalTone.apply: call update with a frame of the stream first')
         low, high = self._low_high
         gain = np.float32(1.0 / max(high - low, np.finfo(np.float32).tiny))
-        bright = thermal.astype(np.float32)
-        bright -= np.float32(low)
+        # float32 does not hold the values of wider types, but what is left of them above the low end
+        bright = np.subtract(thermal, low, dtype=np.float64) if _is_wide(thermal.dtype) else thermal
+        bright = bright.astype(np.float32)
+        if not _is_wide(thermal.dtype):
+            bright -= np.float32(low)
         bright *= gain
-        if bright.dtype == np.float32 and thermal.dtype.kind == 'f':
+        if thermal.dtype.kind == 'f':
             np.nan_to_num(bright, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
         return bright
 
@@ -104,9 +111,11 @@ class ThermalTone:
             return 'none' if dtype == np.uint8 else 'percentile'
         return 'percentile' if mode == 'none' and dtype.kind == 'f' else mode
 
-    def _percentiles(self, thermal: np.ndarray) -> tuple[float, float] | None:
+    def _percentiles(self, thermal: np.ndarray, counted: np.ndarray | None) -> tuple[float, float] | None:
         step = max(1, int(np.sqrt(thermal.size / self.SAMPLES)))
         values = thermal[::step, ::step].ravel()
+        if counted is not None:
+            values = values[counted[::step, ::step].ravel() > 0]
         if values.dtype.kind == 'f':
             values = values[np.isfinite(values)]
         if values.size == 0:
@@ -136,4 +145,9 @@ class ThermalTone:
 
 
 def _full_range(dtype: np.dtype) -> tuple[float, float]:
-    return 0.0, float(np.iinfo(dtype).max)
+    limits = np.iinfo(dtype)
+    return float(limits.min), float(limits.max)
+
+
+def _is_wide(dtype: np.dtype) -> bool:
+    return dtype.itemsize > 4 or (dtype.itemsize == 4 and dtype.kind != 'f')

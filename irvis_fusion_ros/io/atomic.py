@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files: a file is replaced completely or not at all."""
 
 import os
 import tempfile
@@ -9,11 +9,11 @@ from irvis_fusion_ros.errors import FileError
 
 def write(path: Path, data: bytes) -> None:
     """
-    Put `data` into a file, in place of what was there.
+    Replace the content of a file by `data`, atomically.
 
-    It is written beside the file and takes its place when it is safely on the disk: whatever happens in
-    between, the file is the old one or the new one. Raises FileError, with the old file intact, if it cannot
-    be written (no space left, no permission).
+    The data is written to a temporary file beside it, synced to disk, and renamed. After a crash the file is
+    either the old or the new one. Raises FileError, with the old file intact, if it cannot be written (no
+    space left, no permission).
     """
     path = Path(path)
     temporary = None
@@ -23,7 +23,7 @@ def write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # a temporary file is for its owner alone
+        # temporary files are readable by their owner only
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException as error:

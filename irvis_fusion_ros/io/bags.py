@@ -1,7 +1,8 @@
 """
 Reading and writing rosbag2 recordings of images: mcap and sqlite3, no ROS distribution needed.
 
-A thin layer over the rosbags library. Stamps and times are integer nanoseconds; images are NumPy arrays.
+Messages are converted and bags are written by rosbags; files are read by io/storage, because rosbags refuses
+or shortens those that are not whole. Stamps and times are integer nanoseconds; images are NumPy arrays.
 
     with BagWriter('flight') as bag:
         bag.write_image('/thermal/image_raw', image, 'mono16', stamp, 'thermal_optical_frame')
@@ -11,23 +12,27 @@ A thin layer over the rosbags library. Stamps and times are integer nanoseconds;
 """
 
 import difflib
-import re
+import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import cv2
 import numpy as np
-from rosbags.interfaces import QosDurability
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.errors import BagError, ImageError
+from irvis_fusion_ros.io import encodings, images
+from irvis_fusion_ros.io.storage.base import Topic
+from irvis_fusion_ros.io.storage.stored_bag import StoredBag
+from irvis_fusion_ros.io.storage.writer import LATCHED, Writer, defined
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
@@ -36,16 +41,11 @@ _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _METADATA_VERSION = 8
 # The image, camera and diagnostic messages are the same, type hashes included, from Humble to Lyrical.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
-
-
-@dataclass(frozen=True)
-class Topic:
-    """What a bag holds of one topic."""
-
-    name: str
-    type: str
-    count: int
-    latched: bool = False
+_TYPES.register(
+    get_types_from_msg(
+        'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n', COMPRESSED_VIDEO
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,11 @@ class Record:
 
 @dataclass(frozen=True)
 class RecordedImage:
-    """One recorded image: H x W or H x W x C, in native byte order, without row padding (read-only)."""
+    """
+    One recorded image, as it is stored: H x W or H x W x C, in native byte order, without row padding.
+
+    `encodings.picture` makes pixels of what is YUV, Bayer or has alpha. Read-only.
+    """
 
     topic: str
     time: int
@@ -87,19 +91,20 @@ class Intrinsics:
 
 class BagReader:
     """
-    A bag opened for reading: a rosbag2 directory, or one .mcap or .db3 file of it.
+    A bag opened for reading: a rosbag2 directory, or one .mcap or .db3 file of it, whole or damaged.
 
-    topics: name to Topic. start, stop: time of the first message, and just after the last one.
-    Raises BagError.
+    topics: name to Topic. start, stop: time of the first message, and just after the last one. notes: what
+    the user should know of the bag, one line each, nothing being lost by it.
+    Raises BagError if nothing can be read of it.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self._reader = _open(self.path)
-        self.topics = _summary(self._reader.connections)
-        self.start = self._reader.start_time
-        self.stop = max(self._reader.end_time, self.start)
-        self.count = self._reader.message_count
+        self._files = StoredBag(self.path, _TYPES.fielddefs)
+        self.topics = self._files.topics
+        self.notes = self._files.notes
+        self.start, self.stop = self._files.start, self._files.stop
+        self.count = sum(topic.count for topic in self.topics.values())
 
     def __enter__(self) -> 'BagReader':
         return self
@@ -111,7 +116,7 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader.close()
+        self._files.close()
 
     def contents(self) -> str:
         """Return a line for each topic: name, type and number of messages."""
@@ -142,17 +147,14 @@ class BagReader:
     def records(
         self, topics: Iterable[str] | None = None, start: int | None = None, stop: int | None = None
     ) -> Iterator[Record]:
-        """Iterate the messages of `topics` (default: all) in recorded order, `start` <= time < `stop`."""
-        names = self.topics if topics is None else {self.topic(name).name for name in topics}
-        connections = [c for c in self._reader.connections if c.topic in names]
-        if not connections:
-            return
-        try:
-            for connection, time, cdr in self._reader.messages(connections, start, stop):
-                yield Record(connection.topic, connection.msgtype, time, bytes(cdr))
-        except Exception as error:
-            # rosbags lets errors of sqlite, zstd, lz4 and struct through as they are
-            raise BagError(f"bag '{self.path}' is damaged: {error}") from error
+        """
+        Iterate the messages of `topics` (default: all) in recorded order, `start` <= time < `stop`.
+
+        Raises IncompleteBagError at the end, when all that is whole has come, if that is not everything.
+        """
+        names = frozenset(self.topics if topics is None else (self.topic(name).name for name in topics))
+        for time, channel, data in self._files.messages(names, start, stop):
+            yield Record(channel.topic, self.topics[channel.topic].type, time, data)
 
     def decode(self, record: Record) -> Any:
         """Return the message of a record, with the fields of its ROS definition. Raises BagError."""
@@ -172,13 +174,17 @@ class BagReader:
         """Iterate the images of raw or compressed image topics in recorded order. Raises BagError."""
         names = [self.topic(name, (IMAGE, COMPRESSED_IMAGE)).name for name in topics]
         for record in self.records(names, start, stop):
-            message = self.decode(record)
-            try:
-                encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
-            except ValueError as error:
-                raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
-            stamp = to_nanoseconds(message.header.stamp)
-            yield RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
+            yield self.image(record)
+
+    def image(self, record: Record) -> RecordedImage:
+        """Return the image in a record of a raw or compressed image topic. Raises BagError."""
+        message = self.decode(record)
+        try:
+            encoding, image = _compressed(message) if record.type == COMPRESSED_IMAGE else _raw(message)
+        except ImageError as error:
+            raise BagError(f"bag '{self.path}', topic '{record.topic}': {error}") from error
+        stamp = to_nanoseconds(message.header.stamp)
+        return RecordedImage(record.topic, record.time, stamp, message.header.frame_id, encoding, image)
 
 
 class BagWriter:
@@ -197,11 +203,10 @@ class BagWriter:
         if self.path.exists():
             raise BagError(f"'{self.path}' exists already; remove it or choose another name")
         self._connections: dict[str, Any] = {}
+        self._failed = False
         self._writer = Writer(self.path, version=_METADATA_VERSION, storage_plugin=STORAGES[storage])
-        try:
+        with self._telling():
             self._writer.open()
-        except OSError as error:
-            raise BagError(f"cannot write a bag at '{self.path}': {error.strerror}") from error
 
     def __enter__(self) -> 'BagWriter':
         return self
@@ -209,23 +214,51 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if not self._failed:
+            self.close()
 
     def close(self) -> None:
-        """Write the index and the metadata."""
-        self._writer.close()
+        """Write the index and the metadata. Raises BagError."""
+        with self._telling():
+            self._writer.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            self._writer.abort()  # a second attempt to write the index would fail in the same way
+            self._failed = True
+            reason = getattr(error, 'strerror', None) or error
+            raise BagError(f"cannot write the bag at '{self.path}': {reason}") from error
 
     def note(self, key: str, value: str) -> None:
         """Keep a remark in the metadata of the bag (`custom_data`)."""
         self._writer.set_custom_data(key, value)
 
     def write(self, topic: str, type_name: str, cdr: bytes | memoryview, time: int) -> None:
-        """Write a serialized message, as a raw subscription delivers it, at a recording time."""
+        """Write a serialized message, as a raw subscription delivers it, at a time. Raises BagError."""
         if topic not in self._connections:
-            if type_name not in _TYPES.fielddefs:
-                raise BagError(f"topic '{topic}': no definition of {type_name} to write into a bag")
-            self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=_TYPES)
-        self._writer.write(self._connections[topic], time, cdr)
+            self.add(Topic(topic, type_name, 0))
+        with self._telling():
+            self._writer.write(self._connections[topic], time, cdr)
+
+    def add(self, topic: Topic) -> None:
+        """Say what a topic is before it is written: one of a type that is not common, or a latched one."""
+        if topic.name in self._connections:
+            return
+        types = _TYPES
+        if topic.type not in types.fielddefs:
+            types = defined(topic)
+        profiles = [LATCHED] if topic.latched else []
+        with self._telling():
+            self._connections[topic.name] = self._writer.add_connection(
+                topic.name, topic.type, typestore=types, offered_qos_profiles=profiles
+            )
+
+    def write_message(self, topic: str, type_name: str, message: Any, time: int) -> None:
+        """Write a message as `BagReader.decode` gives it."""
+        self.write(topic, type_name, _TYPES.serialize_cdr(message, type_name), time)
 
     def write_image(
         self, topic: str, image: np.ndarray, encoding: str, stamp: int, frame_id: str, time: int | None = None
@@ -235,13 +268,14 @@ class BagWriter:
 
         stamp goes into the header; time is when it was recorded, by default the stamp.
         """
-        dtype, channels = layout(encoding)
+        kind = encodings.find(encoding)
+        dtype, channels = kind.dtype, kind.channels
         if image.dtype != dtype or image.shape[2:] not in (((channels,),) if channels > 1 else ((), (1,))):
             raise ValueError(f'{topic}: a {encoding} image cannot be {image.dtype} of shape {image.shape}')
-        height, width = image.shape[:2]
+        height, width = int(image.shape[0] / kind.rows), image.shape[1]
         little = np.ascontiguousarray(image, image.dtype.newbyteorder('<'))
         message = _TYPES.types[IMAGE](
-            header=_header(stamp, frame_id),
+            header=header(stamp, frame_id),
             height=height,
             width=width,
             encoding=encoding,
@@ -257,7 +291,7 @@ class BagWriter:
         """Write the calibration of a camera; stamp and time as for an image."""
         region = _TYPES.types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
         message = _TYPES.types[CAMERA_INFO](
-            header=_header(stamp, frame_id),
+            header=header(stamp, frame_id),
             width=camera.size[0],
             height=camera.size[1],
             distortion_model='plumb_bob',
@@ -273,94 +307,25 @@ class BagWriter:
         self.write(topic, CAMERA_INFO, cdr, stamp if time is None else time)
 
 
-def layout(encoding: str) -> tuple[np.dtype, int]:
-    """Return dtype and channels of an image encoding. Raises ValueError for one that is not known."""
-    if encoding in _NAMED:
-        return _NAMED[encoding]
-    match = re.fullmatch(r'(8|16|32|64)([USF])C([1-9]\d*)', encoding)
-    kind = match and {'U': 'uint', 'S': 'int', 'F': 'float'}[match[2]] + match[1]
-    if kind not in _DTYPES:
-        raise ValueError(f"unknown image encoding '{encoding}'")
-    return np.dtype(kind), int(match[3])
-
-
 def to_nanoseconds(stamp: Any) -> int:
     """Turn a `builtin_interfaces/Time` into nanoseconds."""
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-_NAMED = {
-    'mono8': (np.dtype('uint8'), 1),
-    'mono16': (np.dtype('uint16'), 1),
-    'bgr8': (np.dtype('uint8'), 3),
-    'rgb8': (np.dtype('uint8'), 3),
-    'bgra8': (np.dtype('uint8'), 4),
-    'rgba8': (np.dtype('uint8'), 4),
-    'bgr16': (np.dtype('uint16'), 3),
-    'rgb16': (np.dtype('uint16'), 3),
-}
-_DTYPES = ('uint8', 'int8', 'uint16', 'int16', 'int32', 'float16', 'float32', 'float64')
-
-
-def _open(path: Path) -> Reader:
-    storage = path
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        # a recorder that was killed wrote no metadata, but its file may be whole
-        files = sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES)
-        if len(files) != 1:
-            raise BagError(
-                f"'{path}' is not a bag: it has no metadata.yaml"
-                + (' (several files: try `ros2 bag reindex`)' if files else '')
-            )
-        storage = files[0]
-    elif not path.exists():
-        raise BagError(f"there is no bag at '{path}'")
-    elif path.is_file() and path.suffix not in _SUFFIXES:
-        raise BagError(f"'{path}' is not a bag: expected a rosbag2 directory, or a .mcap or .db3 file")
-    try:
-        reader = Reader(storage)
-        reader.open()
-    except Exception as error:
-        # rosbags lets errors of sqlite, zstd, lz4 and struct through as they are
-        raise BagError(f"cannot read the bag '{path}': {str(error) or type(error).__name__}") from error
-    return reader
-
-
-def _summary(connections: Iterable[Any]) -> dict[str, Topic]:
-    # one topic has several connections where publishers with different QoS were recorded
-    topics: dict[str, Topic] = {}
-    for c in connections:
-        latched = any(q.durability == QosDurability.TRANSIENT_LOCAL for q in c.ext.offered_qos_profiles)
-        earlier = topics.get(c.topic, Topic(c.topic, c.msgtype, 0))
-        topics[c.topic] = Topic(c.topic, c.msgtype, earlier.count + c.msgcount, earlier.latched or latched)
-    return topics
-
-
-def _header(stamp: int, frame_id: str) -> Any:
+def header(stamp: int, frame_id: str) -> Any:
+    """Return a `std_msgs/Header` for a message that is to be written; stamp: nanoseconds."""
     seconds, nanoseconds = divmod(stamp, 1_000_000_000)
     time = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return _TYPES.types['std_msgs/msg/Header'](stamp=time, frame_id=frame_id)
 
 
 def _raw(message: Any) -> tuple[str, np.ndarray]:
-    dtype, channels = layout(message.encoding)
-    stored = dtype.newbyteorder('>' if message.is_bigendian else '<')
-    row = message.width * channels * dtype.itemsize
-    if message.step < row or len(message.data) < message.step * message.height:
-        raise ValueError(
-            f'a {message.width}x{message.height} {message.encoding} image with step {message.step} '
-            f'and {len(message.data)} bytes of data is cut short'
-        )
-    shape = (message.height, message.width, channels)
-    strides = (message.step, channels * dtype.itemsize, dtype.itemsize)
-    padded = np.ndarray(shape, stored, message.data, strides=strides)
-    image = np.ascontiguousarray(padded, dtype)
-    return message.encoding, image[..., 0] if channels == 1 else image
+    encodings.check(message)
+    return message.encoding, encodings.stored(message)
 
 
 def _compressed(message: Any) -> tuple[str, np.ndarray]:
-    image = cv2.imdecode(message.data, cv2.IMREAD_UNCHANGED) if len(message.data) else None
+    image = images.decode(message.data)
     if image is None:
-        raise ValueError(f"cannot decode a compressed image of format '{message.format}'")
-    colour = {2: 'mono', 3: 'bgr'}.get(image.ndim) if image.shape[2:] != (4,) else 'bgra'
-    return f'{colour}{image.dtype.itemsize * 8}', image
+        raise ImageError('corrupt', f"cannot decode a compressed image of format '{message.format}'")
+    return encodings.name_of(image, encodings.stated(message.format)), image

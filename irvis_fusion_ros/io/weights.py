@@ -1,8 +1,8 @@
 """
 Trained weights: `NAME.safetensors` and its card `NAME.md` in the folder models/ (or IRVIS_MODELS).
 
-A file says in its metadata which system it is for and how that was configured; the card says what its bytes
-hash to, in a line that holds `sha256` and the 64 digits.
+The metadata of a file state its system and the options of the network. The card states the hash of the file,
+in a line with `sha256` and the 64 digits.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ Network = TypeVar('Network', bound=nn.Module)
 
 VARIABLE = 'IRVIS_MODELS'
 SUFFIX = '.safetensors'
-# The one key of the metadata, whose order is not kept: equal weights are equal bytes.
+# The only key of the metadata: their order is not preserved, and equal weights must give equal bytes.
 ABOUT = 'irvis_fusion_ros'
 
 
@@ -46,7 +46,7 @@ def folder() -> Path:
 
 
 def file_of(name: str) -> Path:
-    """Return where the weights `name` are, or would be."""
+    """Return the path of the weights `name`, which need not exist."""
     return folder() / f'{name}{SUFFIX}'
 
 
@@ -54,8 +54,8 @@ def load(name: str, system: str) -> Weights:
     """
     Return the weights `name`, for a system.
 
-    Raises FileError, with the remedy, if they are missing, are not what their card says, or are another
-    system's.
+    Raises FileError, with the remedy, if they are missing, do not match the hash on their card, or belong to
+    another system.
     """
     path = file_of(name)
     try:
@@ -75,13 +75,13 @@ def load(name: str, system: str) -> Weights:
             f'{path}: sha256 is {found}, but the card says {expected}: the file is damaged or another one; '
             'copy it again together with its card'
         )
-    return _parsed(path, data, system)
+    return _parse(path, data, system)
 
 
 def read(path: Path, system: str) -> Weights:
     """Return the weights in a file without a card, for a system. Raises FileError as `load` does."""
     try:
-        return _parsed(path, path.read_bytes(), system)
+        return _parse(path, path.read_bytes(), system)
     except OSError as error:
         raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
 
@@ -93,9 +93,9 @@ def into(network: Network, name: str, system: str) -> Network:
 
 def built(build: Callable[[dict], Network], name: str, system: str) -> Network:
     """
-    Return the network that `build` makes of the options saved with the weights `name`, with these weights.
+    Return the network that `build` makes from the options saved with the weights `name`, with these weights.
 
-    Raises FileError as `load` does, and for options or weights that are not those of the network.
+    Raises FileError as `load` does, and for options or weights that do not fit the network.
     """
     saved = load(name, system)
     try:
@@ -113,8 +113,8 @@ def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: 
     """
     Write weights and return their sha256, for the card.
 
-    half: floating point as float16, for networks that measure equal with it. Raises FileError if the file
-    cannot be written; one that was there is then intact.
+    half: store floating point as float16, for networks that perform equally with it. Raises FileError if the
+    file cannot be written; an existing file then stays intact.
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     if half:
@@ -137,7 +137,7 @@ def _stated_hash(card: Path) -> str:
     return stated[1].lower()
 
 
-def _parsed(path: Path, data: bytes, system: str) -> Weights:
+def _parse(path: Path, data: bytes, system: str) -> Weights:
     try:
         state = tensors_of(data)
         # the header: its length in 8 bytes, then JSON

@@ -1,1 +1,1 @@
-"""Networks and their layers, torch modules only; `systems` runs them and `training` teaches them."""
+"""Networks and their layers, torch modules only; `systems` runs them and `training` trains them."""

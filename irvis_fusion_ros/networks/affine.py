@@ -1,4 +1,4 @@
-"""Affine displacements of a grid, as networks find them: six numbers in pixels, and their fit."""
+"""Affine displacements of a grid: six numbers in pixels, and their least-squares fit."""
 
 import torch
 from torch import Tensor
@@ -28,24 +28,18 @@ class Affine:
         return torch.stack([x, y, torch.ones_like(x)], -1)
 
     def matrix(self, p: Tensor) -> Tensor:
-        """Return the backward 3x3 in pixels, `x -> x + d(x)`, B x 3 x 3."""
+        """Return the backward 3x3 matrix in pixels, `x -> x + d(x)`, B x 3 x 3."""
         linear = p[..., :2] / self.length
         shift = p[..., 2] - (linear @ p.new_tensor(self.centre))
         top = torch.cat([unit(2, p) + linear, shift[..., None]], -1)
         return torch.cat([top, p.new_tensor((0, 0, 1.0)).expand(p.shape[0], 1, 3)], 1)
 
-    def from_matrix(self, matrix: Tensor) -> Tensor:
-        """Return P of a backward 3x3 (its affine part), B x 2 x 3."""
-        linear = matrix[:, :2, :2] - unit(2, matrix)
-        shift = matrix[:, :2, 2] + linear @ matrix.new_tensor(self.centre)
-        return torch.cat([linear * self.length, shift[..., None]], -1)
-
     def after(self, p: Tensor, step: Tensor) -> Tensor:
-        """Return P of moving by `step` and then by `p`: `step(x) + p(x + step(x))`."""
+        """Return P of the composition of `step`, then `p`: `step(x) + p(x + step(x))`."""
         return p + step + p[..., :2] @ step / self.length
 
     def fit(self, field: Tensor, weight: Tensor, points: Tensor) -> Tensor:
-        """Return P that fits a field, B x h x w x 2, best by least squares, pulled a little to 0."""
+        """Return the least-squares P of a field, B x h x w x 2, with a slight ridge towards 0."""
         u = self.basis(points).flatten(1, 2)
         w = (weight / (weight.mean((1, 2), keepdim=True) + 1e-12)).flatten(1)[..., None] / u.shape[1]
         u = u.expand(w.shape[0], -1, -1)
@@ -55,7 +49,7 @@ class Affine:
 
 
 def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affine) -> Tensor:
-    """P of `x -> s R (x + t)` about the centre; scale is the logarithm."""
+    """Return P of `x -> s R (x + t)` about the centre; `scale` is the logarithm of s."""
     cosine, sine = torch.exp(scale) * torch.cos(turn), torch.exp(scale) * torch.sin(turn)
     linear = torch.stack([torch.stack([cosine, -sine], -1), torch.stack([sine, cosine], -1)], -2)
     shift = linear @ torch.stack([dx, dy], -1)[..., None]
@@ -63,7 +57,7 @@ def similarity(turn: Tensor, scale: Tensor, dx: Tensor, dy: Tensor, affine: Affi
 
 
 def unit(size: int, like: Tensor) -> Tensor:
-    """Return the unit matrix, made where `like` is: nothing is copied there."""
+    """Return the unit matrix, created on the device of `like`, which avoids a copy."""
     return torch.eye(size, dtype=like.dtype, device=like.device)
 
 
@@ -71,7 +65,7 @@ def solve(normal: Tensor, right: Tensor) -> Tensor:
     """
     Solve symmetric 3x3 systems, B x 3 x 3, for right sides, B x 3 x N.
 
-    By cofactors: exportable, and exact enough as `Affine` scales them.
+    It uses cofactors, which can be exported, and are exact enough for the scaling of `Affine`.
     """
     rows = normal.unbind(-2)
     cofactors = torch.stack([torch.linalg.cross(rows[(i + 1) % 3], rows[(i + 2) % 3]) for i in range(3)], -1)

@@ -2,12 +2,12 @@
 The network of B-SR (Li et al., "Bi-directional self-registration for misaligned infrared-visible image
 fusion", 2025): a U-Net that registers either image to the other, and an auto-encoder that fuses.
 
-Ours where the paper is silent, or where its choice does not learn to match: the U-Net sees what both cameras
-have in common (structure maps) beside brightness, and its way up compares both images by correlation, coarse
-to fine, each step after the field of the one before, because two images that are only laid upon each other
-teach a network the mean motion of its training set, not to match. One network, asked both ways, gives phi_p
-and phi_n, instead of one head of four channels: only the way that is needed is computed when it runs. The
-auto-encoder is convolutions alone, where the paper has attention and invertible blocks.
+We differ where the paper is silent, or where its choice does not learn to match. Two images that are merely
+concatenated teach a network the mean motion of its training set. Our U-Net therefore also sees structure
+maps, which both cameras share, and its decoder compares the images by correlation, coarse to fine, each step
+starting from the field of the previous one. One network, run in both directions, gives phi_p and phi_n, where
+the paper has one head of four channels: at run time only the needed direction is computed. The auto-encoder
+has convolutions only, where the paper has attention and invertible blocks.
 """
 
 from dataclasses import dataclass
@@ -22,24 +22,24 @@ from irvis_fusion_ros.networks import layers
 # Strides of the U-Net, and its channels.
 STRIDES = (2, 4, 8, 16)
 CHANNELS = (16, 32, 32, 32)
-# Steps of the way up: the stride whose cells are compared and how far, in these cells; the stride of the
-# field that it finds, the blur of correlation in cells of that, and the gain of correlation before a softmax,
-# at first.
+# Steps of the decoder: the stride whose cells are compared, the search radius in these cells, the stride of
+# the field that the step returns, the blur of correlation in cells of that field, and the initial gain of
+# correlation before the softmax.
 STEPS = ((4, 5, 8, 6.0, 20.0), (4, 3, 8, 2.0, 12.0), (4, 3, 4, 3.0, 10.0), (2, 2, 4, 2.0, 10.0))
 FINEST = 4
 SLOPE = 0.2
-# Channels of the way up.
+# Channels of the decoder.
 HIDDEN = 24
-# Channels of edges at the strides that are compared, the finest, and those of their descriptions.
+# Channels of edges at the two strides that are compared, finest first, and of their descriptions.
 EDGES = (3, 12)
 DESCRIPTION = (8, 16)
-# Deviation of the weights of a flow head at first (VoxelMorph).
-STILL = 1e-5
-# How far the gain is learned to be another, in powers of e.
-SHARPER = 3.0
-# Energy of a description, its square, that is as good as none.
-NOTHING = 0.05
-# What the sides of images that are fused must be multiples of.
+# Standard deviation of the initial weights of a flow head (VoxelMorph).
+HEAD_DEVIATION = 1e-5
+# How far training can change the gain, as a power of e in either direction.
+GAIN_RANGE = 3.0
+# Energy (squared length) below which a description counts as empty.
+EMPTY_ENERGY = 0.05
+# The sides of images to fuse must be multiples of this.
 MULTIPLE = 8
 
 
@@ -47,31 +47,33 @@ MULTIPLE = 8
 class BsrConfig:
     """Sizes of the network."""
 
-    pixels: int = option(
-        256 * 320, 'Pixels of the images it registers, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(256 * 320, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     width: int = option(12, 'Channels of the detail and of the base features.', minimum=4, maximum=64)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the way down says of an image: features of every stride, and descriptions of those compared."""
+class Encoded:
+    """Output of the encoder for one image: features of every stride, descriptions of the compared strides."""
 
     features: dict[int, Tensor]
     descriptions: dict[int, Tensor]
 
-    def and_of(self, other: 'Seen') -> 'Seen':
-        """Return one batch of both."""
+    def to_single(self) -> 'Encoded':
+        """Return a copy in single precision."""
+        return Encoded({s: maps.float() for s, maps in self.features.items()}, self.descriptions)
+
+    def batch_with(self, other: 'Encoded') -> 'Encoded':
+        """Return both as one batch."""
         ours, theirs = (self.features, self.descriptions), (other.features, other.descriptions)
         joined = ({s: torch.cat([a[s], b[s]]) for s in a} for a, b in zip(ours, theirs, strict=True))
-        return Seen(*joined)
+        return Encoded(*joined)
 
 
 class UNet(nn.Module):
     """
     Registers `moving` to `reference`, B x 1 x H x W each, sides in multiples of the last stride.
 
-    The way down describes each image; the way up looks, at each step, for what the field so far has left.
+    The encoder describes each image. Each step of the decoder measures the displacement that remains.
     """
 
     def __init__(self):
@@ -94,13 +96,15 @@ class UNet(nn.Module):
         return self.compare(*self.describe(reference, moving))
 
     def both(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return phi_p, which lays the thermal image on the visible one, and phi_n, the other way."""
-        seen, drawn = self.describe(visible, thermal)
-        positive, negative = self.compare(seen.and_of(drawn), drawn.and_of(seen)).chunk(2)
+        """Return phi_p, which warps thermal to visible, and phi_n, which warps visible to thermal."""
+        visible_maps, thermal_maps = self.describe(visible, thermal)
+        positive, negative = self.compare(
+            visible_maps.batch_with(thermal_maps), thermal_maps.batch_with(visible_maps)
+        ).chunk(2)
         return positive, negative
 
-    def describe(self, first: Tensor, second: Tensor) -> tuple[Seen, Seen]:
-        """Return what is to be seen in either image."""
+    def describe(self, first: Tensor, second: Tensor) -> tuple[Encoded, Encoded]:
+        """Return the encoder's output for either image."""
         images = torch.cat([first, second])
         support = layers.content(images)
         structure = layers.structure(images, support)
@@ -115,12 +119,16 @@ class UNet(nn.Module):
                 edges = F.pixel_unshuffle(edges, 2)
         half = len(first)
         return (
-            Seen(*({s: maps[:half] for s, maps in each.items()} for each in (features, descriptions))),
-            Seen(*({s: maps[half:] for s, maps in each.items()} for each in (features, descriptions))),
+            Encoded(*({s: maps[:half] for s, maps in each.items()} for each in (features, descriptions))),
+            Encoded(*({s: maps[half:] for s, maps in each.items()} for each in (features, descriptions))),
         )
 
-    def compare(self, reference: Seen, moving: Seen) -> Tensor:
-        """Register by what `describe` returns."""
+    def compare(self, reference: Encoded, moving: Encoded) -> Tensor:
+        """Register two outputs of `describe`, in single precision, which fields need."""
+        with layers.single_precision(reference.features[STRIDES[-1]].device):
+            return self._decode(reference.to_single(), moving.to_single())
+
+    def _decode(self, reference: Encoded, moving: Encoded) -> Tensor:
         deepest = [image.features[STRIDES[-1]] for image in (reference, moving)]
         batch, _, height, width = deepest[0].shape
         field, hidden = deepest[0].new_zeros(batch, height, width, 2), self.context(torch.cat(deepest, 1))
@@ -131,7 +139,7 @@ class UNet(nn.Module):
 
 
 class Up(nn.Module):
-    """One step of the way up: what is left after the field so far, from correlation and features."""
+    """One step of the decoder: measures the residual flow from correlation and features."""
 
     def __init__(self, stride: int, radius: int, found: int, blur: float, gain: float):
         super().__init__()
@@ -142,48 +150,51 @@ class Up(nn.Module):
         self.enter = layers.conv(count + features + HIDDEN + 2, HIDDEN, slope=SLOPE)
         self.wide = layers.conv(HIDDEN, HIDDEN, slope=SLOPE)
         self.head = nn.Conv2d(HIDDEN, count + 3, 3, padding=1)
-        nn.init.normal_(self.head.weight, 0, STILL)
+        nn.init.normal_(self.head.weight, 0, HEAD_DEVIATION)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, reference: Seen, moving: Seen, field: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, reference: Encoded, moving: Encoded, field: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """
-        Return the field, pixels, and hidden features, both of the stride `found`.
+        Return the field, pixels, and hidden features, both at the stride `found`.
 
-        field, hidden: of the step before.
+        field, hidden: those of the previous step.
         """
-        seen = reference.features[self.found]
-        shape = seen.shape[-2:]
+        features = reference.features[self.found]
+        shape = features.shape[-2:]
         field = layers.on_grid(field, shape)
         described = (image.descriptions[self.stride] for image in (reference, moving))
         volume = self._volume(*described, field)
         hidden = F.interpolate(hidden, size=shape, mode='bilinear', align_corners=False)
-        x = self.enter(torch.cat([volume, seen, hidden, field.movedim(-1, 1) / self.stride], 1))
+        x = self.enter(torch.cat([volume, features, hidden, field.movedim(-1, 1) / self.stride], 1))
         x = x + self.wide(x)
         out = self.head(x)
-        # the expected shift: none where nothing is to be seen; how far to believe in correlation is learned
-        gain = self.gain * torch.exp(SHARPER * torch.tanh(out[:, -3:-2] / SHARPER))
+        # expected shift (soft-argmax): 0 where both images are empty; the weight of correlation is learned
+        gain = self.gain * torch.exp(GAIN_RANGE * torch.tanh(out[:, -3:-2] / GAIN_RANGE))
         share = torch.softmax(gain * volume + out[:, :-3], 1)
         shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(self.radius, share)) + out[:, -2:]
         return field + self.stride * shift.movedim(1, -1), x
 
     def _volume(self, reference: Tensor, moving: Tensor, field: Tensor) -> Tensor:
-        """Correlation of descriptions around each cell of the field, normalised over what both show."""
+        """Return the correlation volume around each cell of the field, normalised over the common support."""
         fine = layers.on_grid(field, reference.shape[-2:])
         moving = layers.sample(moving, layers.centres(reference, self.stride) + fine, self.stride)
-        volume = self._around(layers.local_correlation(reference, moving, self.radius))
+        volume = self._averaged(layers.local_correlation(reference, moving, self.radius))
         with torch.no_grad():
-            # without it a shift towards stronger edges, or away from the border, is always the better one
+            # without this norm, shifts towards stronger edges or away from the border would always score
+            # higher
             energies = [(each**2).sum(1, keepdim=True) for each in (reference, moving)]
-            there = [(energy > 0).to(energy) for energy in energies]
+            supports = [(energy > 0).to(energy) for energy in energies]
             one, other = (
-                self._around(layers.local_correlation(*pair, self.radius))
-                for pair in ((energies[0], there[1]), (there[0], energies[1]))
+                self._averaged(layers.local_correlation(*pair, self.radius))
+                for pair in ((energies[0], supports[1]), (supports[0], energies[1]))
             )
-            norm = (one.clamp(min=0) * other.clamp(min=0) + NOTHING**2).sqrt()
+            norm = (one.clamp(min=0) * other.clamp(min=0) + EMPTY_ENERGY**2).sqrt()
         return volume / norm
 
-    def _around(self, volume: Tensor) -> Tensor:
-        """Mean of what is around each cell of the field: it moves with it."""
+    def _averaged(self, volume: Tensor) -> Tensor:
+        """Return the mean correlation around each cell of the field, since neighbours move alike."""
         if self.found > self.stride:
             volume = F.avg_pool2d(volume, self.found // self.stride)
         return layers.blur(volume, self.blur)
@@ -191,10 +202,11 @@ class Up(nn.Module):
 
 class AutoEncoder(nn.Module):
     """
-    Parts an image into base and detail features, and draws it again (section 3.3).
+    Splits an image into base and detail features, and reconstructs it (section 3.3).
 
-    Base features are what is left at a quarter of the working stride, detail features are beside them; both
-    are on the grid of 2 x 2 pixels. One encoder for both cameras. Sides must be multiples of MULTIPLE.
+    Base features are computed at a quarter of the working stride, detail features at the working stride. Both
+    are returned on the grid of 2 x 2 pixels. One encoder serves both cameras. Sides must be multiples of
+    MULTIPLE.
     """
 
     def __init__(self, width: int):
@@ -219,17 +231,17 @@ class AutoEncoder(nn.Module):
         return base, self.detail(x)
 
     def decode(self, base: Tensor, detail: Tensor) -> Tensor:
-        """Return the image that features show, B x 1 x H x W, about [0, 1]."""
+        """Return the image that the features encode, B x 1 x H x W, about [0, 1]."""
         return 0.5 + F.pixel_shuffle(self.decoder(torch.cat([base, detail], 1)), 2)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Fuse registered brightness, B x 1 x H x W: draw the sum of the features (algorithm 1)."""
+        """Fuse registered brightness, B x 1 x H x W, by decoding the sum of the features (algorithm 1)."""
         features = self.encode(torch.cat([visible, thermal]))
         return self.decode(*(sum(each.chunk(2)) for each in features))
 
 
 class Bsr(nn.Module):
-    """The whole of it."""
+    """The complete network: registration and fusion."""
 
     def __init__(self, config: BsrConfig = BsrConfig()):
         super().__init__()
@@ -238,7 +250,7 @@ class Bsr(nn.Module):
         self.fusion = AutoEncoder(config.width)
 
     def field(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return phi_p; see `systems.flow.Network`."""
+        """Return phi_p; see `systems.flow.FlowNetwork`."""
         shape = visible.shape[-2:]
         found = self.unet(*(layers.padded(image, STRIDES[-1]) for image in (visible, thermal)))
         return found[:, : shape[0], : shape[1]]

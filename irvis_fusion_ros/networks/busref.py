@@ -1,11 +1,12 @@
 """
 The network of BusReF (Zhang et al., "BusReF: Infrared-Visible images registration and fusion focus on
-reconstructible area using one set of features"): a bus of features, and what is mounted on it.
+reconstructible area using one set of features"): one auto-encoder (the bus), whose features all other parts
+use.
 
-Ours where the paper is silent or was measured to fall short of large motion: the bus also sees edges without
-their sign; Affine Net and Deformable Net compare features by correlation, at a global search first, coarse
-to fine afterwards, all on the grid of the deepest features; six numbers come from weighted least squares
-over that grid instead of a pooled vector, so that they hold for any image size.
+We differ where the paper is silent, or where its choice measurably failed on large motion. The bus also sees
+edges without their sign. Affine Net and Deformable Net compare features by correlation, after a global
+search, coarse to fine, on the grid of the deepest features. The six affine numbers come from weighted least
+squares over that grid instead of a pooled vector, so that they hold for any image size.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.layers import conv
@@ -29,29 +29,31 @@ from irvis_fusion_ros.networks.matching import (
 )
 
 CHANNELS = (8, 16, 32, 64)
-# Channels of edges that each level carries beside what it learns, and those of its description.
+# Channels of edges that each level carries beside its learned ones, and channels of its description.
 EDGES = (3, 3, 12, 48)
 DESCRIPTION = (8, 12, 20, 64)
-# Channels that the global search compares, and how many coarse edges are among them.
+# Channels that the global search compares, and how many of them start as coarse edges.
 SEARCHED, SEARCHED_EDGES = 24, 12
 # Level (0 the finest) and search radius, in its cells, of each step.
 AFFINE_STEPS = ((3, 4), (2, 4), (1, 3))
 DEFORMABLE_STEPS = ((3, 2), (2, 3), (1, 3), (0, 1))
-# Channels of the fusion net: of each camera, and within.
+# Channels of the fusion network: per camera after the first layer, and inside.
 SQUEEZED, WIDTH = 8, 12
-# How far proposals of the Deformable Net are spread to their neighbours, in coarsest cells.
+# Blur that averages proposals of the Deformable Net over their neighbours, in coarsest cells.
 SPREAD = 1.2
+# Detail is what a blur of this many pixels removes; it is fused with gains of its own.
+DETAIL = 2.0
 
 
 @dataclass(frozen=True)
-class Registered:
+class BusReFResult:
     """
-    What the network found.
+    Output of the network.
 
-    affine: B x 2 x 3, see `Affine`. residual: B x h x w x 2 on the coarsest grid, pixels, added to it.
-    search: logits of every hypothesis, or None where the search was left out. affine_steps: the affine after
-    every step. residual_steps: the residual after every step of the Deformable Net, before they are weighed.
-    measured: of every step, in order.
+    affine: B x 2 x 3, see `Affine`. residual: B x h x w x 2 on the coarsest grid, pixels, added to the
+    affine. search: logits of every hypothesis, or None where the search was skipped. affine_steps: the affine
+    after every step. residual_steps: the residual after every step of the Deformable Net, before they are
+    weighted. measured: the measurement of every step, in order.
     """
 
     affine: Tensor
@@ -64,10 +66,10 @@ class Registered:
 
 class Bus(nn.Module):
     """
-    The auto-encoder that everything is mounted on: F1 to F4 at strides 1, 2, 4 and 8 (section 3.2).
+    The auto-encoder whose features all other parts use: F1 to F4 at strides 1, 2, 4 and 8 (section 3.2).
 
-    Both modalities share it. Beside CHANNELS that it learns, each level carries EDGES as they are: a pair can
-    be matched by them before anything is learned. Sides of an image must be multiples of 8.
+    Both modalities share it. Beside its CHANNELS learned channels, each level carries EDGES edge maps, so
+    that an untrained network can already match a pair. Sides of an image must be multiples of 8.
     """
 
     def __init__(self):
@@ -84,7 +86,7 @@ class Bus(nn.Module):
 
     def encode(self, image: Tensor, support: Tensor, levels: int = len(STRIDES)) -> list[Tensor]:
         """Return the features of the first levels, finest first, of brightness B x 1 x H x W in [0, 1]."""
-        with layers.exactly(image.device):
+        with layers.single_precision(image.device):
             structure = layers.structure(image, support)
         x = torch.cat([image, structure], 1)
         edges = structure[:, 1:]
@@ -99,7 +101,7 @@ class Bus(nn.Module):
         return features
 
     def decode(self, features: list[Tensor]) -> Tensor:
-        """Return the image that the deepest features show, B x 1 x H x W."""
+        """Return the image that the deepest features encode, B x 1 x H x W."""
         x = features[-1]
         for up in self.up:
             x = up(F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False))
@@ -108,10 +110,10 @@ class Bus(nn.Module):
 
 class Describe(nn.Module):
     """
-    Makes features of the bus comparable across the two cameras.
+    Turns features of the bus into descriptions that are comparable across the two cameras.
 
-    A description is short where nothing is to be seen, and never longer than 1: its length says how much
-    it counts. Before it has learned it is the edges that the bus carries.
+    A description is short where the image has little structure, and never longer than 1, so its length is its
+    weight. Untrained, it consists of the edges that the bus carries.
     """
 
     def __init__(self):
@@ -124,9 +126,9 @@ class Describe(nn.Module):
 
     def forward(self, features: list[Tensor], support: Tensor) -> list[Tensor]:
         """
-        Return descriptions of every level, and last, of the coarsest, what the search compares.
+        Return descriptions of every level, and last a coarsest map for the global search.
 
-        They are 0 without support (B x 1 x H x W).
+        They are 0 outside the support (B x 1 x H x W).
         """
         described = []
         heads, features, strides = (
@@ -150,11 +152,11 @@ class AffineNet(nn.Module):
     def forward(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor, affine: Affine
     ) -> tuple[tuple[Tensor, ...], tuple[Measured, ...]]:
-        """Return the affine after every step, each B x 2 x 3, and what was measured."""
+        """Return the affine after every step, each B x 2 x 3, and the measurements."""
         p, found, measured = start, [], []
         points = layers.centres(visible[-1], COARSEST)
         for step in self.steps:
-            # a step learns from its own start, not through the ones before it
+            # the gradient of a step does not pass through earlier steps
             p = p.detach()
             seen = step(visible, thermal, affine.displacement(p, points))
             inside = visible[-1].detach().abs().sum(1) > 0
@@ -166,10 +168,10 @@ class AffineNet(nn.Module):
 
 class DeformableNet(nn.Module):
     """
-    Fine registration: four proposals, one from each level of the bus, linearly weighed by a 3x3 convolution.
+    Fine registration: four proposals, one per level of the bus, combined linearly by a 3x3 convolution.
 
-    A proposal is what is left after those of the deeper levels; each is spread to its neighbours by how sure
-    they are, and pulled to 0 where none is.
+    A proposal is the displacement that remains after those of the deeper levels. Each is averaged over its
+    neighbours, weighted by their confidence, and tends to 0 where no neighbour is confident.
     """
 
     def __init__(self):
@@ -186,7 +188,7 @@ class DeformableNet(nn.Module):
     def forward(
         self, visible: list[Tensor], thermal: list[Tensor], base: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Measured, ...]]:
-        """Return the residual, the sum after every proposal (B x h x w x 2 each), and what was measured."""
+        """Return the residual, the sum after every proposal (B x h x w x 2 each), and the measurements."""
         total, sums, proposals, measured = torch.zeros_like(base), [], [], []
         for step, pull in zip(self.steps, self.pull, strict=True):
             seen = step(visible, thermal, base + total.detach())
@@ -204,9 +206,10 @@ class Gaf(nn.Module):
     """
     Gradient-aware fusion (section 3.2, figure 4).
 
-    From the Laplacian of the two finest levels, max pooling takes the high part and average pooling the low
-    part, and one perceptron for each weighs the two cameras. The paper's output convolutions draw the image;
-    ours weigh coarse brightness and detail, so that features at a lower resolution fuse a full-size image.
+    From the Laplacian of the two finest levels, max pooling extracts the high part and average pooling the
+    low part; one perceptron per part weighs the two cameras. The paper's output convolutions produce the
+    image. Ours produce weights of coarse brightness and detail, so that features at a lower resolution can
+    fuse a full-size image.
     """
 
     def __init__(self):
@@ -227,7 +230,7 @@ class Gaf(nn.Module):
         """
         joined = []
         for features in (visible, thermal):
-            # squeezed before the pooling, which costs more than all else
+            # reduce the channels first, because the pooling costs more than all else
             shallow, deep = self.shallow(features[0]), self.deep(features[1])
             deep = F.interpolate(deep, size=shallow.shape[-2:], mode='bilinear', align_corners=False)
             joined.append(shallow + deep)
@@ -236,16 +239,16 @@ class Gaf(nn.Module):
         high = self.high(layers.largest((both - mean).abs(), 1))
         low = self.low(mean)
         raw = self.out(torch.cat([high, low], 1))
-        # tanh, as the paper's output; at 0 the mean of the two images
+        # tanh, as the paper's output; 0 gives the mean of the two images
         share = 0.5 + 0.5 * torch.tanh(raw[:, :1])
         return torch.cat([share, 0.5 * torch.exp(2.0 * torch.tanh(raw[:, 1:]))], 1)
 
 
 class BusReF(Registering):
-    """The whole of it: `register`, `fuse`, and the parts they are made of."""
+    """The complete network: `register`, `fuse`, and their parts."""
 
-    # See systems.matcher.Network. Measured on scenes learned from: aligned pairs agree by 0.16 or more, and
-    # wrongly aligned or unrelated ones by less than 0.125.
+    # See systems.matcher.MatchingNetwork. Measured on scenes of the training set: aligned pairs have an
+    # agreement of 0.16 or more, wrongly aligned or unrelated pairs less than 0.125.
     pixels = 256 * 320
     even, sure = 0.13, 0.22
 
@@ -279,8 +282,8 @@ class BusReF(Registering):
         thermal: list[Tensor],
         start: Tensor | None = None,
         dense: bool = True,
-    ) -> Registered:
-        """Register by descriptions; without `dense` the Deformable Net is left out."""
+    ) -> BusReFResult:
+        """Register two lists of descriptions; with `dense` False the Deformable Net is skipped."""
         affine = model_of(visible)
         logits = None
         if start is None:
@@ -291,7 +294,7 @@ class BusReF(Registering):
         if dense:
             residual, sums, seen = self.deformable(visible, thermal, base)
             measured += seen
-        return Registered(steps[-1], residual, logits, steps, sums, measured)
+        return BusReFResult(steps[-1], residual, logits, steps, sums, measured)
 
     def fusion_weights(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Return the weights of `blend`, B x 3 x H x W, for registered images of any size."""
@@ -307,24 +310,13 @@ class BusReF(Registering):
         return blend(visible, thermal, self.fusion_weights(visible, thermal))
 
 
-def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = 2.0) -> Tensor:
-    """Fuse with the weights of `Gaf`, all on one grid; detail is what a blur of so many pixels takes away."""
+def blend(visible: Tensor, thermal: Tensor, weights: Tensor, detail: float = DETAIL) -> Tensor:
+    """Fuse by the weights of `Gaf`, all on one grid; `detail`: the blur, in pixels, that separates detail."""
     share, visible_gain, thermal_gain = weights.split(1, 1)
     low_visible, low_thermal = layers.blur(visible, detail), layers.blur(thermal, detail)
     low = low_visible + share * (low_thermal - low_visible)
     high = visible_gain * (visible - low_visible) + thermal_gain * (thermal - low_thermal)
     return (low + high).clamp(0, 1)
-
-
-def reconstructible(field: Tensor) -> Tensor:
-    """
-    Return the mask of what can be reconstructed, B x 1 x H x W: 1 where the field stays within the image.
-
-    The paper warps an image of ones there and back (eq. 3) with an approximate inverse; for the exact one
-    that is the part of the reference whose sample lies inside.
-    """
-    height, width = field.shape[1:3]
-    return tensors.inside(tensors.pixel_grid(height, width, field) + field, (height, width)).to(field)
 
 
 def _perceptron(channels: int) -> nn.Sequential:

@@ -1,8 +1,8 @@
 """
 Correlation of maps at many shifts through the discrete Fourier transform.
 
-Exported networks have neither complex numbers nor fast transforms: there the transform is two products of
-matrices, to the same result; for maps of a few dozen cells that takes half as long again.
+Exported networks support neither complex numbers nor fast transforms. There the transform is two matrix
+products with the same result; for maps of a few dozen cells they take half as long again.
 """
 
 import math
@@ -44,8 +44,8 @@ def _by_matrices(own: Tensor, other: Tensor, size: tuple[int, int], count: int) 
     half = width // 2 + 1
     cosine, sine = (table.T for table in _table(count, height, height, real))
     rows = cross[0] @ cosine - cross[1] @ sine, cross[1] @ cosine + cross[0] @ sine
-    # a real map has the other half of its spectrum mirrored; the first column, and of an even width the last
-    # one, have no mirror image
+    # a real map has a mirrored spectrum, so half of it suffices; only the first column, and the last one of
+    # an even width, have no mirror image
     k = torch.arange(half, device=real.device)
     twice = torch.where((k == 0) | (2 * k == width), 1.0, 2.0)
     cosine, sine = (table * twice for table in _table(count, half, width, real))
@@ -53,7 +53,7 @@ def _by_matrices(own: Tensor, other: Tensor, size: tuple[int, int], count: int) 
 
 
 def _transformed(maps: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part, ... x (size[1] // 2 + 1) x size[0]: every product is one of two matrices."""
+    """Return real and imaginary part, ... x (size[1] // 2 + 1) x size[0], by products of two matrices."""
     height, width = maps.shape[-2:]
     half = size[1] // 2 + 1
     along = (maps @ torch.cat(_table(width, half, size[1], maps), 1)).transpose(-1, -2)
@@ -63,9 +63,9 @@ def _transformed(maps: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
 
 
 def _table(count: int, frequencies: int, size: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of `2 pi x k / size`, count x frequencies."""
+    """Return cosine and sine of `2 pi x k / size`, count x frequencies."""
     x = torch.arange(count, device=like.device)[:, None]
     k = torch.arange(frequencies, device=like.device)
-    # the product is reduced as whole numbers: as fractions of many turns it would lose digits
+    # reduce the product modulo `size` as integers, because large angles lose digits in floating point
     angle = (x * k % size).to(like.dtype) * (2 * math.pi / size)
     return torch.cos(angle), torch.sin(angle)

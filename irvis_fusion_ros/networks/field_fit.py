@@ -1,11 +1,12 @@
 """
-From what every cell of a grid measured to one smooth field, by weighing all cells together.
+Fits one smooth field to the measurements of all cells of a grid.
 
-A field is affine plus a residual. Of the residual a Gaussian-process prior says how large and how smooth it
-is (Rasmussen & Williams, "Gaussian Processes for Machine Learning", 2006, ch. 2): its cosine coefficients
-are independent, with the variances of the spectrum of a squared exponential kernel (Solin & Sarkka, "Hilbert
-space methods for reduced-rank Gaussian process regression", 2020). Cells and displacements as in layers.py;
-a measurement is a mean, B x h x w x 2, and a precision, B x h x w x 3 (xx, yy, xy, per squared pixel).
+A field is an affine plus a residual. A Gaussian-process prior (Rasmussen & Williams, "Gaussian Processes for
+Machine Learning", 2006, ch. 2) limits the size and roughness of the residual. Its cosine coefficients are
+independent, with the variances of the spectrum of a squared exponential kernel (Solin & Sarkka, "Hilbert
+space methods for reduced-rank Gaussian process regression", 2020). Cells and displacements are as in
+layers.py. A measurement is a mean, B x h x w x 2, and a precision, B x h x w x 3 (xx, yy, xy, per squared
+pixel).
 """
 
 import math
@@ -15,13 +16,12 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.networks import affine
 from irvis_fusion_ros.networks.affine import Affine
+from irvis_fusion_ros.tuning import ROBUST
 
-# Degrees of freedom of the Student t that measurements are weighed by: few of them are far off.
-TAIL = 4.0
 ROUNDS = 2
-# Standard deviation of the affine numbers (`Affine`), pixels: they are hardly pulled to 0.
-FREE = 50.0
-# Steps of conjugate gradients, and what they divide by at least.
+# Prior standard deviation of the affine numbers (`Affine`), pixels: so wide that they hardly shrink to 0.
+AFFINE_DEVIATION = 50.0
+# Steps of conjugate gradients, and the smallest denominator in them.
 ITERATIONS = 14
 TINY = 1e-20
 
@@ -30,8 +30,8 @@ class SmoothFit(nn.Module):
     """
     Fits an affine, or an affine and a residual, to measurements.
 
-    The prior is the sum of two kernels, one for what a lens or depth bends slowly and one for what bends
-    within a few cells. Size in pixels and correlation length in cells of each are learned.
+    The prior is the sum of two kernels: one for the slow bending by lenses and depth, one for bending within
+    a few cells. The size in pixels and the correlation length in cells of each are learned.
     """
 
     def __init__(self, sizes: tuple[float, float] = (2.0, 1.5), lengths: tuple[float, float] = (12.0, 3.0)):
@@ -41,9 +41,10 @@ class SmoothFit(nn.Module):
 
     def affine(self, mean: Tensor, precision: Tensor, points: Tensor, model: Affine, loose: float) -> Tensor:
         """
-        Return P that fits best, B x 2 x 3.
+        Return the best-fitting P, B x 2 x 3.
 
-        loose: what the residual may add to a measurement, pixels: its precision is no better than that.
+        loose: standard deviation, pixels, that the residual adds to every measurement; it limits the
+        precision.
         """
         capped = _capped(precision, loose)
         weight = torch.ones_like(mean[..., 0])
@@ -54,25 +55,25 @@ class SmoothFit(nn.Module):
         return p
 
     def residual(self, mean: Tensor, precision: Tensor) -> Tensor:
-        """Return the likeliest residual, B x h x w x 2, of measurements that the affine was taken off."""
+        """Return the most likely residual, B x h x w x 2, of measurements without their affine part."""
         rows, columns = (_cosines(side, mean) for side in mean.shape[1:3])
         deviation = self._deviation(len(rows), len(columns), mean)
         weight = torch.ones_like(mean[..., 0])
         for last in (False,) * (ROUNDS - 1) + (True,):
-            field = _likeliest(mean, precision * weight[..., None], rows, columns, deviation)
+            field = _fit_residual(mean, precision * weight[..., None], rows, columns, deviation)
             if not last:
                 weight = agreement(field - mean, precision)
         return field
 
     def _deviation(self, height: int, width: int, like: Tensor) -> Tensor:
-        """Standard deviation of every cosine coefficient of the prior, height x width."""
+        """Return the standard deviation of every cosine coefficient of the prior, height x width."""
         v = torch.arange(height, device=like.device)[:, None] * (math.pi / height)
         u = torch.arange(width, device=like.device) * (math.pi / width)
         square = u * u + v * v
         size, length = self.size.exp()[:, None, None], self.length.exp()[:, None, None]
         # the spectral density of the kernel, per cell
         density = size**2 * 2 * math.pi * length**2 * torch.exp(-0.5 * length**2 * square)
-        # the steepest of them underflow, and the root of 0 has no slope
+        # the steepest coefficients underflow, and the square root has no gradient at 0
         return (density.sum(0) + 1e-12).sqrt()
 
 
@@ -86,7 +87,7 @@ def apply(precision: Tensor, vector: Tensor) -> Tensor:
 def agreement(error: Tensor, precision: Tensor) -> Tensor:
     """Return the weight of each measurement under Student's t, B x h x w."""
     distance = (apply(precision, error) * error).sum(-1)
-    return (TAIL + 2) / (TAIL + distance)
+    return (ROBUST.tail + 2) / (ROBUST.tail + distance)
 
 
 def _capped(precision: Tensor, deviation: float) -> Tensor:
@@ -103,7 +104,7 @@ def _affine(basis: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
     count = mean.shape[1] * mean.shape[2]
     u = basis.flatten(1, 2).expand(len(mean), -1, -1)
     xx, yy, xy = (part.flatten(1)[..., None] for part in precision.unbind(-1))
-    ridge = affine.unit(3, u) / (count * FREE**2)
+    ridge = affine.unit(3, u) / (count * AFFINE_DEVIATION**2)
     xx, yy, xy = ((u * part).transpose(1, 2) @ u / count for part in (xx, yy, xy))
     right = u.transpose(1, 2) @ apply(precision, mean).flatten(1, 2) / count
     # the numbers of x in terms of those of y, and then those of y
@@ -112,25 +113,27 @@ def _affine(basis: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
     return torch.cat([of_x[..., 3:] - of_x[..., :3] @ of_y, of_y], 2).transpose(1, 2)
 
 
-def _likeliest(mean: Tensor, precision: Tensor, rows: Tensor, columns: Tensor, deviation: Tensor) -> Tensor:
+def _fit_residual(
+    mean: Tensor, precision: Tensor, rows: Tensor, columns: Tensor, deviation: Tensor
+) -> Tensor:
     """Minimise `sum (field - mean)' P (field - mean) + |z|^2`, field the transform of `deviation z`."""
     system = _System(precision.detach(), rows, columns, deviation.detach())
     exact = _System(precision, rows, columns, deviation)
     right = exact.adjoint(apply(precision, mean))
     z = system.solve(right.detach())
     if torch.is_grad_enabled():
-        # What learns is told by the equation that z solves, not by the steps that led there: they are many,
-        # and where they have converged they divide by nothing.
+        # The gradient comes from the equation that z solves, not from the steps of the solver: those are
+        # many, and divide by 0 once they have converged.
         z = z + _Inverse.apply(right - exact(z), system)
     return exact.field_of(z)
 
 
 class _System:
-    """The equation `z + A' P A z = right` of the coefficients z, B x 2 x h x w, A from them to a field."""
+    """The equation `z + A' P A z = right` of coefficients z, B x 2 x h x w; A maps them to a field."""
 
     def __init__(self, precision: Tensor, rows: Tensor, columns: Tensor, deviation: Tensor):
         xx, yy, xy = precision.unbind(-1)
-        # B x h x w x 2 x 2: a product and a sum apply it
+        # B x h x w x 2 x 2, so that a product and a sum apply it
         self._matrices = torch.stack([xx, xy, xy, yy], -1).unflatten(-1, (2, 2))
         self._rows, self._columns = rows, columns
         self._deviation = deviation
@@ -148,9 +151,9 @@ class _System:
         """
         Return z by preconditioned conjugate gradients.
 
-        No matrix is built, and every step is four products of small matrices.
+        It builds no matrix; every step is four products of small matrices.
         """
-        # as if every measurement were as precise as the mean of them: what the prior spreads is undone
+        # preconditioner: the inverse of the system if every measurement had the mean precision
         usual = self._matrices.diagonal(dim1=-2, dim2=-1).mean((1, 2, 3))[:, None, None, None]
         condition = 1 / (1 + usual * self._deviation**2)
         left, z = right, torch.zeros_like(right)
@@ -167,7 +170,7 @@ class _System:
 
 
 class _Inverse(torch.autograd.Function):
-    """Applies the inverse of a system, which is symmetric: so is its gradient."""
+    """Applies the inverse of a symmetric system; its gradient is the same inverse."""
 
     @staticmethod
     def forward(ctx, right: Tensor, system: _System) -> Tensor:
@@ -184,7 +187,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _cosines(count: int, like: Tensor) -> Tensor:
-    """The orthonormal cosine transform of `count` cells, frequencies x cells."""
+    """Return the orthonormal cosine transform of `count` cells, frequencies x cells."""
     at = torch.arange(count, device=like.device, dtype=like.dtype)
     table = torch.cos(math.pi / count * at[:, None] * (at + 0.5)) * (2 / count) ** 0.5
     return torch.cat([table[:1] * 0.5**0.5, table[1:]])

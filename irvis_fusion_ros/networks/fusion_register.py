@@ -1,21 +1,26 @@
 """
 The network of FusionRegister ("FusionRegister: Every Infrared and Visible Image Fusion Deserves
-Registration", CVPR 2026): corrects an image that any network fused, where it is misregistered.
+Registration", CVPR 2026). It corrects the misregistration in an image that any fusion network produced.
 
-Where the notes of the paper and its released code differ, or fall short:
+Differences from the notes of the paper and from its released code:
 
 - The field is refined by addition, `phi = found + 2 up(phi below)`; the notes' product is garbled.
-- Misregistration is localised from the fused image and both sources (paper); the code sees the fused alone.
-  Ours is also told what a registration network measures of both sources (evidence.py), which the field
-  starts from: a displacement need not be guessed from ghosts.
+- Misregistration is localised from the fused image and both sources, as in the paper; the code uses the fused
+  image alone. A network can hardly infer a displacement from ghosts, so our field starts from a measurement.
+  Either a registration network provides it (misregistration.py), or the network compares its own features of
+  both sources (comparison.py). The plain form of the paper does neither.
+- M is learned from the known warp. It is 1/2 where the sources are aligned, where both directions give the
+  same result, and rises to 1 with the distance between the sources in pixels (STEEPNESS), where the forward
+  direction is correct. The losses of the paper alone leave M undetermined: M with a field and 1 - M with the
+  opposite field give the same image.
 - The output is `warped + bias`; the code stretches it to its minimum and maximum, which flickers in a video.
-- Images are luminance: colours are those of the visible image and are not moved (imaging/color.py).
-- Images are sampled bicubically, features bilinearly: the code samples both bilinearly, which blurs all that
-  is moved by parts of a pixel.
-- Beyond its edge an image goes on with its edge values; zeros darken the border.
-- Sizes are halved by the mean of four pixels and doubled edge to edge, so that no cell is off its place; the
-  code takes the nearest pixel.
-- Over-parameterised convolutions (DO-Conv) are plain here: that is what they fold into.
+- Images are luminance: colours are those of the visible image and are not warped (imaging/color.py).
+- Images are sampled bicubically, features bilinearly. The code samples both bilinearly, which blurs every
+  displacement by a fraction of a pixel.
+- Samples beyond the border take the value of the nearest border pixel, because zeros darken the border.
+- Images are halved by the mean of four pixels and doubled edge to edge, which keeps cells centred; the code
+  takes the nearest pixel.
+- Over-parameterised convolutions (DO-Conv) are plain here: they fold into plain ones.
 
 A field is B x H x W x 2, (dx, dy) in pixels of its own scale, backward: `moved(x) = image(x + d(x))`.
 """
@@ -29,15 +34,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
-from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks import layers, misregistration
+from irvis_fusion_ros.networks.comparison import Comparison
 from irvis_fusion_ros.networks.misregistration import Evidence
 from irvis_fusion_ros.networks.retention import ChannelAttention, Retention, SpatialAttention
+from irvis_fusion_ros.networks.swift import SwiftResult
 
-# Log-odds of M before anything is learned. At even odds both directions cancel: nothing would be learned; and
-# what is moved the other way is a ghost.
+# Initial log-odds of M. At even odds the two directions cancel and give no gradient, and warping in the
+# backward direction produces a ghost.
 FORWARD = 4.0
-# Pixels that fields are predicted in: in single ones they would be learned much slower than all else.
+# Fields are predicted in units of this many pixels: in units of one they would train much more slowly.
 UNIT = 8.0
+# Log-odds of M per pixel of distance between the sources: M is 0.95 at two pixels. A lower value leaves
+# ghosts of objects one pixel off; with a higher one M no longer separates two pixels from four.
+STEEPNESS = 1.5
 
 
 @dataclass(frozen=True)
@@ -49,20 +59,26 @@ class NetworkConfig:
     )
     blocks: int = option(12, 'Residual blocks of each stage.', minimum=1, maximum=24)
     scales: int = option(2, 'Scales, each half the size of the one before.', minimum=2, maximum=3)
-    retention: bool = option(True, 'Give back texture after warping (MRB).')
+    retention: bool = option(True, 'Restore texture after warping (MRB).')
     two_way: bool = option(True, 'Warp in both directions, not in one.')
-    evidence: bool = option(True, 'Tell it how far the sources are apart (evidence.py); not in the paper.')
+    evidence: bool = option(
+        True, 'Give it a measurement of the misregistration (misregistration.py); not in the paper.'
+    )
+    compare: bool = option(
+        False, 'Let it compare the sources itself, without evidence (comparison.py); not in the paper.'
+    )
 
 
 @dataclass(frozen=True)
 class Corrected:
     """
-    What became of a fused image, B x 1 x H x W.
+    Result of the correction of a fused image, B x 1 x H x W.
 
-    fused: warped[0] plus what retention adds, not clamped. warped: the moved image of each scale, finest
-    first; only the finest, unless all were asked for. field, B x H x W x 2, and mask, B x 1 x H x W in
-    [0, 1]: phi and M of the finest scale. effective: (2 M - 1) phi, B x H x W x 2, the mean displacement of
-    what a pixel shows; M phi where only one direction is used.
+    fused: warped[0] plus the output of retention, not clamped. warped: the warped image of each scale, finest
+    first; only the finest, unless all were requested. field, B x H x W x 2, and mask, B x 1 x H x W in [0,
+    1]: phi and M of the finest scale. effective: (2 M - 1) phi, B x H x W x 2, the mean displacement of a
+    pixel's content; M phi where only one direction is used. odds: the log-odds of M. compared: the result of
+    comparing the sources, None where evidence was given or the network does not compare.
     """
 
     fused: Tensor
@@ -70,30 +86,35 @@ class Corrected:
     field: Tensor
     mask: Tensor
     effective: Tensor
+    odds: Tensor
+    compared: SwiftResult | None = None
 
 
 class FusionRegister(nn.Module):
     """
     Localisation, location registration and modality retention.
 
-    Untrained it moves what its evidence says, and without evidence nothing.
+    Untrained, it moves the image by its evidence or its own comparison; without either it moves nothing.
     """
 
     def __init__(self, config: NetworkConfig = NetworkConfig()):
         super().__init__()
         self.config = config
         width, scales, blocks = config.width, config.scales, config.blocks
-        # 1, 2, 3 times as wide: with three scales the paper counts 7.32 M parameters at width 32
+        # channels grow 1, 2, 3 times per scale: with three scales the paper counts 7.32 M parameters at width
+        # 32
         widths = [width * (scale + 1) for scale in range(scales)]
         self.fused = Pyramid(widths, blocks)
         self.visible = _encoder(width, blocks)
         self.thermal = _encoder(width, blocks)
         self.localise = nn.ModuleList(
-            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, blocks, config.evidence)
+            Localise(own * (2 if scale + 1 < scales else 1) + 2 * width, own, config)
             for scale, own in enumerate(widths)
         )
         if config.evidence:
             self.evidence = Evidence()
+        if config.compare:
+            self.compare = Comparison(width)
         self.up = nn.ModuleList(Up(coarse, fine) for fine, coarse in pairwise(widths))
         if config.retention:
             self.retain_visible = Retention(width, ChannelAttention(width))
@@ -103,14 +124,20 @@ class FusionRegister(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """What both sides of an image have to be multiples of."""
+        """The number that both sides of an image must be multiples of."""
         return 1 << (self.config.scales - 1)
 
     def with_features_in(self, kind: torch.dtype | None) -> 'FusionRegister':
-        """Compute features in another precision, None for none other; the evidence measures in single."""
+        """Compute features in dtype `kind` (None changes nothing); measurements stay in single precision."""
         for name, part in self.named_children():
-            part.to(torch.float32 if name == 'evidence' else kind)
+            part.to(torch.float32 if name in ('evidence', 'compare') else kind)
         return self
+
+    def compared(self, visible: Tensor, thermal: Tensor) -> SwiftResult:
+        """Return only the comparison of the sources (config.compare)."""
+        kind = self.localise[0].merge.weight.dtype
+        features = self.visible(visible.to(kind)).float(), self.thermal(thermal.to(kind)).float()
+        return self.compare((visible, thermal), features)
 
     def forward(
         self,
@@ -119,37 +146,54 @@ class FusionRegister(nn.Module):
         thermal: Tensor,
         misplaced: Tensor | None = None,
         every_scale: bool = False,
+        alone: bool = False,
     ) -> Corrected:
         """
         Correct a fused image by its sources, B x 1 x H x W in [0, 1] each, sides in multiples of `multiple`.
 
-        misplaced: what `evidence.measure` says of the sources, if it was asked before. every_scale: warp the
-        image at the coarser scales too, for the losses.
+        misplaced: the result of `evidence.measure` for the sources, where the caller has it already.
+        every_scale: also warp the image at the coarser scales, and compare even when evidence is given; the
+        losses need both. alone: run without evidence.
         """
-        # features may be in half precision; images, fields and what is sampled by them are not
+        # features may be in half precision; images, fields and sampling stay in single precision
         kind = self.localise[0].merge.weight.dtype
         features = self.fused(fused.to(kind))
         of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
         images, warped, above, refined = _halved(fused, len(features)), [], (), None
-        measured = None
-        if self.config.evidence:
-            measured = self._measured(fused, visible, thermal, misplaced, len(features))
+        uses_evidence = self.config.evidence and not alone
+        measured = compared = distances = None
+        if self.config.compare:
+            if not uses_evidence or every_scale:
+                compared = self.compare((visible, thermal), (of_visible.float(), of_thermal.float()))
+            if not uses_evidence:
+                # no gradient: the known warp trains the comparison, the losses of the image do not
+                with layers.single_precision(visible.device):
+                    misplaced = self.compare.field(compared, visible.shape[-2:]).detach()
+            elif misplaced is None:
+                with layers.single_precision(visible.device):
+                    misplaced = self.evidence.measure(visible, thermal)
+            distances = _halved(misplaced.norm(dim=-1)[:, None], len(features))
+        elif self.config.evidence and alone:
+            misplaced = fused.new_zeros((*fused.shape[:1], *fused.shape[-2:], 2), dtype=torch.float32)
+        if self.config.evidence or self.config.compare:
+            measured = self._measured(fused, visible, thermal, misplaced, uses_evidence, len(features))
         for scale in reversed(range(len(features))):
-            seen = [
+            sources = [
                 F.avg_pool2d(source, 1 << scale) if scale else source for source in (of_visible, of_thermal)
             ]
             if measured is not None:
-                seen.append(measured[scale].to(kind))
-            z, step, mask, believed = self.localise[scale]((features[scale], *above, *seen))
-            # a coarse pixel is two fine ones long
+                sources.append(measured[scale].to(kind))
+            distance = None if distances is None else distances[scale]
+            z, step, odds, trust = self.localise[scale]((features[scale], *above, *sources), distance)
+            mask = torch.sigmoid(odds)
+            # a displacement of one coarse pixel is two fine ones
             refined = step if refined is None else step + 2 * layers.on_grid(refined, step.shape[1:3])
             field = refined
             if measured is not None:
-                field = refined + (believed * UNIT * measured[scale][:, :2]).movedim(1, -1)
-            shown = every_scale or scale == 0
-            # sampling cuts planes apart
+                field = refined + (trust * UNIT * measured[scale][:, :2]).movedim(1, -1)
+            # grid_sample needs channels as separate planes
             moved_z = self._warp(z.contiguous().float(), field, mask).to(z.dtype)
-            if shown:
+            if every_scale or scale == 0:
                 warped.append(self._warp(images[scale], field, mask, 'bicubic'))
             if scale:
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
@@ -159,16 +203,27 @@ class FusionRegister(nn.Module):
             retained = retained + self.retain_thermal(moved_z, of_thermal)
             out = out + self.bias(retained.add_(moved_z)).float()
         share = 2 * mask - 1 if self.config.two_way else mask
-        return Corrected(out, tuple(reversed(warped)), field, mask, share.movedim(1, -1) * field)
+        effective = share.movedim(1, -1) * field
+        return Corrected(out, tuple(reversed(warped)), field, mask, effective, odds, compared)
 
     def _measured(
-        self, fused: Tensor, visible: Tensor, thermal: Tensor, misplaced: Tensor | None, count: int
+        self,
+        fused: Tensor,
+        visible: Tensor,
+        thermal: Tensor,
+        misplaced: Tensor | None,
+        uses_evidence: bool,
+        count: int,
     ) -> list[Tensor]:
-        """Return the evidence at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
-        field, share = self.evidence(fused, visible, thermal, misplaced)
+        """Return the measurement at every scale, finest first, B x 3 x h x w: displacement in UNIT, share."""
+        if uses_evidence:
+            field, share = self.evidence(fused, visible, thermal, misplaced)
+        else:
+            with torch.no_grad(), layers.single_precision(fused.device):
+                field, share = misregistration.content_displacement(fused, visible, thermal, misplaced)
         scales = [torch.cat([field.movedim(-1, 1) / UNIT, share], 1)]
         while len(scales) < count:
-            # a coarse pixel is two fine ones long
+            # a displacement of one coarse pixel is two fine ones
             moved, share = F.avg_pool2d(scales[-1], 2).split((2, 1), 1)
             scales.append(torch.cat([moved / 2, share], 1))
         return scales
@@ -184,7 +239,7 @@ class FusionRegister(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Features of the fused image at every scale, each knowing of the others, as in MIMO-UNet."""
+    """Features of the fused image at every scale, mixed across scales as in MIMO-UNet."""
 
     def __init__(self, widths: list[int], blocks: int):
         super().__init__()
@@ -202,7 +257,7 @@ class Pyramid(nn.Module):
         stages = zip(self.down, self.look, self.attend, self.blocks, strict=True)
         for scale, (down, look, attend, blocks) in enumerate(stages, 1):
             z = F.relu(down(features[-1]), inplace=True)
-            # feature attention: the image itself, seen anew at this scale
+            # feature attention: features of the reduced image itself weigh those from the finer scale
             z = z + attend(z * look(F.avg_pool2d(image, 1 << scale)))
             features.append(blocks(z))
         widths = [feature.shape[1] for feature in features]
@@ -213,7 +268,7 @@ class Pyramid(nn.Module):
 
     @staticmethod
     def _mixed(features: list[Tensor], weights: tuple[Tensor, ...], scale: int) -> Tensor:
-        """Mix the features of all scales by a 1 x 1 convolution, computed before they are made larger."""
+        """Mix the features of all scales by a 1 x 1 convolution, applied before upsampling to save time."""
         total = F.conv2d(features[scale], weights[scale])
         for other, (feature, weight) in enumerate(zip(features, weights, strict=True)):
             if other < scale:
@@ -244,34 +299,47 @@ class Look(nn.Module):
 
 
 class Localise(nn.Module):
-    """Misregistration localisation at one scale: features, a step of the field, M, and how far to believe."""
+    """Misregistration localisation at one scale: features, a field step, M, and trust in the measurement."""
 
-    def __init__(self, into: int, width: int, blocks: int, evidence: bool):
+    def __init__(self, into: int, width: int, config: NetworkConfig):
         super().__init__()
-        self.merge = nn.Conv2d(into + 3 * evidence, width, 1, bias=False)
-        self.blocks = _blocks(width, blocks)
+        measured = config.evidence or config.compare
+        self.merge = nn.Conv2d(into + 3 * measured, width, 1, bias=False)
+        self.blocks = _blocks(width, config.blocks)
         self.field = separable(width, 2)
         self.mask = separable(width, 1)
         self.odds = nn.Parameter(torch.tensor(FORWARD))
         layers.zeroed(self.field[1])
-        if evidence:
+        if measured:
             self.believe = separable(width, 1)
             layers.zeroed(self.believe[1])
+        if config.compare:
+            # log-odds of M for an aligned pair, and per pixel of distance between the sources
+            self.far = nn.Parameter(torch.tensor((-FORWARD, STEEPNESS)) / UNIT)
 
-    def forward(self, seen: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def forward(
+        self, maps: tuple[Tensor, ...], distance: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """
-        Return features B x C x H x W, the step B x H x W x 2 in pixels, M, and a factor of the evidence.
+        Return features B x C x H x W, the field step B x H x W x 2 in pixels, log-odds of M, and a trust.
 
-        The latter two are B x 1 x H x W; the factor lies in [0, 2] and is None without evidence.
+        The latter two are B x 1 x H x W. The trust, a factor of the measurement, lies in [0, 2]; it is None
+        where nothing is measured. distance: that between the sources in pixels, B x 1 x H x W, where they are
+        compared.
         """
-        z = self.blocks(layers.conv_of_all(seen, self.merge.weight))
+        z = self.blocks(layers.conv_concatenated(maps, self.merge.weight))
         step = UNIT * self.field(z).float().movedim(1, -1)
-        mask = torch.sigmoid(self.mask(z).float() + self.odds.float())
-        return z, step, mask, 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
+        odds = self.mask(z).float() + self.odds.float()
+        if distance is not None:
+            # in UNIT, as fields are: in single pixels they would hardly train
+            aligned, per_pixel = (UNIT * self.far.float()).unbind()
+            odds = odds + aligned + per_pixel * distance
+        trust = 2 * torch.sigmoid(self.believe(z).float()) if hasattr(self, 'believe') else None
+        return z, step, odds, trust
 
 
 class Up(nn.Module):
-    """From features and warped features of a scale to those of the next finer one."""
+    """Turns features and warped features of one scale into features of the next finer scale."""
 
     def __init__(self, coarse: int, fine: int):
         super().__init__()
@@ -281,14 +349,14 @@ class Up(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return B x `fine` x 2H x 2W of B x 2 `coarse` x H x W."""
         x = F.relu(self.join(x), inplace=True)
-        # as pixel_shuffle, but the channels of a pixel come out side by side and are moved at once
+        # like pixel_shuffle, but the channels of a pixel stay contiguous and are moved at once
         weight = self.spread.weight.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1)
         cells = F.conv2d(x, weight, padding=1).movedim(1, -1).unflatten(-1, (2, 2, -1))
         return cells.transpose(2, 3).flatten(1, 2).flatten(2, 3).movedim(-1, 1)
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a skip."""
+    """Two 3x3 convolutions and a skip connection."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -296,15 +364,15 @@ class Block(nn.Module):
         self.second = _conv(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape. Where nothing is learned, the result may be written into x."""
-        return layers.conv_add(layers.conv_relu(x, self.first), self.second, x)
+        """Return a map of the same shape."""
+        return self.second(F.relu(self.first(x), inplace=True)).add_(x)
 
 
 def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
     """
     Depthwise and pointwise convolution, without bias.
 
-    With stride 2 the depthwise kernel is 4x4: its cells lie midway between pixels, as those of a mean.
+    With stride 2 the depthwise kernel is 4x4: its cells are centred between pixels, like those of a mean.
     """
     size = 3 if stride == 1 else 4
     return nn.Sequential(
@@ -314,23 +382,26 @@ def separable(into: int, out: int, stride: int = 1) -> nn.Sequential:
 
 
 def sample(image: Tensor, field: Tensor, between: str = 'bilinear') -> Tensor:
-    """Return `image(x + field(x))`, continued by its edge values; float32 both. between: as grid_sample."""
-    # what is traced must not be kept: it holds no numbers
-    grid_of = _grid.__wrapped__ if torch.compiler.is_compiling() else _grid
+    """Return `image(x + field(x))` with replicated border, float32 both. between: mode of grid_sample."""
+    # The grid is cached on a CPU only. A traced tensor holds no numbers and must not be cached. On a GPU the
+    # grid costs nothing, and a recorded CUDA graph would keep reading it after the cache dropped it.
+    kept = field.device.type == 'cpu' and not torch.compiler.is_compiling()
+    grid_of = _grid if kept else _grid.__wrapped__
     grid, scale = grid_of(*field.shape[1:3], field.device)
     points = torch.addcmul(grid, field, scale)
     return F.grid_sample(image, points, mode=between, padding_mode='border', align_corners=True)
 
 
-# graphs that a GPU has recorded go on using them: room for three scales of all that are kept, and more
 @lru_cache(maxsize=32)
 def _grid(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Where pixels lie for `grid_sample`, 1 x H x W x 2 from -1 to 1, and what a pixel measures there."""
-    # whoever asks first may be in inference mode; training needs ordinary tensors
+    """Return pixel coordinates for `grid_sample`, 1 x H x W x 2 from -1 to 1, and the length of a pixel."""
+    # the first caller may be in inference mode, but training needs ordinary tensors
     with torch.inference_mode(False):
         x, y = (torch.linspace(-1, 1, side, device=device) for side in (width, height))
         grid = torch.stack(torch.meshgrid(x, y, indexing='xy'), -1)[None]
-        return grid, torch.tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)], device=device)
+        # torch.full instead of a list of numbers, which a CUDA graph under capture cannot copy from the host
+        scale = [torch.full((), 2 / max(side - 1, 1), device=device) for side in (width, height)]
+        return grid, torch.stack(scale)
 
 
 def _halved(image: Tensor, count: int) -> list[Tensor]:

@@ -1,13 +1,12 @@
 """
-Blocks that the learned systems share: sampling, structure, correlation and convolutions.
+Blocks that the learned systems share: sampling, structure maps, correlation and convolutions.
 
-Feature maps are B x C x H x W. A map of stride s has its cell k centred on pixel `s k + (s - 1) / 2`, as
-`cv2.resize` has it. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
+Feature maps are B x C x H x W. In a map of stride s, cell k is centred on pixel `s k + (s - 1) / 2`, the
+convention of `cv2.resize`. Points and displacements are B x H x W x 2, (x, y) in pixels of the finest grid.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 
 import numpy as np
 import torch
@@ -15,14 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.tuning import STRUCTURE
 
 SLOPE = 0.1
-# Gradients below this, in brightness per pixel, are sensor noise.
-NOISE = 0.004
-STRONGEST = 2.5
-# Squared length of a description that is nothing.
-FAINT = 0.01
-# Size of what learned features add to the edges in a description at first.
+# Squared length below which a description counts as empty.
+LEAST_ENERGY = 0.01
+# Initial scale of the learned features in a description, relative to the edges.
 UNTRAINED = 0.1
 
 
@@ -31,12 +28,12 @@ def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
     tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
     if torch.device(device).type != 'cuda':
         return tensor.to(device)
-    # from memory that stays where it is the copy need not be waited for
+    # a copy from pinned memory can run asynchronously
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def exactly(device: torch.device) -> AbstractContextManager:
-    """Return a context without the half precision that training may be in."""
+def single_precision(device: torch.device) -> AbstractContextManager:
+    """Return a context that switches off autocast, where training uses half precision."""
     available = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if available else nullcontext()
 
@@ -53,19 +50,19 @@ def sample(features: Tensor, points: Tensor, stride: int, outside: str = 'zeros'
 
 
 def on_grid(field: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Spread a coarse field, B x h x w x 2, over a grid of another stride; both span the same area."""
+    """Resample a field, B x h x w x 2, to a grid of another stride; both grids span the same area."""
     planes = F.interpolate(field.movedim(-1, 1), size=shape, mode='bilinear', align_corners=False)
     return planes.movedim(1, -1)
 
 
 def padded(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples."""
+    """Repeat the last row and column until both sides are multiples of `multiple`."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode='replicate')
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
-    """Blur every channel with a Gaussian, borders repeated."""
+    """Blur every channel with a Gaussian; the border pixels are replicated."""
     radius = int(3 * sigma + 0.5)
     at = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     kernel = torch.exp(-0.5 * (at / sigma) ** 2)
@@ -75,7 +72,7 @@ def blur(image: Tensor, sigma: float) -> Tensor:
         kernel = kernel.repeat(image.shape[1], 1, 1, 1)
         image = F.conv2d(image, kernel, groups=image.shape[1])
         return F.conv2d(image, kernel.transpose(-1, -2), groups=image.shape[1])
-    # on a CPU sums take a third of the time
+    # on a CPU, shifted sums take a third of the time of a convolution
     kernel = kernel.tolist()
     for axis in (-1, -2):
         side = image.shape[axis] - 2 * radius
@@ -89,9 +86,9 @@ def blur(image: Tensor, sigma: float) -> Tensor:
 
 def spread(shift: Tensor, weight: Tensor, sigma: float, pull: Tensor) -> Tensor:
     """
-    Spread shifts, B x 2 x H x W, to their neighbours by a blur of `sigma` cells, weighed (B x 1 x H x W).
+    Average shifts, B x 2 x H x W, over their neighbours by a weighted blur of `sigma` cells (B x 1 x H x W).
 
-    They are pulled to 0 as if there were a weight of exp(pull), a scalar, of no shift.
+    The scalar `pull` adds a zero shift of weight exp(pull) to every average.
     """
     planes = blur(torch.cat([shift * weight, weight], 1), sigma)
     return planes[:, :2] / (planes[:, 2:] + torch.exp(pull))
@@ -99,31 +96,38 @@ def spread(shift: Tensor, weight: Tensor, sigma: float, pull: Tensor) -> Tensor:
 
 def content(image: Tensor) -> Tensor:
     """
-    Return where an image, B x 1 x H x W in [0, 1], has content: 1, or 0 with a margin of two pixels.
+    Return the support mask of an image, B x 1 x H x W in [0, 1]: 1 on content, 0 elsewhere.
 
-    Rectified and warped images are exactly 0 beyond their edge; zeros in groups under 9 pixels are content.
+    Rectified and warped images are exactly 0 beyond their edge. A margin of two pixels at that edge counts as
+    outside. Groups of zeros narrower than 9 pixels count as content.
     """
-    # closing by 4 and eroding by 2 more; beyond the image counts as content
+    # close by 4 pixels, then erode by 2 more; the area beyond the image counts as content
     return -largest(-largest((image > 0).to(image.dtype), 4), 6)
 
 
 def structure(image: Tensor, support: Tensor) -> Tensor:
     """
-    Return what an image shows whatever the sign of its contrast, B x 4 x H x W.
+    Return maps of an image that do not depend on the sign of its contrast, B x 4 x H x W.
 
-    The first map is brightness against its surroundings; the others are edges: strength relative to the
-    surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which do not change when contrast is
-    reversed (as classical/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). 0 without support. Sides must
-    be multiples of 4.
+    The first map is brightness relative to its surroundings. The other three describe edges: their strength
+    relative to the surroundings, times 1, cos 2 theta and sin 2 theta of their angle, which stay the same
+    when contrast is reversed (as in classical/structure.py, after CFOG, Ye et al., IEEE TGRS 2019). All maps
+    are 0 outside the support. Sides must be multiples of 4. The maps are computed in single precision even
+    under autocast, because small differences of brightness matter.
     """
+    with single_precision(image.device):
+        return _structure(image.float(), support)
+
+
+def _structure(image: Tensor, support: Tensor) -> Tensor:
     contrast = image - _surroundings(image)
     deviation = torch.sqrt(_surroundings(contrast * contrast) + 1e-4)
-    smooth = F.pad(blur(image, 0.7), (1, 1, 1, 1), mode='replicate')
+    smooth = F.pad(blur(image, STRUCTURE.smoothing), (1, 1, 1, 1), mode='replicate')
     gx = (smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]) / 2 * support
     gy = (smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]) / 2 * support
     energy = gx * gx + gy * gy
-    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + NOISE)
-    strength = relative.clamp(max=STRONGEST)
+    relative = torch.sqrt(energy + 1e-12) / (torch.sqrt(_surroundings(energy) + 1e-12) + STRUCTURE.noise)
+    strength = relative.clamp(max=STRUCTURE.strongest)
     scale = strength / (energy + 1e-12)
     edges = (strength, (gx * gx - gy * gy) * scale, 2 * gx * gy * scale)
     return torch.cat([contrast / deviation * support, *edges], 1)
@@ -131,25 +135,26 @@ def structure(image: Tensor, support: Tensor) -> Tensor:
 
 def description(features: Tensor, support: Tensor) -> Tensor:
     """
-    Make features, B x C x H x W, comparable by their products: their mean over the support is taken away.
+    Turn features, B x C x H x W, into descriptions whose products measure similarity.
 
-    A description is 0 without support (B x 1 x H x W), short where there is less to see than is usual in the
-    image, and never longer than 1: its length says how much it counts. It is in single precision, whatever
-    the features are in: what compares descriptions needs all of it.
+    The mean over the support is subtracted. A description is 0 outside the support (B x 1 x H x W), shorter
+    where the image has less structure than elsewhere, and never longer than 1, so its length is its weight.
+    It is in single precision, whatever the dtype of the features, because correlation needs it.
     """
     features = features.float()
     total = support.sum((2, 3), keepdim=True) + 1e-6
     d = (features - (features * support).sum((2, 3), keepdim=True) / total) * support
     usual = (d * d).sum((1, 2, 3), keepdim=True) / total
-    return d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + FAINT)
+    return d * torch.rsqrt(usual + (d * d).sum(1, keepdim=True) + LEAST_ENERGY)
 
 
 def description_head(channels: int, edges: int, out: int, kept: int) -> nn.Conv2d:
     """
-    Return the 1x1 convolution of learned features and edges, in that order, that a description is made of.
+    Return a 1x1 convolution that turns learned features and edges, concatenated in that order, into
+    descriptions.
 
-    Its first `kept` channels are the edges, at first, averaged where `kept` is fewer: a pair can be matched
-    before anything is learned.
+    At first the leading `kept` channels are the edges, averaged where `kept` is fewer, so that an untrained
+    network can already match a pair.
     """
     head = nn.Conv2d(channels + edges, out, 1, bias=False)
     kept = min(kept, out)
@@ -161,17 +166,18 @@ def description_head(channels: int, edges: int, out: int, kept: int) -> nn.Conv2
 
 
 def _surroundings(image: Tensor) -> Tensor:
-    """Mean within about 6 pixels: blurred at a quarter of the resolution."""
+    """Return the mean within about 6 pixels, computed at a quarter of the resolution."""
     coarse = blur(F.avg_pool2d(image, 4), 1.5)
     return F.interpolate(coarse, scale_factor=4, mode='bilinear', align_corners=False)
 
 
 def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
     """
-    Return how well each cell matches the moving map at every shift up to `radius` cells.
+    Return the correlation volume: how well each cell matches the moving map at every shift up to `radius`
+    cells.
 
-    Sum of products over channels, B x (2 radius + 1)^2 x H x W, the shifts (dx, dy) row by row: (-r, -r),
-    (-r + 1, -r), ... Beyond the map a product is 0.
+    It is the sum of products over channels, B x (2 radius + 1)^2 x H x W, with the shifts (dx, dy) row by
+    row: (-r, -r), (-r + 1, -r), ... The moving map is 0 beyond its border.
     """
     height, width = reference.shape[-2:]
     around = F.pad(moving, (radius, radius, radius, radius))
@@ -184,68 +190,13 @@ def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
     return torch.stack(products, 1)
 
 
-def conv_of_all(maps: Sequence[Tensor], weight: Tensor, padding: int = 0) -> Tensor:
-    """Convolve maps as if they were one, along their channels: to join them takes longer."""
+def conv_concatenated(maps: Sequence[Tensor], weight: Tensor, padding: int = 0) -> Tensor:
+    """Convolve the concatenation of `maps` along channels without building it, which saves time."""
     weights = weight.split([each.shape[1] for each in maps], 1)
     total = F.conv2d(maps[0], weights[0], padding=padding)
     for each, own in zip(maps[1:], weights[1:], strict=True):
-        total = _conv_add(each, own, total, padding)
+        total.add_(F.conv2d(each, own, padding=padding))
     return total
-
-
-def conv_relu(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """Return `relu(conv(x))`; conv is 3x3, without bias, and keeps the size."""
-    if not _in_one_pass(x, conv.weight):
-        return F.relu(conv(x), inplace=True)
-    return torch.ops.mkldnn._convolution_pointwise(x, conv.weight, *_plain(1), 'relu', [], '')
-
-
-def conv_add(x: Tensor, conv: nn.Conv2d, total: Tensor) -> Tensor:
-    """Return `total + conv(x)`, which may be written into `total`; conv as for conv_relu."""
-    return _conv_add(x, conv.weight, total, padding=1)
-
-
-def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return `gelu(weight x + bias)`, along the last axis of x."""
-    if not _in_one_pass(x, weight):
-        return F.gelu(F.linear(x, weight, bias))
-    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'gelu', [], 'none')
-
-
-def _conv_add(x: Tensor, weight: Tensor, total: Tensor, padding: int) -> Tensor:
-    if not _in_one_pass(x, weight):
-        return F.conv2d(x, weight, padding=padding).add_(total)
-    add = torch.ops.mkldnn._convolution_pointwise_.binary
-    return add(total, x, weight, *_plain(padding), 'add', 1.0, None, [], None)
-
-
-def _plain(padding: int) -> tuple:
-    """Bias, padding, stride, dilation and groups of a plain convolution."""
-    return None, (padding, padding), (1, 1), (1, 1), 1
-
-
-def _in_one_pass(x: Tensor, weight: Tensor) -> bool:
-    """Say whether a layer may do what follows it as well: a tenth less time in bfloat16."""
-    # where autocast has only x in bfloat16, as training has it, it casts nothing for these
-    half = x.dtype == weight.dtype == torch.bfloat16
-    on = half and x.device.type == 'cpu' and not torch.is_grad_enabled()
-    return on and not torch.compiler.is_compiling() and _fuses()
-
-
-@cache
-def _fuses() -> bool:
-    """Say whether this torch has what the layers above ask of oneDNN, which it does not promise."""
-    x, ones = torch.full((1, 2, 2, 2), -1.0), torch.ones(2, 2, 1, 1)
-    ops = torch.ops.mkldnn
-    try:
-        none = ops._convolution_pointwise(x, ones, *_plain(0), 'relu', [], '')
-        add = ops._convolution_pointwise_.binary
-        sums = add(x.clone(), x, ones, *_plain(0), 'add', 1.0, None, [], None)
-        soft = ops._linear_pointwise(x, ones[:, :, 0, 0], none[0, 0, 0], 'gelu', [], 'none')
-    except (AttributeError, RuntimeError, TypeError):
-        return False
-    found = (none == 0).all() and torch.allclose(sums, 3 * x) and torch.allclose(soft, F.gelu(2 * x))
-    return bool(found)
 
 
 def shifts(radius: int, like: Tensor) -> Tensor:
@@ -255,11 +206,11 @@ def shifts(radius: int, like: Tensor) -> Tensor:
 
 
 def largest(image: Tensor, radius: int) -> Tensor:
-    """Return the maximum within a square of so many pixels to each side; 20 times as fast as max_pool2d."""
+    """Return the maximum over a square of `radius` pixels to each side; 20 times as fast as max_pool2d."""
     image = F.pad(image, (radius, radius, radius, radius), mode='replicate')
     for axis in (-2, -1):
         reach, left = 1, 2 * radius
-        # maxima of 2, 4, 8 ... neighbours, until they span the square
+        # take maxima of 2, 4, 8 ... neighbours until they span the square
         while left:
             step = min(reach, left)
             size = image.shape[axis] - step
@@ -269,13 +220,13 @@ def largest(image: Tensor, radius: int) -> Tensor:
 
 
 def conv(into: int, out: int, size: int = 3, stride: int = 1, slope: float = SLOPE) -> nn.Sequential:
-    """Convolution and leaky ReLU; an even size with stride 2 keeps cells centred (top of the file)."""
+    """Return convolution and leaky ReLU; an even size with stride 2 keeps cells centred (top of the file)."""
     pad = (size - stride) // 2 if stride > 1 else size // 2
     return nn.Sequential(nn.Conv2d(into, out, size, stride, pad), nn.LeakyReLU(slope, inplace=True))
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions and a skip, without normalisation."""
+    """Two 3x3 convolutions and a skip connection, without normalisation."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -283,16 +234,16 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return a map of the same shape."""
         return F.leaky_relu(x + self.second(self.first(x)), SLOPE)
 
 
 class DynamicConv(nn.Module):
     """
-    Convolution whose kernel is a mixture of K, weighed by attention over the whole map.
+    A convolution whose kernel is a mixture of K kernels, weighted by attention over the whole map.
 
-    Chen et al., "Dynamic convolution: attention over convolution kernels", CVPR 2020, eq. 1 and 3.
-    `temperature` of the softmax is lowered to 1 while it learns, so that all kernels learn at first.
+    Chen et al., "Dynamic convolution: attention over convolution kernels", CVPR 2020, eq. 1 and 3. Training
+    lowers `temperature` of the softmax to 1, so that all kernels learn at the start.
     """
 
     def __init__(self, channels: int, size: int = 3, kernels: int = 4):
@@ -309,7 +260,7 @@ class DynamicConv(nn.Module):
             nn.init.kaiming_uniform_(kernel, a=SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return a map of the same shape."""
         batch, channels, height, width = x.shape
         share = torch.softmax(self.attention(x.mean((2, 3))) / self.temperature, 1)
         kernel = torch.einsum('bk,koiyx->boiyx', share, self.kernels).flatten(0, 1)
@@ -320,7 +271,7 @@ class DynamicConv(nn.Module):
 
 
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
-    """Make a layer give 0 before it has learned."""
+    """Set the parameters of a layer to 0, so that an untrained layer returns 0."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,9 +1,10 @@
 """
-Matching of two feature pyramids: a global search, and steps that measure what is left at one level.
+Matching of two feature pyramids: a global search, and steps that measure the remaining displacement.
 
-A pyramid is a list of descriptions at STRIDES, or all but the finest of them, finest first, whose products
-say how alike two cells are, and last, at stride COARSEST, those that the search compares; see layers.py for
-cells, points and displacements.
+A pyramid is a list of description maps. It starts with one map per stride of STRIDES, finest first; the
+finest ones may be missing. The product of two descriptions says how similar two cells are. The last map, also
+at stride COARSEST, is the one that the global search compares. layers.py defines cells, points and
+displacements.
 """
 
 from dataclasses import dataclass
@@ -20,17 +21,19 @@ from irvis_fusion_ros.networks.layers import conv
 
 STRIDES = (1, 2, 4, 8)
 COARSEST = STRIDES[-1]
-# The global search: rotations in degrees, logarithms of scale, and shifts up to so many coarsest cells.
+# The hypotheses of the global search: rotations in degrees, logarithms of scale, shifts up to REACH coarsest
+# cells.
 ROTATIONS = (-9.0, -4.5, 0.0, 4.5, 9.0)
 SCALES = (-0.22, -0.11, 0.0, 0.11, 0.22)
 REACH = 7
 WIDTH = 32
-# Steps of the search that two hypotheses are apart by, along one axis or another.
-APART = 2
-# Stride at which an alignment is checked, and the disagreement, in pixels, that halves the trust of a cell.
-CHECKED, TOLERANCE = 4, 4.0
-# Excess correlation at which a cell's own opinion counts half, and sharpness of its choice of a shift.
-CLEAR, SHARPNESS = 0.1, 20.0
+# Two hypotheses that `Search.others` returns differ by more than this many search steps along some axis.
+SEPARATION = 2
+# Stride at which an alignment is checked, and the shift error, in pixels, that halves the trust of a cell.
+CHECK_STRIDE, TOLERANCE = 4, 4.0
+# Excess correlation at which the shift measured in one cell counts half, and the softmax gain that selects
+# it.
+DISTINCT, SHARPNESS = 0.1, 20.0
 # Gains of the similarity before a softmax, for a learned factor of 1.
 SEARCH_GAIN, MATCH_GAIN = 10.0, 8.0
 
@@ -38,11 +41,11 @@ SEARCH_GAIN, MATCH_GAIN = 10.0, 8.0
 @dataclass(frozen=True)
 class Measured:
     """
-    What one step saw on the coarsest grid, before it was fitted.
+    What one step measured on the coarsest grid, before the fit.
 
-    start: B x h x w x 2, the displacement it started from. shift: likewise, what was left, pixels. scale:
-    B x h x w, the expected error of `shift` (of a Laplace distribution, per axis), pixels.
-    reach: the largest shift it can see, pixels.
+    start: B x h x w x 2, the displacement that the step started from. shift: B x h x w x 2, the measured
+    remaining displacement, pixels. scale: B x h x w, the expected error of `shift` (of a Laplace
+    distribution, per axis), pixels. reach: the largest shift that the step can measure, pixels.
     """
 
     start: Tensor
@@ -54,11 +57,12 @@ class Measured:
 @dataclass(frozen=True)
 class Agreement:
     """
-    How far two pyramids agree under an alignment.
+    How well two pyramids agree under an alignment.
 
-    correlation: B, masked and normalised (as MNCC, BusReF eq. 11), [-1, 1], of the descriptions. trust:
-    B x h x w on the coarsest grid, [0, 1], how far the evidence of a cell stays where it is, from visible to
-    thermal and back again; 1 without evidence.
+    correlation: B, [-1, 1], the masked normalised correlation (MNCC, BusReF eq. 11) of the descriptions.
+    trust: B x h x w on the coarsest grid, [0, 1]. It is high where the best shift of a cell is 0 and the
+    match from visible to thermal and back ends where it started (forward-backward consistency), and 1 where a
+    cell has no structure.
     """
 
     correlation: Tensor
@@ -67,44 +71,44 @@ class Agreement:
 
 def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Agreement:
     """Measure an alignment: P of `Affine`, B x 2 x 3, and a residual, B x h x w x 2, pixels."""
-    # before it in a pyramid come the finer ones, behind it the coarsest twice
-    reference, moved, stride = visible[-3], thermal[-3], CHECKED
+    # [-3] is the level at stride CHECK_STRIDE: the two maps after it are both at stride COARSEST
+    reference, moved, stride = visible[-3], thermal[-3], CHECK_STRIDE
     points = layers.centres(reference, stride)
     field = model_of(visible).displacement(p, points) + layers.on_grid(residual, reference.shape[-2:])
     moving = layers.sample(moved, points + field, stride)
-    there, back = (reference**2).sum(1), (moving**2).sum(1)
-    seen = (there > 0) & (back > 0)
+    reference_energy, moving_energy = (reference**2).sum(1), (moving**2).sum(1)
+    overlap = (reference_energy > 0) & (moving_energy > 0)
     product = (reference * moving).sum((1, 2, 3))
-    power = (there * seen).sum((1, 2)) * (back * seen).sum((1, 2))
-    forward, clear = _own_shift(reference, moving)
-    backward, _ = _own_shift(moving, reference)
+    power = (reference_energy * overlap).sum((1, 2)) * (moving_energy * overlap).sum((1, 2))
+    forward, distinct = _best_shift(reference, moving)
+    backward, _ = _best_shift(moving, reference)
     error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (stride / TOLERANCE) ** 2
-    doubt = clear * error / (1 + error)
+    doubt = distinct * error / (1 + error)
     return Agreement(product / torch.sqrt(power + 1e-12), 1 - doubt)
 
 
-def _own_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
-    """Each coarsest cell's own shift, B x 2 x h x w in cells of the checked level, and how clear it is."""
-    pool = COARSEST // CHECKED
+def _best_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the best shift of each coarsest cell, B x 2 x h x w in checked cells, and its distinctness."""
+    pool = COARSEST // CHECK_STRIDE
     volume = F.avg_pool2d(layers.local_correlation(reference, moving, 2), pool)
     volume = layers.blur(volume, 0.8)
     share = torch.softmax(SHARPNESS * volume, 1)
     shift = torch.einsum('bnhw,nc->bchw', share, layers.shifts(2, volume))
     excess = volume.amax(1) - volume.mean(1)
-    return shift, excess**2 / (excess**2 + CLEAR**2)
+    return shift, excess**2 / (excess**2 + DISTINCT**2)
 
 
 def model_of(pyramid: list[Tensor]) -> Affine:
-    """Return the affine model of the image that was described."""
+    """Return the affine model of the image that the pyramid describes."""
     height, width = pyramid[-1].shape[-2:]
     return Affine((height * COARSEST, width * COARSEST))
 
 
 class Search(nn.Module):
     """
-    Looks for rotation, scale and shift over the whole image at once, by correlation of descriptions.
+    Finds rotation, scale and shift of the whole image at once, by correlation of descriptions.
 
-    Every rotation and scale is tried at every shift up to REACH cells, through the Fourier transform.
+    It tries every rotation and scale at every shift up to REACH cells, through the Fourier transform.
     """
 
     def __init__(self):
@@ -123,11 +127,11 @@ class Search(nn.Module):
         return logits, self.best(logits, affine)
 
     def logits(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return how likely every hypothesis is."""
+        """Return the logit of every hypothesis."""
         return SEARCH_GAIN * self.gain * self.similarity(visible, thermal) + self.prior()
 
     def prior(self) -> Tensor:
-        """Small motion is likelier than large: keeps to none where nothing is to be seen."""
+        """Return log-probabilities that favour small motion: an image without structure yields no motion."""
         at = torch.arange(-REACH, REACH + 1, device=self._scales.device) / REACH
         turn, scale = self._rotations / self._rotations[-1], self._scales / self._scales[-1]
         return -0.5 * (turn[:, None, None, None] ** 2 + scale[:, None, None] ** 2 + at[:, None] ** 2 + at**2)
@@ -142,7 +146,7 @@ class Search(nn.Module):
         points = points[None].expand(batch, *points.shape).flatten(0, 1)
         repeated = thermal[:, None].expand(batch, count, *thermal.shape[1:]).flatten(0, 1)
         turned = layers.sample(repeated, points, COARSEST).reshape(batch, count, channels, *grown)
-        there = (visible * visible).sum(1, keepdim=True)
+        reference_energy = (visible * visible).sum(1, keepdim=True)
         energy = (turned * turned).sum(2, keepdim=True)
 
         def lags(own: Tensor, other: Tensor) -> Tensor:
@@ -150,13 +154,13 @@ class Search(nn.Module):
             return correlate(own[:, None], other, 2 * REACH + 1)
 
         product = lags(visible, turned)
-        cells = lags(there, (energy > 0).to(there)).clamp(min=0)
-        norm = cells * lags(torch.ones_like(there), energy).clamp(min=0)
-        # a small overlap matches by chance: it is measured against the whole image
-        whole = there.sum((1, 2, 3))[:, None, None, None]
+        cells = lags(reference_energy, (energy > 0).to(reference_energy)).clamp(min=0)
+        norm = cells * lags(torch.ones_like(reference_energy), energy).clamp(min=0)
+        # a small overlap can match by chance, so the norm also counts the area of the whole image
+        whole = reference_energy.sum((1, 2, 3))[:, None, None, None]
         correlation = product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)
         shape = (batch, len(ROTATIONS), len(SCALES), 2 * REACH + 1, 2 * REACH + 1)
-        # evidence grows with the root of the cells that agree
+        # evidence grows with the square root of the number of cells that agree
         return correlation.reshape(shape) * (height * width / 64) ** 0.5
 
     def best(self, logits: Tensor, affine: Affine) -> Tensor:
@@ -170,17 +174,17 @@ class Search(nn.Module):
         return similarity(turn, scale, dx * COARSEST, dy * COARSEST, affine)
 
     def others(self, logits: Tensor, affine: Affine, count: int) -> list[Tensor]:
-        """Return P of the next best hypotheses, each far from the best one and from those before it."""
+        """Return P of the next best hypotheses, each far from the best one and from the earlier ones."""
         found = []
         for _ in range(count):
-            near = self._near(logits.flatten(1).argmax(1), logits, APART)
+            near = self._near(logits.flatten(1).argmax(1), logits, SEPARATION)
             logits = logits.masked_fill(near.view_as(logits), float('-inf'))
             found.append(self.best(logits, affine))
         return found
 
     @staticmethod
     def _near(index: Tensor, logits: Tensor, reach: int) -> Tensor:
-        """Say which hypotheses lie within so many steps of one, along every axis, B x N bool."""
+        """Return which hypotheses lie within `reach` steps of `index` on every axis, B x N bool."""
         axes = [torch.arange(size, device=logits.device) for size in logits.shape[1:]]
         near = torch.ones_like(logits.flatten(1), dtype=torch.bool)
         for grid in torch.meshgrid(*axes, indexing='ij'):
@@ -196,7 +200,7 @@ class Search(nn.Module):
         return similarity(turn, scale, dx, dy, affine)
 
     def _hypothesis_points(self, features: Tensor) -> Tensor:
-        """Where the cells of a grid grown by REACH lie under every rotation and scale, K x h x w x 2."""
+        """Return the points of a grid extended by REACH cells, per rotation and scale, K x h x w x 2."""
         height, width = features.shape[-2:]
         affine = Affine((height * COARSEST, width * COARSEST))
         grown = features.new_empty((1, 1, height + 2 * REACH, width + 2 * REACH))
@@ -208,21 +212,21 @@ class Search(nn.Module):
 
 
 class Registering(nn.Module):
-    """A network that registers by descriptions; a subclass has `descriptions` and `compare`."""
+    """A network that registers by comparing descriptions; a subclass has `descriptions` and `compare`."""
 
     def register(self, visible: Tensor, thermal: Tensor, start: Tensor | None = None):
         """
-        Register thermal to visible, B x 1 x H x W in [0, 1] each, any size; returns what `compare` does.
+        Register thermal to visible, B x 1 x H x W in [0, 1] each, any size; return what `compare` returns.
 
-        start: B x 2 x 3 (see `Affine`), from the frame before, instead of the global search. The residual is
-        on the grid of the padded image.
+        start: B x 2 x 3 (see `Affine`), from the previous frame; it replaces the global search. The residual
+        is on the grid of the padded image.
         """
         visible, thermal = layers.padded(visible, COARSEST), layers.padded(thermal, COARSEST)
         return self.compare(*self.descriptions(visible, thermal), start=start)
 
     @staticmethod
     def field(found, shape: tuple[int, int]) -> Tensor:
-        """Return the deformation, B x H x W x 2 in pixels, of an image of `shape`: one composed field."""
+        """Return the deformation, B x H x W x 2 in pixels, for an image of `shape`: affine plus residual."""
         height, width = found.residual.shape[1:3]
         full = (height * COARSEST, width * COARSEST)
         dense = layers.on_grid(found.residual, full)[:, : shape[0], : shape[1]]
@@ -233,9 +237,10 @@ def correlated(
     reference: Tensor, moving: Tensor, start: Tensor, stride: int, radius: int
 ) -> tuple[Tensor, Tensor]:
     """
-    Correlate descriptions of a stride after a start, B x h x w x 2 on the coarsest grid, pixels.
+    Correlate descriptions of one stride after warping by a start, B x h x w x 2 on the coarsest grid, pixels.
 
-    Returns the means over a coarsest cell: of `layers.local_correlation`, and of how much both show, B x 2.
+    Returns two means over each coarsest cell: of the correlation volume (`layers.local_correlation`), and of
+    the squared length of both descriptions, B x 2.
     """
     field = start if stride == COARSEST else layers.on_grid(start, reference.shape[-2:])
     moving = layers.sample(moving, layers.centres(reference, stride) + field, stride)
@@ -247,10 +252,10 @@ def correlated(
 
 class Match(nn.Module):
     """
-    Says by how much each coarsest cell is still displaced, from the correlation of one level.
+    Measures the remaining displacement of each coarsest cell from the correlation volume of one level.
 
-    The correlation of fine cells is pooled over a coarsest cell, weighed together with that of its neighbours
-    by a 7x7 and a dynamic convolution (Affine Net), and the expected shift is taken.
+    The correlation of fine cells is averaged over a coarsest cell and combined with that of its neighbours by
+    a 7x7 and a dynamic convolution (Affine Net). The result is the expected shift (soft-argmax).
     """
 
     def __init__(self, level: int, radius: int):
@@ -262,11 +267,11 @@ class Match(nn.Module):
         self.enter = conv(count + 2, WIDTH)
         self.wide = conv(WIDTH, WIDTH, 7)
         self.dynamic = layers.DynamicConv(WIDTH)
-        # before it has learned, correlation alone decides
+        # zero at first: an untrained network decides by correlation alone
         self.head = layers.zeroed(nn.Conv2d(WIDTH, count + 1, 3, padding=1))
 
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
-        """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
+        """Measure the displacement that remains after `start`, B x h x w x 2 on the coarsest grid, pixels."""
         level = visible[self.level], thermal[self.level]
         volume, seen = correlated(*level, start, self.stride, self.radius)
         x = self.enter(torch.cat([volume * 4, seen], 1))

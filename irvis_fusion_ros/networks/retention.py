@@ -1,5 +1,5 @@
 """
-Modality retention of FusionRegister: gives back the texture and contrast that warping takes (eq. 5 to 10).
+Modality retention of FusionRegister: restores the texture and contrast that warping removes (eq. 5 to 10).
 
 Feature maps are B x C x H x W, of any size.
 """
@@ -20,39 +20,40 @@ REDUCTION = 4
 
 
 class Retention(nn.Module):
-    """One branch: what features of a source tell about the warped features of the fused image."""
+    """One branch: what the features of one source add to the warped features of the fused image."""
 
     def __init__(self, width: int, attention: nn.Module):
         super().__init__()
         maps = (2 * REACH + 1) ** 2
-        # of the warped features, the source's, and their correlation
+        # input: warped features, features of the source, and their correlation
         self.compress = nn.Conv2d(2 * width + maps, width, 3, padding=1, bias=False)
         self.mix = WindowMlp(width)
         self.attention = attention
 
     def forward(self, warped: Tensor, source: Tensor) -> Tensor:
-        """Return B x C x H x W from the two."""
-        # eq. 5: the mean over channels of the products at every shift; shifts cut planes apart
+        """Return B x C x H x W from warped features and features of the source, of that shape."""
+        # eq. 5: the mean over channels of the products at every shift, which needs channels as separate
+        # planes
         planes = warped.contiguous(), source.contiguous()
         correlation = layers.local_correlation(*planes, REACH) / warped.shape[1]
         maps = [each.contiguous(memory_format=torch.channels_last) for each in (warped, source, correlation)]
-        x = layers.conv_of_all(maps, self.compress.weight, padding=1)
+        x = layers.conv_concatenated(maps, self.compress.weight, padding=1)
         return self.attention(self.mix(x)).add_(x)
 
 
 class WindowMlp(nn.Module):
     """
-    gMLP in windows of several sizes, weighed against each other per channel (eq. 6 and 7).
+    gMLP in windows of several sizes, weighted against each other per channel (eq. 6 and 7).
 
-    As the released code: the gate is `u (G v + 1)` with neither norm nor ReLU. Positions beyond the image are
-    0 in v. The 1 x 1 window is a perceptron for every pixel.
+    As in the released code, the gate is `u (G v + 1)` with neither norm nor ReLU. v is 0 beyond the image.
+    The 1 x 1 window is a perceptron for every pixel.
     """
 
     def __init__(self, width: int, windows: tuple[int, ...] = WINDOWS):
         super().__init__()
         self.windows = windows
         count = len(windows)
-        # u of every window, then v of every window
+        # u of every window comes first, then v of every window
         self.expand = nn.Linear(width, 2 * width * count)
         self.gates = nn.ModuleList(nn.Linear(side**2, side**2) for side in windows)
         self.project = nn.Parameter(torch.empty(count, width, width))
@@ -68,7 +69,7 @@ class WindowMlp(nn.Module):
             nn.init.kaiming_uniform_(matrix, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape; best with the channels of a pixel side by side, as the result has them."""
+        """Return a map of the same shape, channels last; fastest when the input is channels last, too."""
         batch, width, height, wide = x.shape
         count = len(self.windows)
         pixels = x.movedim(1, -1).contiguous()
@@ -76,10 +77,10 @@ class WindowMlp(nn.Module):
         biases = self.expand.bias.view(2, count, width)
         gated = []
         for k, (gate, side) in enumerate(zip(self.gates, self.windows, strict=True)):
-            u, v = (layers.linear_gelu(pixels, weights[i, k], biases[i, k]) for i in (0, 1))
+            u, v = (F.gelu(F.linear(pixels, weights[i, k], biases[i, k])) for i in (0, 1))
             gated.append(_gate(v, gate, side).mul_(u))
-        # What follows is linear but for the weights of the windows, which need no more than means: a matrix
-        # for each window does its projection, its share of the weighted sum and the last layer.
+        # The rest is linear except for the weights of the windows, which depend on means only. So one matrix
+        # per window does its projection, its share of the weighted sum and the last layer at once.
         means = torch.stack([_mean(part) for part in gated], 1)
         projected = torch.einsum('koi,bki->bo', self.project, means) + self.project_bias.sum(0)
         share = self.weigh(count * _mean(pixels) + projected).view(batch, count, width).softmax(1)
@@ -89,13 +90,13 @@ class WindowMlp(nn.Module):
         skip = (last + torch.eye(width, dtype=last.dtype, device=last.device)).T.expand(batch, -1, -1)
         total = torch.baddbmm(offset[:, None], pixels.flatten(1, 2), skip)
         for matrix, part in zip(matrices.unbind(1), gated, strict=True):
-            # to join the windows first takes longer
+            # concatenating the windows first takes longer
             total = torch.baddbmm(total, part.flatten(1, 2), matrix)
         return total.view(batch, height, wide, width).movedim(-1, 1)
 
 
 class ChannelAttention(nn.Module):
-    """Of the visible branch: spatial mean, weight of each channel (eq. 8)."""
+    """Attention of the visible branch: a weight per channel from its spatial mean (eq. 8)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -105,7 +106,7 @@ class ChannelAttention(nn.Module):
         self.excite = nn.Conv2d(hidden, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return a map of the same shape."""
         y = self.body(x)
         mean = _mean(y.movedim(1, -1).contiguous())
         share = torch.sigmoid(self.excite(F.relu(self.squeeze(mean[..., None, None]))))
@@ -113,7 +114,7 @@ class ChannelAttention(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Of the thermal branch: maximum and mean over channels, weight of each pixel (eq. 9)."""
+    """Attention of the thermal branch: a weight per pixel from the maximum and mean over channels (eq. 9)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -121,7 +122,7 @@ class SpatialAttention(nn.Module):
         self.look = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return a map of the same shape."""
         y = self.body(x)
         planes = y.contiguous()
         seen = torch.cat([planes.amax(1, keepdim=True), planes.mean(1, keepdim=True)], 1)
@@ -137,7 +138,7 @@ def _body(width: int) -> nn.Sequential:
 
 
 def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
-    """Return `G v + 1`, G mixing the positions within every window, alike for all channels; B x H x W x C."""
+    """Return `G v + 1`, B x H x W x C; G mixes the positions of a window, the same for all channels."""
     bias = gate.bias + 1
     if side == 1:
         return (v * gate.weight).add_(bias)
@@ -145,7 +146,7 @@ def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
     if height % side or wide % side:
         v = F.pad(v, (0, 0, 0, -wide % side, 0, -height % side))
     rows, columns = v.shape[1] // side, v.shape[2] // side
-    # for each row of windows a matrix: places of a window as its rows, windows and channels as its columns
+    # one matrix per row of windows: positions in a window are its rows, windows and channels its columns
     windows = v.view(batch * rows, side, columns, side, width).transpose(2, 3)
     matrix = gate.weight.expand(batch * rows, -1, -1)
     mixed = torch.baddbmm(bias[:, None], matrix, windows.reshape(batch * rows, side**2, columns * width))
@@ -154,6 +155,6 @@ def _gate(v: Tensor, gate: nn.Linear, side: int) -> Tensor:
 
 
 def _mean(pixels: Tensor) -> Tensor:
-    """Return the mean of B x H x W x C, B x C; the sum of all of it may be too large for half precision."""
+    """Return the mean of B x H x W x C, B x C; it sums rows first, to stay in the range of half precision."""
     rows = pixels.flatten(2).sum(1).float().unflatten(-1, pixels.shape[2:])
     return (rows.sum(1) / (pixels.shape[1] * pixels.shape[2])).to(pixels.dtype)

@@ -1,12 +1,14 @@
 """
-`swift`, our own system: describe both images once, search globally, then measure and fit, coarse to fine.
+`swift`, our own system: it describes both images once, searches globally, then measures and fits coarse to
+fine.
 
-What a network does well, saying how alike two places are and how sure it is, is learned; what is known, how
-many measurements make one smooth field, is solved (smooth_fit.py). Structure maps without the sign of
-contrast go in; everything runs at half of the working resolution and below, so that two CPU cores suffice.
+The network learns how similar two places are and how certain that is. Combining many measurements into one
+smooth field is a known problem, which field_fit.py solves in closed form. The input is structure maps, which
+do not depend on the sign of contrast. Everything runs at half of the working resolution or less, so that two
+CPU cores suffice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -24,49 +26,48 @@ STRIDES = (2, 4, 8)
 EDGES = (3, 12, 48)
 # Channels that the global search compares, and how many coarse edges are among them.
 SEARCHED, SEARCHED_EDGES = 24, 12
-# Stride and search radius, in its cells, of each step: of the affine alone, then of the whole field.
+# Stride and search radius, in its cells, of each step: steps that fit the affine only, then the whole field.
 AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3), (2, 3), (2, 2))
-# How many of the latter a proposal takes: structure maps measure the last pixels as well, in less time.
+# Dense steps that a proposal runs: the classical refinement measures the last pixels as well, in less time.
 PROPOSED = 1
-# The share of its pixels that a proposal is seen at: the maps make up for nearly all of it, in less time.
+# Share of its pixels that a proposal works on: the refinement makes up for nearly all of the loss.
 PROPOSED_PIXELS = 0.75
-# Pixels that the residual may differ from an affine by before it is known.
-LOOSE = (4.0, 2.0)
+# Standard deviation of the residual that the affine fit assumes, in pixels: at affine steps, at dense steps.
+RESIDUAL_DEVIATION = (4.0, 2.0)
 # Gain of the similarity before a softmax, for a learned factor of 1.
 GAIN = 8.0
-# Blur of correlation, in coarsest cells: neighbours have about the same shift.
-SHARED = 0.8
-# Variance of a shift that is known to one step of a search, in squared steps.
-UNRESOLVED = 0.08
+# Blur of the correlation volume, in coarsest cells, because neighbours have about the same shift.
+CORRELATION_BLUR = 0.8
+# Variance of a shift that is measured to the nearest search step, in squared steps.
+LEAST_VARIANCE = 0.08
 
 
 @dataclass(frozen=True)
 class SwiftConfig:
-    """The two sizes are two choices of these."""
+    """Sizes and thresholds of the network; `swift` and `swift_lite` are two choices of them."""
 
     width: int = option(24, 'Channels at half of the working resolution.', minimum=8, maximum=96)
     described: int = option(16, 'Channels of the finest description.', minimum=12, maximum=64)
     depth: int = option(1, 'Residual blocks of each stride.', minimum=1, maximum=4)
     match: int = option(32, 'Channels that weigh correlation.', minimum=8, maximum=128)
-    pixels: int = option(
-        480 * 384, 'Pixels of the images it sees, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(480 * 384, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     even: float = option(
         0.13, 'Agreement at which an alignment is as likely wrong as right.', minimum=0, maximum=1
     )
     sure: float = option(
-        0.22, 'Agreement at which no other start of the search is tried.', minimum=0, maximum=1
+        0.22, 'Agreement from which no other start of the search is tried.', minimum=0, maximum=1
     )
 
 
 @dataclass(frozen=True)
 class Measured:
     """
-    What one step saw on the coarsest grid, before it was fitted.
+    What one step measured on the coarsest grid, before the fit.
 
-    start: B x h x w x 2, the displacement it started from. shift: likewise, what was left, pixels.
-    precision: B x h x w x 3, see smooth_fit. reach: the largest shift it can see, pixels.
+    start: B x h x w x 2, the displacement that the step started from. shift: B x h x w x 2, the measured
+    remaining displacement, pixels. precision: B x h x w x 3, see field_fit. reach: the largest shift that the
+    step can measure, pixels.
     """
 
     start: Tensor
@@ -76,13 +77,13 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Registered:
+class SwiftResult:
     """
-    What the network found.
+    Output of the network.
 
-    affine: B x 2 x 3, see `Affine`. residual: B x h x w x 2 on the coarsest grid, pixels, added to it.
-    search: logits of every hypothesis, or None where the search was left out. steps: affine and residual
-    after every step. measured: of every step, in order.
+    affine: B x 2 x 3, see `Affine`. residual: B x h x w x 2 on the coarsest grid, pixels, added to the
+    affine. search: logits of every hypothesis, or None where the search was skipped. steps: affine and
+    residual after every step. measured: the measurement of every step, in order.
     """
 
     affine: Tensor
@@ -94,10 +95,10 @@ class Registered:
 
 class Encoder(nn.Module):
     """
-    Makes both cameras comparable: each has a stem of its own, the rest is shared.
+    Turns both images into comparable descriptions: each camera has its own stem, the other layers are shared.
 
-    Descriptions carry edges as they are, so that a pair can be matched before anything is learned, and
-    what coarser cells know. A description is short where nothing is to be seen and never longer than 1.
+    Descriptions contain the edge maps, so that an untrained network can already match a pair, and context
+    from coarser cells. A description is short where the image has little structure and never longer than 1.
     """
 
     def __init__(self, config: SwiftConfig):
@@ -122,12 +123,12 @@ class Encoder(nn.Module):
         """
         Return descriptions of both images, B x 1 x H x W in [0, 1], sides in multiples of COARSEST.
 
-        Of each of STRIDES (but those without a head), and last, of the coarsest, what the search compares.
+        One map per stride of STRIDES (except those without a head), and last a coarsest map for the search.
         """
         finest = len(STRIDES) - len(self.heads)
         images = torch.cat([visible, thermal])
         support = layers.content(images)
-        with layers.exactly(images.device):
+        with layers.single_precision(images.device):
             structure = layers.structure(images, support)
         stems = zip(('visible', 'thermal'), F.pixel_unshuffle(structure, 2).chunk(2), strict=True)
         x = torch.cat([self.stem[name](part) for name, part in stems])
@@ -153,11 +154,12 @@ class Encoder(nn.Module):
 
 class Match(nn.Module):
     """
-    Measures by how much each coarsest cell is still displaced, from the correlation of one stride.
+    Measures the remaining displacement of each coarsest cell from the correlation volume of one stride.
 
-    The correlation of fine cells is pooled over a coarsest cell and, weighed together with that of its
-    neighbours, read as a density of the shift: its mean and covariance, so that an edge is precise across
-    and vague along itself. How far that is to be believed is learned.
+    The correlation of fine cells is averaged over a coarsest cell, combined with that of its neighbours, and
+    read as a probability density of the shift. The measurement is its mean and covariance: at a straight edge
+    it is precise across the edge and uncertain along it. The network also learns how much to trust the
+    measurement.
     """
 
     def __init__(self, stride: int, radius: int, width: int):
@@ -169,34 +171,34 @@ class Match(nn.Module):
         self.wide = nn.Sequential(
             nn.Conv2d(width, width, 7, padding=3, groups=width), conv(width, width, 1), conv(width, width)
         )
-        # before it has learned, correlation alone decides
+        # zero at first: an untrained network decides by correlation alone
         self.head = layers.zeroed(nn.Conv2d(width, count + 2, 3, padding=1))
 
     def forward(self, visible: list[Tensor], thermal: list[Tensor], start: Tensor) -> Measured:
-        """Measure what is left after `start`, B x h x w x 2 on the coarsest grid, pixels."""
+        """Measure the displacement that remains after `start`, B x h x w x 2 on the coarsest grid, pixels."""
         level = STRIDES.index(self.stride) - len(STRIDES) - 1  # from the end: the finest may be left out
         volume, seen = correlated(visible[level], thermal[level], start, self.stride, self.radius)
         x = self.enter(torch.cat([volume * 4, seen], 1))
         out = self.head(x + self.wide(x))
-        share = torch.softmax(GAIN * self.gain * layers.blur(volume, SHARED) + out[:, :-2], 1)
+        share = torch.softmax(GAIN * self.gain * layers.blur(volume, CORRELATION_BLUR) + out[:, :-2], 1)
         shift, precision = self._moments(share, out[:, -2:])
         return Measured(start, shift, precision, self.stride * (self.radius + 0.5))
 
     def _moments(self, share: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean, B x h x w x 2 pixels, and precision, B x h x w x 3, of a density of shifts."""
+        """Return mean, B x h x w x 2 pixels, and precision, B x h x w x 3, of a density of shifts."""
         at = layers.shifts(self.radius, share)
         x, y = at.unbind(1)
         powers = torch.stack([x, y, x * x, y * y, x * y])
         mx, my, xx, yy, xy = torch.einsum('bnhw,kn->bkhw', share, powers).unbind(1)
         belief, vague = torch.exp(4 * torch.tanh(learned / 4)).unbind(1)
-        floor = UNRESOLVED * vague
+        floor = LEAST_VARIANCE * vague
         xx, yy, xy = xx - mx * mx + floor, yy - my * my + floor, xy - mx * my
         scale = belief / ((xx * yy - xy * xy).clamp(min=1e-6) * self.stride**2)
         return self.stride * torch.stack([mx, my], -1), torch.stack([yy, xx, -xy], -1) * scale[..., None]
 
 
 class Swift(Registering):
-    """The whole of it: descriptions, search, and steps of measuring and fitting."""
+    """The complete network: encoder, search, and steps that measure and fit."""
 
     def __init__(self, config: SwiftConfig = SwiftConfig()):
         super().__init__()
@@ -208,7 +210,7 @@ class Swift(Registering):
         self.fit = SmoothFit()
 
     def proposing(self) -> 'Swift':
-        """Leave out what is only needed beyond PROPOSED steps, for good, and see less; returns itself."""
+        """Remove, in place, what only steps beyond PROPOSED need, and lower the resolution; return self."""
         self.pixels = int(self.pixels * PROPOSED_PIXELS)
         self.dense = self.dense[:PROPOSED]
         finest = min(match.stride for match in (*self.affine, *self.dense))
@@ -221,24 +223,38 @@ class Swift(Registering):
 
     def compare(
         self, visible: list[Tensor], thermal: list[Tensor], start: Tensor | None = None
-    ) -> Registered:
-        """Register by descriptions."""
-        model, logits = model_of(visible), None
+    ) -> SwiftResult:
+        """Register two lists of descriptions."""
+        logits = None
         if start is None:
-            logits, start = self.search(visible[-1], thermal[-1], model)
-        points = layers.centres(visible[-1], COARSEST)
-        p, residual = start, torch.zeros_like(points).expand(len(start), -1, -1, -1)
-        steps, measured = [], []
-        for index, match in enumerate((*self.affine, *self.dense)):
-            # a step learns from its own start, not through the ones before it
-            p, residual = p.detach(), residual.detach()
-            seen = match(visible, thermal, model.displacement(p, points) + residual)
-            left = seen.shift + residual
-            step = self.fit.affine(left, seen.precision, points, model, LOOSE[index > 0])
-            p = model.after(p, step)
-            if index >= len(self.affine):
-                left = left - model.displacement(step, points)
-                residual = self.fit.residual(left, seen.precision)
-            steps.append((p, residual))
-            measured.append(seen)
-        return Registered(p, residual, logits, tuple(steps), tuple(measured))
+            logits, start = self.search(visible[-1], thermal[-1], model_of(visible))
+        found = measure_and_fit(visible, thermal, start, self.affine, self.dense, self.fit)
+        return replace(found, search=logits)
+
+
+def measure_and_fit(
+    visible: list[Tensor],
+    thermal: list[Tensor],
+    start: Tensor,
+    affine: nn.ModuleList,
+    dense: nn.ModuleList,
+    fit: SmoothFit,
+) -> SwiftResult:
+    """Measure and fit from a start, B x 2 x 3 (see `Affine`): the affine first, then the dense field."""
+    model = model_of(visible)
+    points = layers.centres(visible[-1], COARSEST)
+    p, residual = start, torch.zeros_like(points).expand(len(start), -1, -1, -1)
+    steps, measured = [], []
+    for index, match in enumerate((*affine, *dense)):
+        # the gradient of a step does not pass through earlier steps
+        p, residual = p.detach(), residual.detach()
+        seen = match(visible, thermal, model.displacement(p, points) + residual)
+        left = seen.shift + residual
+        step = fit.affine(left, seen.precision, points, model, RESIDUAL_DEVIATION[index > 0])
+        p = model.after(p, step)
+        if index >= len(affine):
+            left = left - model.displacement(step, points)
+            residual = fit.residual(left, seen.precision)
+        steps.append((p, residual))
+        measured.append(seen)
+    return SwiftResult(p, residual, None, tuple(steps), tuple(measured))

@@ -1,20 +1,22 @@
 """
 The networks of UMF-CMGR (Wang et al., "Unsupervised misaligned infrared and visible image fusion via
-cross-modality image generation and registration", IJCAI 2022): a pseudo-infrared image is made of the visible
-one, the thermal image is registered to it, and the two are fused.
+cross-modality image generation and registration", IJCAI 2022). CPSTN generates a pseudo-infrared image from
+the visible one, MRRN registers the thermal image to it, and DIFN fuses the two.
 
-Ours, or other than the paper has it:
+Differences from the paper:
 
-- Small enough to learn on a CPU: its generator alone has 11 million parameters, all of this a third of one.
-- The match cost of the paper is one channel without a search range, which sees about a pixel of each level.
-  With `reach` a level compares every shift of a few cells instead, and there is a level below, at 1/8; what
-  was measured is spread to its neighbours by how sure it is. Without `reach` it is as in the paper.
-- Images are compared by structure maps (layers.structure) and what is learned from them, not by brightness.
-- Fields are pixels of the finest grid at every level: doubling them where they are upsampled is built in.
-- The fused image is what the two-map mixing makes of the images, plus what DIFN draws.
+- The networks are small enough to train on a CPU: the paper's generator alone has 11 million parameters, all
+  of ours together a third of a million.
+- The match cost of the paper is one channel without a search range, which covers about a pixel of each level.
+  With `reach`, a level compares every shift of a few cells instead, there is an additional level at stride 8,
+  and each measurement is averaged over its neighbours, weighted by confidence. Without `reach` it is the
+  paper's.
+- Images are compared by structure maps (layers.structure) and features learned from them, not by brightness.
+- Fields are in pixels of the finest grid at every level, so that upsampling needs no factor of two.
+- The fused image is the two-map mixture of the images plus the output of DIFN.
 - Images are luminance: colours are those of the visible image (imaging/color.py).
 
-Registration works on a reduced image, as all networks here; DIFN fuses images of their full size.
+Registration works on a reduced image, as in all networks here; DIFN fuses images of full size.
 """
 
 from dataclasses import dataclass
@@ -28,24 +30,24 @@ from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.layers import conv
 from irvis_fusion_ros.networks.matching import COARSEST
 
-# Stride and search radius, in its cells, of each level of MRRN, coarsest first; and those of the paper.
+# Stride and search radius, in its cells, of each level of MRRN, coarsest first: ours, then the paper's.
 LEVELS = ((8, 4), (4, 3), (2, 2))
 PAPER_LEVELS = ((4, 0), (2, 0))
-# Channels of edges that a level of each stride sees, how many it compares before it has learned (means, where
-# fewer), and those of its description.
+# By stride: channels of edges that a level gets, how many of them an untrained level compares (means, where
+# fewer), and channels of its description.
 EDGES = {2: 3, 4: 12, 8: 48}
 KEPT = {2: 3, 4: 12, 8: 12}
 DESCRIBED = {2: 8, 4: 20, 8: 32}
-# Channels of the three convolutions of a coarse estimate, and of a refinement with its dilations.
+# Channels of the three convolutions of a coarse estimate; channels and dilations of a refinement.
 COARSE = (48, 32, 16)
 REFINED, DILATIONS = (24, 24, 16), (1, 2, 4)
 # Gain of the similarity before a softmax, for a learned factor of 1, and blur of correlation, in cells.
-GAIN, SHARED = 8.0, 1.0
-# Variance of a shift that is known to one cell, in squared cells.
-UNRESOLVED = 0.1
-# Side of the square of pixels that DIFN sees as one cell.
+GAIN, CORRELATION_BLUR = 8.0, 1.0
+# Variance of a shift that is measured to the nearest cell, in squared cells.
+LEAST_VARIANCE = 0.1
+# Side of the square of pixels that DIFN folds into one cell.
 FOLD = 2
-# How far shifts are spread to their neighbours, in cells.
+# Blur that averages shifts over their neighbours, in cells.
 SPREAD = 4.0
 
 
@@ -57,9 +59,7 @@ class NetworkConfig:
     blocks: int = option(4, 'Residual blocks of CPSTN; 9 in the paper.', minimum=1, maximum=16)
     features: int = option(16, 'Channels of MRRN at half size.', minimum=4, maximum=64)
     fused: int = option(12, 'Channels of DIFN; 64 in the paper.', minimum=4, maximum=64)
-    pixels: int = option(
-        256 * 320, 'Pixels of the images that are registered, when it runs as a system.', minimum=64 * 64
-    )
+    pixels: int = option(256 * 320, 'Pixels of its input images when it runs as a system.', minimum=64 * 64)
     pseudo: bool = option(True, 'Register to the pseudo-infrared image of CPSTN, not to the visible one.')
     refined: bool = option(True, 'Refine the coarse field of each level.')
     reach: bool = option(True, 'Compare every shift of a few cells, also at 1/8; not in the paper.')
@@ -67,10 +67,11 @@ class NetworkConfig:
 
 class Generator(nn.Module):
     """
-    One way of CPSTN: draws brightness as the other camera would see it, B x 1 x H x W in [0, 1].
+    One direction of CPSTN: generates the image of the other camera, B x 1 x H x W in [0, 1].
 
-    Down to a quarter, residual blocks, and up again by interpolation, which keeps every cell in its place,
-    with instance normalisation; skips keep edges where they are. Sides must be multiples of 4.
+    It goes down to a quarter of the size, through residual blocks, and up again by interpolation, which keeps
+    cells centred, with instance normalisation. Skip connections keep edges in place. Sides must be multiples
+    of 4.
     """
 
     def __init__(self, width: int, blocks: int):
@@ -86,7 +87,7 @@ class Generator(nn.Module):
         self.out = nn.Conv2d(width, 1, 7, padding=3)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return an image of the same shape."""
         full = self.enter(image)
         half = self.down[0](full)
         x = self.blocks(self.down[1](half))
@@ -96,7 +97,7 @@ class Generator(nn.Module):
 
 
 class NormedResidual(nn.Module):
-    """Two 3x3 convolutions with instance normalisation, and a skip."""
+    """Two 3x3 convolutions with instance normalisation, and a skip connection."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -105,7 +106,7 @@ class NormedResidual(nn.Module):
         self.norm = nn.InstanceNorm2d(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape."""
+        """Return a map of the same shape."""
         return x + self.norm(self.second(self.first(x)))
 
 
@@ -115,7 +116,7 @@ class Features(nn.Module):
     def __init__(self, features: int, strides: tuple[int, ...]):
         super().__init__()
         self.strides = strides
-        # as wide at 1/8 as at 1/4: it sees little that 1/4 does not
+        # no wider at stride 8 than at stride 4, because the coarser level adds little information
         widths = {1: 4, 2: features, 4: 2 * features, 8: 2 * features}
         self.width = {stride: widths[stride] for stride in strides}
         finest_first = sorted(strides)
@@ -145,9 +146,9 @@ class Estimate(nn.Module):
     """
     Coarse-to-fine field estimation of one level (C2F-DFE, eq. 1 and 2).
 
-    The coarse estimate sees match cost, features of the reference and the field of the level below; the
-    refinement sees the field alone, and adds to it. Before it has learned, correlation alone decides, and
-    without reach nothing moves.
+    The coarse estimate takes the match cost, the features of the reference and the field of the coarser
+    level. The refinement takes only the field, and returns a correction of it. Untrained, the estimate
+    follows the correlation alone, and without reach it is zero motion.
     """
 
     def __init__(self, features: int, stride: int, radius: int, refined: bool):
@@ -156,7 +157,7 @@ class Estimate(nn.Module):
         costs = (2 * radius + 1) ** 2
         widths = (costs + features + 2, *COARSE)
         self.coarse = nn.Sequential(*(conv(into, out) for into, out in zip(widths, COARSE, strict=False)))
-        # with reach: logits of the shifts, and how sure they are; without: the shift
+        # with reach: logits of the shifts and their confidence; without: the shift
         self.head = layers.zeroed(nn.Conv2d(COARSE[-1], costs + 1 if radius else 2, 3, padding=1))
         if radius:
             self.gain, self.pull = nn.Parameter(torch.ones(())), nn.Parameter(torch.tensor(-4.0))
@@ -171,7 +172,8 @@ class Estimate(nn.Module):
         reference, moving: features and descriptions of this level. start: the field found so far.
         """
         features, description = reference
-        points = layers.centres(features, self.stride) + start
+        # features may be in half precision, which cannot represent pixel coordinates
+        points = layers.centres(description, self.stride) + start
         moved = layers.sample(moving[1], points, self.stride)
         if self.radius:
             cost = layers.local_correlation(description, moved, self.radius)
@@ -179,20 +181,20 @@ class Estimate(nn.Module):
             cost = (description - moved).abs().mean(1, keepdim=True)
         known = start.movedim(-1, 1) / self.stride
         out = self.head(self.coarse(torch.cat([cost, features, known], 1)))
-        # fields are not for half precision, nor are variances
-        with layers.exactly(cost.device):
+        # fields and variances need single precision
+        with layers.single_precision(cost.device):
             coarse = known + (self._expected(cost.float(), out.float()) if self.radius else out.float())
             refined = coarse if self.refine is None else coarse + self.refine(coarse)
         return tuple(field.movedim(1, -1) * self.stride for field in (coarse, refined))
 
     def _expected(self, cost: Tensor, out: Tensor) -> Tensor:
-        """Return the mean of the density of shifts, B x 2 x h x w in cells, spread by how sure it is."""
-        share = torch.softmax(GAIN * self.gain * layers.blur(cost, SHARED) + out[:, :-1], 1)
+        """Return the expected shift, B x 2 x h x w in cells, averaged over neighbours by confidence."""
+        share = torch.softmax(GAIN * self.gain * layers.blur(cost, CORRELATION_BLUR) + out[:, :-1], 1)
         at = layers.shifts(self.radius, share)
         shift = torch.einsum('bnhw,nc->bchw', share, at)
         square = torch.einsum('bnhw,n->bhw', share, (at * at).sum(1))[:, None]
         variance = square - (shift * shift).sum(1, keepdim=True)
-        weight = torch.exp(4 * torch.tanh(out[:, -1:] / 4)) / (variance + UNRESOLVED)
+        weight = torch.exp(4 * torch.tanh(out[:, -1:] / 4)) / (variance + LEAST_VARIANCE)
         return layers.spread(shift, weight, SPREAD, self.pull)
 
 
@@ -221,7 +223,7 @@ class Mrrn(nn.Module):
         height, width = reference.shape[-2:]
         fields, field = [], reference.new_zeros(len(reference), 2, 2, 2)
         for level in self.levels:
-            # a level learns from its own start, not through the ones before it
+            # the gradient of a level does not pass through the coarser ones
             start = layers.on_grid(field.detach(), (height // level.stride, width // level.stride))
             coarse, field = level(*pairs[level.stride], start)
             fields.append((coarse, field))
@@ -232,8 +234,9 @@ class Difn(nn.Module):
     """
     Dual-path interaction fusion (section 2.4): a residual dense block for each camera, and the interaction.
 
-    The paper writes 1x1 for query and key, its code has 3x3; what both activate is mixed by two learned maps,
-    as in the code. Four pixels are one cell of four times as many maps: that takes half the time.
+    The paper has 1x1 convolutions for query and key, its code 3x3; ours are 1x1. As in the code, two learned
+    maps mix the gated features. Four pixels are folded into one cell with four times as many maps, which
+    halves the time.
     """
 
     def __init__(self, width: int):
@@ -278,23 +281,23 @@ class Dense(nn.Module):
 
 
 class UmfCmgr(nn.Module):
-    """What runs: CPSTN from visible to pseudo-infrared, MRRN and DIFN."""
+    """The networks that run at inference: CPSTN from visible to pseudo-infrared, MRRN and DIFN."""
 
     def __init__(self, config: NetworkConfig = NetworkConfig()):
         super().__init__()
         self.pixels = config.pixels
         self.cpstn = Generator(config.width, config.blocks) if config.pseudo else None
         self.mrrn = Mrrn(config)
-        # half the time on a CPU
+        # channels_last halves the time on a CPU
         self.difn = Difn(config.fused).to(memory_format=torch.channels_last)
 
     def reference(self, visible: Tensor) -> Tensor:
-        """Return what is registered to, B x 1 x H x W: pseudo-infrared, or visible without CPSTN."""
+        """Return the reference image, B x 1 x H x W: pseudo-infrared, or visible without CPSTN."""
         return visible if self.cpstn is None else self.cpstn(visible)
 
     def register(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         """
-        Return what was registered to, and what `Mrrn` does; images B x 1 x H x W in [0, 1].
+        Return the reference image and the fields of `Mrrn`; images are B x 1 x H x W in [0, 1].
 
         Sides must be multiples of matching.COARSEST.
         """
@@ -314,7 +317,7 @@ def _normed(layer: nn.Conv2d, channels: int) -> nn.Sequential:
 
 
 def _refinement() -> nn.Sequential:
-    """Dilated convolutions of a field, B x 2 x h x w; nothing is added before it has learned."""
+    """Return dilated convolutions of a field, B x 2 x h x w, which return 0 before training."""
     steps = [
         nn.Sequential(nn.Conv2d(into, out, 3, padding=wide, dilation=wide), nn.LeakyReLU(layers.SLOPE))
         for into, out, wide in zip((2, *REFINED), REFINED, DILATIONS, strict=False)

@@ -1,4 +1,4 @@
-"""The reduced grid that networks register on, whatever the sizes of the images."""
+"""The reduced grid that networks register on, for images of any size."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks.matching import COARSEST
 
 
-class View:
+class WorkingGrid:
     """
-    The grid a network works on: the visible image resized, sides in multiples of the coarsest cell.
+    The grid that a network works on: the visible image resized, with sides in multiples of the coarsest cell.
 
-    full: height and width of the image. pixels: how many the grid has at most, about. shape: of the grid.
-    scale: grid pixels to a full one, (x, y). matrix: 3x3, from full pixels to those of the grid.
+    full: height and width of the image. pixels: about the largest number of pixels of the grid. shape: height
+    and width of the grid. scale: grid pixels per full pixel, (x, y). matrix: 3x3, maps full to grid pixels.
     """
 
     def __init__(self, full: tuple[int, int], pixels: int):
@@ -27,15 +27,15 @@ class View:
         return _resized(image, self.shape)
 
     def thermal(self, image: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Draw a thermal image of any size on the grid, laid over the visible one by `start`; 0 beyond it."""
+        """Warp a thermal image of any size onto the grid by `start`, which aligns it; 0 beyond its border."""
         plain = np.array_equal(start, np.eye(3))
-        # a view of a part needs more pixels than the whole has on the grid
+        # if `start` selects a part of the image, that part needs more pixels than the whole has on the grid
         zoom = max(1.0, 1 / np.sqrt(abs(np.linalg.det(start[:2, :2]))))
         shape = tuple(round(zoom * side) for side in self.shape)
         small = _resized(image, shape)
         if image.shape == self.full and plain:
             return small
-        # corner to corner instead of edge to edge: a shift of less than a pixel
+        # stretching is corner to corner, resizing edge to edge; they differ by less than a pixel
         matrix = (
             transform.resize_transform(image.shape, shape)
             @ transform.stretch(self.full, image.shape)

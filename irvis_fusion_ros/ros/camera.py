@@ -4,7 +4,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
@@ -12,30 +11,17 @@ from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.ros import conversions, qos
-from irvis_fusion_ros.ros.throttle import Complaints
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An image message that looks usable. time: seconds of the steady clock at which it was taken."""
-
-    message: Any
-    time: float
-
-    @property
-    def stamp(self) -> int:
-        """The stamp in nanoseconds."""
-        stamp = self.message.header.stamp
-        return stamp.sec * 1_000_000_000 + stamp.nanosec
+from irvis_fusion_ros.io.video_stream import VideoDecoder
+from irvis_fusion_ros.ros import conversions, qos, topics
+from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 
 class Camera:
     """
     The topics of one camera, 'thermal' or 'visible'.
 
-    Images that cannot be used are refused at the door, counted and complained about; the others go to
-    on_image(name, Arrival). `info` is the last CameraInfo.
+    Images that cannot be used are refused at the door, counted and warned of; the others go to
+    on_image(name, message, arrival), arrival in seconds of the steady clock. `info` is the last CameraInfo.
     """
 
     def __init__(
@@ -46,32 +32,34 @@ class Camera:
         transport: str,
         depth: int,
         max_pixels: Callable[[], int],
-        on_image: Callable[[str, Arrival], None],
-        complaints: Complaints,
+        on_image: Callable[[str, Any, float], None],
+        throttle: WarningThrottle,
     ):
-        base = f'{name}/image_raw'
-        raw_topic = node.resolve_topic_name(base)
-        compressed_topic = qos.name_beside(node, f'{base}/compressed', base, 'below')
-        info_topic = qos.name_beside(node, f'{name}/camera_info', base, 'sibling')
+        base = topics.image_of(name)
+        below = {'compressed': topics.compressed_of(name), 'h264': topics.video_of(name)}
+        self._topics = {'raw': node.resolve_topic_name(base)} | {
+            each: qos.name_beside(node, topic, base, 'below') for each, topic in below.items()
+        }
+        info_topic = qos.name_beside(node, topics.info_of(name), base, 'sibling')
         self._node = node
         self.name = name
         self.transport = transport
         self._max_pixels = max_pixels
         self._on_image = on_image
-        self._complaints = complaints
+        self._throttle = throttle
         self._lock = threading.Lock()  # the worker refuses, too, what cannot be decoded
         self.info: CameraInfo | None = None
         self.info_topic = info_topic
         self.counts: Counter = Counter()  # 'received', and refusals by cause
         self.last_refusal = ''
-        topics = {'raw': (Image, raw_topic), 'compressed': (CompressedImage, compressed_topic)}
-        self.image = Source(node, *topics.pop(transport), self._take_image, depth, complaints)
-        # the transport not chosen; where images come there instead, the user is told
-        self.other_transport, (_, self.other_topic) = topics.popitem()
-        self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, complaints)
+        self._video = VideoDecoder()
+        kind = _type_of(name, transport)
+        self.image = Source(node, kind, self._topics[transport], self._take_image, depth, throttle)
+        self._info_source = Source(node, CameraInfo, info_topic, self._take_info, 1, throttle)
 
     def open(self) -> None:
         """Subscribe."""
+        self._video = VideoDecoder()
         self.image.open()
         self._info_source.open()
 
@@ -85,16 +73,22 @@ class Camera:
         self.image.check()
         self._info_source.check()
 
-    def published_elsewhere(self) -> bool:
-        """Say whether the transport that was not chosen has a publisher."""
-        return self._node.count_publishers(self.other_topic) > 0
+    def published_elsewhere(self) -> tuple[str, str]:
+        """Return a topic and transport where the camera publishes instead, or ''; best one to be chosen."""
+        below = self._topics['raw'] + '/'
+        found = [name for name, _ in self._node.get_topic_names_and_types() if name.startswith(below)]
+        offers = self._topics | {name.removeprefix(below): name for name in found}
+        for transport, topic in offers.items():
+            if topic != self.image.topic and self._node.count_publishers(topic):
+                return topic, transport
+        return '', ''
 
     def refuse(self, error: ImageError) -> None:
         """Count an image that cannot be used, and say why."""
         with self._lock:
             self.counts[error.cause] += 1
         self.last_refusal = f'{self.image.topic}: {error}'
-        self._complaints.say((self.name, error.cause), f'{self.last_refusal}; image refused')
+        self._throttle.warn((self.name, error.cause), f'{self.last_refusal}; image refused')
 
     def _take_image(self, message: Any) -> None:
         now = time.monotonic()
@@ -102,18 +96,41 @@ class Camera:
             self.counts['received'] += 1
         try:
             conversions.check(message, self._max_pixels())
+            codec = conversions.codec_of(message)
+            if codec:
+                message = self._frame(message, codec)
         except ImageError as error:
             self.refuse(error)
             return
         if not message.header.frame_id:
-            self._complaints.say(
+            self._throttle.warn(
                 (self.name, 'frame_id'),
                 f'{self.image.topic}: frame_id is empty: RViz and tf cannot place it; set it in the driver',
             )
-        self._on_image(self.name, Arrival(message, now))
+        self._on_image(self.name, message, now)
+
+    def _frame(self, message: Any, codec: str) -> Image:
+        """Decode the next frame of a video: here, because each builds on the one before, paired or not."""
+        pixels = self._video.decode(message.data, codec)
+        image = conversions.to_image(pixels, 'bgr8', conversions.header_of(message))
+        conversions.check(image, self._max_pixels())
+        return image
 
     def _take_info(self, message: CameraInfo) -> None:
         self.info = message
+
+
+def _type_of(camera: str, transport: str) -> type:
+    if transport != 'h264':
+        return {'raw': Image, 'compressed': CompressedImage}[transport]
+    try:
+        from foxglove_msgs.msg import CompressedVideo
+    except ImportError as error:
+        raise ValueError(
+            f"'{camera}.transport' is 'h264': foxglove_msgs is not installed; it comes with a ROS "
+            f"distribution (ros-$ROS_DISTRO-foxglove-msgs). Images of encoding h264 are taken with 'raw'"
+        ) from error
+    return CompressedVideo
 
 
 class Source:
@@ -131,13 +148,13 @@ class Source:
         topic: str,
         callback: Callable[[Any], None],
         depth: int,
-        complaints: Complaints,
+        throttle: WarningThrottle,
     ):
         self._node = node
         self._type = message_type
         self._callback = callback
         self._depth = depth
-        self._complaints = complaints
+        self._throttle = throttle
         self._subscription: Any = None
         self._fixed = qos.overridden(node, topic, 'subscription', 'reliability')
         self.topic = topic
@@ -209,21 +226,21 @@ class Source:
             self._last_numbers[key] = number
             if gap > 0:
                 self._gaps += gap
-                self._complain_of_loss()
+                self._warn_of_loss()
         self._callback(message)
 
     def _on_lost(self, event: Any) -> None:
         self._reported_lost += event.total_count_change
-        self._complain_of_loss()
+        self._warn_of_loss()
 
-    def _complain_of_loss(self) -> None:
+    def _warn_of_loss(self) -> None:
         remedy = (
             'this machine has no time to take them; free a core, or lower the rate'
             if self.reliable
             else 'give the process that publishes them the Fast DDS profile (config/fastdds.xml), '
             'or have it publish reliable'
         )
-        self._complaints.say(
+        self._throttle.warn(
             ('lost', self.topic), f'{self.topic}: {self.lost} messages were lost on the way: {remedy}'
         )
 
@@ -232,7 +249,7 @@ class Source:
         if policy == 'RELIABILITY' and not self._fixed:
             return  # `check` finds out and follows
         self.incompatible = policy
-        self._complaints.say(
+        self._throttle.warn(
             ('qos', self.topic),
             f'{self.topic}: a publisher offers incompatible quality of service ({policy}), its images '
             f'do not arrive; change it, or {qos.PREFIX}{self.topic}.subscription.{policy.lower()}',

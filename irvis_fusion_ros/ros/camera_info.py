@@ -1,48 +1,130 @@
-"""CameraInfo: for images of another size, and as the calibration of a rig."""
+"""
+CameraInfo: for images of another size, and as the calibration of a rig.
+
+K and P of a CameraInfo are those of the whole sensor; its images are the part that ROI says, reduced by the
+binning. Lens distortion (D) is a function of rays, so that it stays the same whatever is cut and resized.
+"""
 
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.geometry import lens
 from irvis_fusion_ros.geometry.transform import normalised, resize_transform
 
+if TYPE_CHECKING:  # those of a bag do as well, where there is no ROS
+    from sensor_msgs.msg import CameraInfo
 
-def for_image(info: CameraInfo, shape: tuple[int, int]) -> CameraInfo:
-    """Return a copy for an image of shape (height, width) with the same view: K and P are scaled."""
+
+def shape_of(info: 'CameraInfo') -> tuple[int, int]:
+    """Return (height, width) of the images that a CameraInfo describes."""
+    _, _, width, height = _region(info)
+    return height // max(info.binning_y, 1), width // max(info.binning_x, 1)
+
+
+def for_image(info: 'CameraInfo', shape: tuple[int, int]) -> 'CameraInfo':
+    """
+    Return a copy for an image of shape (height, width) with the same view.
+
+    Where the image is not of the size that is described, K and P become those of the image itself, without
+    ROI and binning. Raises ValueError for a ROI outside the sensor.
+    """
     scaled = copy.deepcopy(info)
-    height, width = shape
-    if (height, width) == (info.height, info.width) or not info.height or not info.width:
-        scaled.height, scaled.width = height, width
+    if not info.height or not info.width:
+        scaled.height, scaled.width = shape
         return scaled
-    resize = resize_transform((info.height, info.width), shape)
-    scaled.k = (resize @ np.reshape(info.k, (3, 3))).ravel()
-    scaled.p = (resize @ np.reshape(info.p, (3, 4))).ravel()
-    scaled.height, scaled.width = height, width
+    if shape == shape_of(info) and not _problem_of_region(info):
+        return scaled
+    to_image = resize_transform(shape_of(info), shape) @ _to_described(info)
+    scaled.k = (to_image @ np.reshape(info.k, (3, 3))).ravel()
+    scaled.p = (to_image @ np.reshape(info.p, (3, 4))).ravel()
+    scaled.height, scaled.width = shape
     scaled.binning_x = scaled.binning_y = 0
-    scaled.roi = RegionOfInterest()
+    scaled.roi = type(info.roi)(x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
     return scaled
 
 
-def calibration(thermal: CameraInfo, visible: CameraInfo) -> Calibration:
+def calibration(thermal: 'CameraInfo', visible: 'CameraInfo') -> Calibration:
     """
     Return the homography of two cameras at one place, H = K_visible R_visible^T R_thermal K_thermal^-1.
 
     R is the rectification rotation that a stereo calibration of the two gives, or the identity. The
-    baseline, which matters for near scenes, is left out. Raises ValueError, saying what is missing, for a
-    camera that is not calibrated.
+    baseline, which matters for near scenes, is left out. Raises ValueError, saying what is wrong, for a
+    camera that is not calibrated or whose calibration cannot be used.
     """
     for name, info in (('thermal', thermal), ('visible', visible)):
-        if not info.k[0] > 0 or not info.k[4] > 0 or not info.height or not info.width:
-            raise ValueError(f'the {name} camera_info holds no calibration (K or the image size is zero)')
+        problem = _problem(info)
+        if problem:
+            raise ValueError(f'the {name} camera_info {problem}')
     (k_thermal, r_thermal), (k_visible, r_visible) = (
-        (np.reshape(info.k, (3, 3)), _rotation(info)) for info in (thermal, visible)
+        (_to_described(info) @ np.reshape(info.k, (3, 3)), _rotation(info)) for info in (thermal, visible)
     )
     matrix = k_visible @ r_visible.T @ r_thermal @ np.linalg.inv(k_thermal)
-    return Calibration(normalised(matrix), (thermal.height, thermal.width), (visible.height, visible.width))
+    return Calibration(
+        normalised(matrix),
+        shape_of(thermal),
+        shape_of(visible),
+        _lens(thermal, k_thermal),
+        _lens(visible, k_visible),
+    )
 
 
-def _rotation(info: CameraInfo) -> np.ndarray:
+def _problem(info: 'CameraInfo') -> str | None:
+    numbers = np.concatenate([np.ravel(values) for values in (info.k, info.r, info.d)])
+    if not np.isfinite(numbers).all():
+        return 'holds numbers that are not finite'
+    if not info.k[0] > 0 or not info.k[4] > 0 or not info.height or not info.width:
+        return 'holds no calibration (K or the image size is zero)'
+    if not info.k[8]:
+        return 'holds no calibration (the last number of K is zero)'
+    if np.any(info.d):
+        most = lens.MODELS.get(info.distortion_model)
+        if most is None:
+            known = ', '.join(lens.MODELS)
+            return f"has the distortion model '{info.distortion_model}'; known are {known}"
+        if np.any(info.d[most:]):
+            return f'has {len(info.d)} numbers in D, but {info.distortion_model} has {most}'
+    return _problem_of_region(info)
+
+
+def _problem_of_region(info: 'CameraInfo') -> str | None:
+    x, y, width, height = _region(info)
+    if x + width > info.width or y + height > info.height:
+        return (
+            f'has a ROI of {width}x{height} at ({x}, {y}), which lies not in its {info.width}x{info.height}; '
+            f'its width and height have to be those of the whole sensor'
+        )
+    return None
+
+
+def _region(info: 'CameraInfo') -> tuple[int, int, int, int]:
+    """Return x, y, width and height of the part of the sensor that is in the images."""
+    roi = info.roi
+    if not roi.width or not roi.height:  # not filled in: all of it
+        return 0, 0, info.width, info.height
+    return roi.x_offset, roi.y_offset, roi.width, roi.height
+
+
+def _to_described(info: 'CameraInfo') -> np.ndarray:
+    """Return the 3x3 from pixels of the whole sensor to those of the images that are described."""
+    problem = _problem_of_region(info)
+    if problem:
+        raise ValueError(f'camera_info {problem}')
+    x, y, _, _ = _region(info)
+    binning = max(info.binning_x, 1), max(info.binning_y, 1)
+    cut = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
+    return resize_transform(binning[::-1], (1, 1)) @ cut
+
+
+def _lens(info: 'CameraInfo', k: np.ndarray) -> lens.Lens | None:
+    if not np.any(info.d):
+        return None
+    coefficients = tuple(float(value) for value in info.d[: lens.MODELS[info.distortion_model]])
+    return lens.Lens(k / k[2, 2], info.distortion_model, coefficients)
+
+
+def _rotation(info: 'CameraInfo') -> np.ndarray:
     rotation = np.reshape(info.r, (3, 3))
     return rotation if rotation.any() else np.eye(3)

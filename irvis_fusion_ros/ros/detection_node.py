@@ -18,9 +18,10 @@ from std_msgs.msg import String
 
 from irvis_fusion_ros.detection.detector import Detections, Detector
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.imaging.color import in_encoding
 from irvis_fusion_ros.predictor import LARGEST_SIDE
 from irvis_fusion_ros.ros import conversions, detection_messages, qos
-from irvis_fusion_ros.ros.throttle import Complaints, described
+from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 
 # Radiometric images that may wait for the fused one of their stamp to be looked at.
 KEPT = 8
@@ -41,7 +42,7 @@ class DetectionNode(Node):
     def __init__(self, detector: Detector, temperature: bool = False):
         super().__init__('detect')
         self._detector = detector
-        self._complaints = Complaints(self.get_logger())
+        self._warnings = WarningThrottle(self.get_logger())
         self._arrived = threading.Condition()
         self._newest: Image | None = None
         self._thermal: dict[tuple[int, int], Image] = {}
@@ -93,16 +94,16 @@ class DetectionNode(Node):
             try:
                 self._look_at(message)
             except ImageError as error:
-                self._complaints.say(('refused', error.cause), f'fused/image is left out: {error}')
+                self._warnings.warn(('refused', error.cause), f'fused/image is left out: {error}')
             except Exception as error:  # no image may end the node
                 if not self.context.ok():
                     return
-                self._complaints.say(('error', type(error).__name__), f'an image failed: {described(error)}')
+                self._warnings.warn(('error', type(error).__name__), f'an image failed: {described(error)}')
 
     def _look_at(self, message: Image) -> None:
         started = time.monotonic()
         picture = conversions.to_picture(message, LARGEST_SIDE**2)
-        pixels = conversions.in_encoding(picture.pixels, picture.order, 'bgr8')
+        pixels = in_encoding(picture.pixels, picture.order, 'bgr8')
         found = self._detector(pixels)
         degrees = self._degrees(message, found)
         took = (time.monotonic() - started) * 1e3

@@ -44,7 +44,6 @@ class UpstreamPairing:
         self,
         policy: str,
         on_pair: Callable[[Pair], None],
-        on_alone: Callable[[str, Any, float], None] | None = None,
         *,
         tolerance: float = 0.02,
         offset: float = 0.0,
@@ -53,7 +52,6 @@ class UpstreamPairing:
         self._filters = _message_filters(f"'sync.policy' is {policy!r}")
         self._policy = policy
         self._on_pair = on_pair
-        self._on_alone = on_alone
         self._queue_size = queue_size
         self.absent: str | None = None
         self._last: dict[str, int] = {}
@@ -79,13 +77,14 @@ class UpstreamPairing:
             self.absent = None
         elif self.absent == OTHER[stream]:
             counts['alone'] += 1
-            self._on_alone(stream, payload, arrival)
+            payloads = {OTHER[stream]: None, stream: payload}
+            self._on_pair(Pair(**payloads, arrival=arrival, size=size, epoch=self.jumps))
             return
         if stamp < self._last.get(stream, stamp) - JUMP:
             self.jumps += 1
             self._drop_all('time_jump')
         self._last[stream] = stamp
-        self._inputs[stream].signalMessage(_Envelope(stamp, payload, arrival))
+        self._inputs[stream].signalMessage(_Envelope(stamp, payload, arrival, size))
         self._count_losses()
 
     def poll(self, now: float) -> None:
@@ -114,10 +113,10 @@ class UpstreamPairing:
         """Return how many messages of a stream are in the queue of the synchronizer."""
         return len(self._synchronizer.queues[STREAMS.index(stream)])
 
-    def lag(self) -> None:
+    def lag(self) -> float | None:
         """Not known."""
 
-    def miss(self) -> None:
+    def miss(self) -> float | None:
         """Not known."""
 
     def _build(self) -> None:
@@ -138,7 +137,8 @@ class UpstreamPairing:
         dt = (thermal.nanoseconds - visible.nanoseconds) / NANO
         self.recent_dt.append(dt)
         arrival = max(thermal.arrival, visible.arrival)
-        self._on_pair(Pair(thermal.payload, visible.payload, dt, arrival, self.jumps))
+        size = thermal.size + visible.size
+        self._on_pair(Pair(thermal.payload, visible.payload, arrival, dt, size, self.jumps))
 
     def _drop_all(self, cause: str) -> None:
         for name in STREAMS:
@@ -154,7 +154,7 @@ class UpstreamPairing:
 class _Envelope:
     """A payload with the stamp that message_filters is to see."""
 
-    def __init__(self, stamp: int, payload: Any, arrival: float):
+    def __init__(self, stamp: int, payload: Any, arrival: float, size: int):
         from builtin_interfaces.msg import Time
         from std_msgs.msg import Header
 
@@ -162,6 +162,7 @@ class _Envelope:
         self.nanoseconds = stamp
         self.payload = payload
         self.arrival = arrival
+        self.size = size
 
 
 @functools.cache

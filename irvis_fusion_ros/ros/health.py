@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from irvis_fusion_ros.pairing import OTHER
+from irvis_fusion_ros.pairing import OTHER, Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.pipeline import Pipeline
@@ -32,7 +32,7 @@ class Health:
         self,
         name: str,
         cameras: dict[str, Camera],
-        pairing: Any,
+        pairing: Pairing,
         worker: Worker,
         pipeline: Pipeline,
         watch: Watch,
@@ -75,12 +75,15 @@ class Health:
             new.pop('received', None)
             if self._watch.paused:
                 words.append(f'{name} disabled')
+            elif new:  # said first: a camera whose images come and are refused is not missing
+                level = max(level, ERROR if silence > config.missing_after else WARN)
+                words.append(f'{name} images not used: {_listed(new)}')
             elif silence > config.missing_after:
                 level = max(level, ERROR)
                 words.append(f'{name} camera is missing')
-            elif new or camera.image.incompatible:
+            elif camera.image.incompatible:
                 level = max(level, WARN)
-                words.append(f'{name} images not used: {_listed(new)}' if new else f'{name} QoS incompatible')
+                words.append(f'{name} QoS incompatible')
             else:
                 words.append(f'{name} {rate:.1f} Hz')
             refused = Counter(camera.counts)
@@ -138,8 +141,7 @@ class Health:
         confidence = statistics.percentiles('confidence', 50)
         values = {
             'mode': config.mode,
-            'preset': config.preset,
-            'device': pipeline.predictor.device,
+            **pipeline.predictor.running,
             'fused': pipeline.counts['fused'],
             'passed through': pipeline.counts['passed_through'],
             'rate [Hz]': f'{rate:.2f}',

@@ -8,24 +8,26 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
-from irvis_fusion_ros.ros import qos
-from irvis_fusion_ros.ros.camera import Arrival, Camera
-from irvis_fusion_ros.ros.filters import UpstreamPairing
+from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
+from irvis_fusion_ros.ros import qos, topics
+from irvis_fusion_ros.ros.build import build_predictor
+from irvis_fusion_ros.ros.camera import Camera
+from irvis_fusion_ros.ros.filters import UpstreamPairing, stamp_of
 from irvis_fusion_ros.ros.health import Health
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.outputs import FUSED, Outputs
+from irvis_fusion_ros.ros.outputs import Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
-from irvis_fusion_ros.ros.pipeline import Pipeline, build_predictor
-from irvis_fusion_ros.ros.throttle import Complaints, described
+from irvis_fusion_ros.ros.pipeline import Pipeline
+from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
-from irvis_fusion_ros.ros.worker import Everything, Job, Newest, Worker
+from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
 
 NAME = 'fusion_node'
 TICK = 0.1  # seconds between looks at publishers, time-outs and silent cameras
@@ -44,18 +46,18 @@ class FusionNode(LifecycleNode):
         self._watch: Watch | None = None
         self._timers_active: list = []
         self._enabled = True
-        self._complaints = Complaints(self.get_logger())
+        self._throttle = WarningThrottle(self.get_logger())
         self._options = Parameters(self, self._apply, lambda: self._pipeline is not None)
         # not the node's clock: with simulated time it stands still when warnings are needed most
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
-            '/diagnostics',
+            topics.DIAGNOSTICS,
             qos.profile(10, reliable=True),
-            qos_overriding_options=qos.options(self, '/diagnostics', 'publisher'),
+            qos_overriding_options=qos.options(self, topics.DIAGNOSTICS, 'publisher'),
         )
-        self.create_service(SetBool, '~/enable', self._enable)
-        self.create_service(Trigger, '~/reset', self._reset)
+        self.create_service(SetBool, topics.ENABLE, self._enable)
+        self.create_service(Trigger, topics.RESET, self._reset)
 
     @property
     def config(self) -> NodeConfig:
@@ -77,7 +79,7 @@ class FusionNode(LifecycleNode):
     def survive(self, error: Exception) -> None:
         """Tell of an error that came out of a callback; the node goes on."""
         key = ('callback', type(error).__name__)
-        self._complaints.say(key, f'a callback failed: {described(error)}')
+        self._throttle.warn(key, f'a callback failed: {described(error)}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load what the parameters ask for, and advertise the outputs."""
@@ -129,18 +131,18 @@ class FusionNode(LifecycleNode):
                 depth=depth_in,
                 max_pixels=lambda: self.config.limits.max_pixels,
                 on_image=self._on_image,
-                complaints=self._complaints,
+                throttle=self._throttle,
             )
             for name in STREAMS
         }
-        outputs = Outputs(self, depth_out, self._complaints)
+        outputs = Outputs(self, depth_out, self._throttle)
         self._pipeline = Pipeline(
             predictor,
             outputs,
             self._cameras,
             lambda: self.config,
             lambda: self.get_clock().now().nanoseconds,
-            self._complaints,
+            self._throttle,
         )
         self._worker = Worker(
             functools.partial(_make_queue, config), self._pipeline.process, self._on_worker_error
@@ -155,7 +157,7 @@ class FusionNode(LifecycleNode):
         # all of them: each may hold on to the predictor and its memory on the device
         self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
-        self._pairing: NearestPairing | UpstreamPairing | None = None
+        self._pairing: Pairing | None = None
         self._cameras: dict[str, Camera] = {}
 
     def _go_active(self) -> None:
@@ -174,13 +176,16 @@ class FusionNode(LifecycleNode):
         ]
         for parameter in qos.unused_overrides(self):
             self.get_logger().warning(f"parameter '{parameter}' names no topic of this node and is ignored")
-        backbone = self._pipeline.predictor.backbone
         inputs = ' + '.join(camera.image.topic for camera in self._cameras.values())
+        running = ', '.join(f'{name} {what}' for name, what in self._pipeline.predictor.running.items())
         self.get_logger().info(
-            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(FUSED)}, '
-            f'preset {self.config.preset}{f" with backbone {backbone}" if backbone else ""} '
-            f'on {self._pipeline.predictor.device}'
+            f'{self.config.mode}: {inputs} -> {self.resolve_topic_name(topics.FUSED)}; {running}'
         )
+        if self.config.system().misses_gpu(self.config.device):
+            self.get_logger().warning(
+                f'torch finds no GPU to use: preset {self._pipeline.predictor.preset}, which is meant for '
+                'one, runs on the CPU'
+            )
 
     def _go_inactive(self) -> None:
         for timer in self._timers_active:
@@ -200,13 +205,12 @@ class FusionNode(LifecycleNode):
             camera.close()
         self._pairing.reset()
 
-    def _make_pairing(self, config: NodeConfig) -> NearestPairing | UpstreamPairing:
+    def _make_pairing(self, config: NodeConfig) -> Pairing:
         sync = config.sync
         if sync.policy != 'nearest':
             return UpstreamPairing(
                 sync.policy,
                 self._on_pair,
-                self._on_alone,
                 tolerance=sync.tolerance,
                 offset=sync.thermal_offset,
                 queue_size=sync.queue_size,
@@ -214,7 +218,6 @@ class FusionNode(LifecycleNode):
         realtime = config.mode == 'realtime'
         return NearestPairing(
             self._on_pair,
-            self._on_alone,
             tolerance=sync.tolerance,
             offset=sync.thermal_offset,
             timeout=sync.timeout,
@@ -224,20 +227,16 @@ class FusionNode(LifecycleNode):
             max_bytes=None if realtime else config.every_frame.max_queue_bytes,
         )
 
-    def _on_image(self, name: str, image: Arrival) -> None:
-        self._pairing.put(name, image.stamp, image, image.time, len(image.message.data))
+    def _on_image(self, name: str, message: Any, arrival: float) -> None:
+        self._pairing.put(name, stamp_of(message), message, arrival, len(message.data))
 
     def _on_pair(self, pair: Pair) -> None:
-        self._worker.submit(Job(pair.thermal, pair.visible, pair.arrival, pair.epoch))
-
-    def _on_alone(self, name: str, image: Arrival, arrival: float) -> None:
-        images = {name: image}
-        self._worker.submit(Job(images.get('thermal'), images.get('visible'), arrival, self._pairing.jumps))
+        self._worker.submit(pair)  # which is made after the pairing
 
     def _on_worker_error(self, error: Exception) -> None:
         if self.context.ok():  # else it is the end of the process that interrupted a frame
             key = ('error', type(error).__name__)
-            self._complaints.say(key, f'a frame failed, the next one is taken: {described(error)}')
+            self._throttle.warn(key, f'a frame failed, the next one is taken: {described(error)}')
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -247,7 +246,7 @@ class FusionNode(LifecycleNode):
         self._pairing.poll(now)
         self._watch_for_missing(now)
         for key, text in self._watch.warnings():
-            self._complaints.say(key, text)
+            self._throttle.warn(key, text)
         reason = self._watch.no_pair_warning(now, self.config)
         if reason:
             self.get_logger().warning(reason)
@@ -258,7 +257,7 @@ class FusionNode(LifecycleNode):
         silent = [name for name in STREAMS if self._watch.silent_for(name, now) > self.config.missing_after]
         if len(silent) == 1 and self._pairing.absent != silent[0]:
             self._pairing.set_absent(silent[0])
-            self._complaints.say(
+            self._throttle.warn(
                 ('missing', silent[0]), f'{silent[0]} camera is missing: the other one passes'
             )
 
@@ -301,6 +300,8 @@ class FusionNode(LifecycleNode):
         else:
             if old.thermal != new.thermal:
                 self._worker.between_frames(lambda: pipeline.predictor.set_tone(new.thermal))
+            if old.visible != new.visible:
+                self._worker.between_frames(lambda: pipeline.predictor.set_depth(new.visible))
             if (old.targets, old.highlight) != (new.targets, new.highlight):
                 self._worker.between_frames(
                     lambda: pipeline.predictor.set_targets(new.targets, new.highlight)

@@ -6,11 +6,17 @@ Imports no ROS: the default YAML and the parameter table are generated from it a
 
 from dataclasses import dataclass
 
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.config import group, option
+from irvis_fusion_ros.errors import ChoiceError
+from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
+
+# Seconds: one camera may stamp with the time since its start, and the other with that since 1970.
+LARGEST_OFFSET = 1e10
+TRANSPORTS = ('raw', 'compressed', 'h264')
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class SyncConfig:
     thermal_offset: float = option(
         0.0,
         'Added to thermal stamps before they are compared: the amount by which they lag the visible ones.',
-        minimum=-3600,
-        maximum=3600,
+        minimum=-LARGEST_OFFSET,
+        maximum=LARGEST_OFFSET,
         unit='s',
         live=True,
     )
@@ -61,8 +67,8 @@ class CalibrationConfig:
         'none',
         'Where the alignment comes from: none (searched in the images), file (calibration.file) or '
         'camera_info (K and R of both CameraInfo topics as a pure rotation, '
-        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes; baseline and lens '
-        'distortion are not used).',
+        'H = K_visible R_visible^T R_thermal K_thermal^-1: exact for far scenes, the baseline is not used; '
+        'ROI, binning and lens distortion are, so that the images have to be those that are not rectified).',
         choices=('none', 'file', 'camera_info'),
     )
     file: str = option(
@@ -78,19 +84,21 @@ class ThermalConfig(ToneConfig):
 
     transport: str = option(
         'raw',
-        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to thermal/image_raw, compressed to thermal/image_raw/compressed, h264 to '
+        'thermal/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 
 @dataclass(frozen=True)
-class VisibleConfig:
-    """The visible camera."""
+class VisibleConfig(DepthConfig):
+    """The visible camera: how deep its images are, and how they travel."""
 
     transport: str = option(
         'raw',
-        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed.',
-        choices=('raw', 'compressed'),
+        'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed, h264 to '
+        'visible/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
+        choices=TRANSPORTS,
     )
 
 
@@ -174,9 +182,10 @@ class NodeConfig:
         choices=('realtime', 'every_frame'),
     )
     preset: str = option(
-        'classical',
-        'Which system registers and fuses.',
-        choices=tuple(registry.PRESETS),
+        registry.AUTO,
+        'Which system registers and fuses; auto takes what measures best: swift_lite.',
+        choices=registry.NAMES,
+        kind='preset',
         live=True,
     )
     backbone: str = option(
@@ -186,9 +195,11 @@ class NodeConfig:
         live=True,
     )
     registration_first: str = option(
-        'none',
-        'What registers the thermal image for a preset that does not do so itself (those with a backbone).',
+        registry.AUTO,
+        'What registers the thermal image for a preset that does not do so itself (those with a backbone): '
+        'auto takes what measures best, swift_lite; none leaves it as it lies, for cameras that are aligned.',
         choices=registry.FIRST,
+        kind='registration',
         live=True,
     )
     targets: str = option(
@@ -212,6 +223,7 @@ class NodeConfig:
         'What runs the networks of a preset: auto, torch, or, for swift and swift_lite, onnx or, on a GPU, '
         "tensorrt; both after 'irvis export'.",
         choices=registry.BACKENDS,
+        kind='backend',
         live=True,
     )
     output_encoding: str = option(
@@ -245,6 +257,10 @@ class NodeConfig:
     compressed: CompressedConfig = group(CompressedConfig)
     diagnostics: DiagnosticsConfig = group(DiagnosticsConfig)
 
+    def system(self) -> SystemConfig:
+        """Return the system that is chosen. Raises ChoiceError for what does not go together."""
+        return SystemConfig(self.preset, self.device, self.backbone, self.registration_first, self.backend)
+
 
 def conflict(config: NodeConfig) -> str | None:
     """Say which values of `config` do not go together or are not to be had on this machine, or None."""
@@ -255,19 +271,7 @@ def conflict(config: NodeConfig) -> str | None:
     if calibration.source == 'file' and not calibration.file:
         return "'calibration.file' is empty: calibration.source 'file' needs the path of a YAML file"
     try:
-        registry.backbone_of(config.preset, config.backbone)
-    except ValueError as error:
-        return f"'backbone' is {config.backbone!r}: {error}"
-    try:
-        registry.first_of(config.preset, config.registration_first)
-    except ValueError as error:
-        return f"'registration_first' is {config.registration_first!r}: {error}"
-    try:
-        device = resolve_device(config.device, registry.find(config.preset).devices)
-    except ValueError as error:
-        return f"'device' is {config.device!r}: {error}"
-    try:
-        registry.backend_of(config.preset, config.backend, device)
-    except ValueError as error:
-        return f"'backend' is {config.backend!r}: {error}"
+        config.system()
+    except ChoiceError as error:
+        return f"'{error.option}' is {getattr(config, error.option)!r}: {error}"
     return None

@@ -9,40 +9,31 @@ from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from irvis_fusion_ros.imaging import deformation_color
+from irvis_fusion_ros.imaging import color, deformation_color
 from irvis_fusion_ros.predictor import FusionResult
 from irvis_fusion_ros.ros import camera_info, conversions, qos
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.throttle import Complaints
-
-FUSED = 'fused/image'
-FUSED_COMPRESSED = 'fused/image/compressed'
-FUSED_INFO = 'fused/camera_info'
-REGISTERED = 'registered/image'
-REGISTERED_INFO = 'registered/camera_info'
-DEFORMATION = 'deformation/image'
-DEFORMATION_COLOR = 'deformation/image_color'
-VALID = 'valid_mask/image'
-
-# What the predictor has to make for each topic.
-_NEEDS = {
-    FUSED: 'fused',
-    FUSED_COMPRESSED: 'fused',
-    REGISTERED: 'registered',
-    DEFORMATION: 'deformation',
-    DEFORMATION_COLOR: 'deformation',
-    VALID: 'valid',
-}
+from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros.topics import (
+    DEFORMATION_COLOR,
+    ENCODINGS,
+    FUSED,
+    FUSED_COMPRESSED,
+    FUSED_INFO,
+    OUTPUT_OF,
+    REGISTERED,
+    REGISTERED_INFO,
+)
 
 
 class Outputs:
     """The publishers. `counts` counts messages by topic."""
 
-    def __init__(self, node: Node, depth: int, complaints: Complaints):
+    def __init__(self, node: Node, depth: int, throttle: WarningThrottle):
         self._node = node
-        self._complaints = complaints
+        self._throttle = throttle
         self.counts: Counter = Counter()
-        names = {topic: node.resolve_topic_name(topic) for topic in _NEEDS}
+        names = {topic: node.resolve_topic_name(topic) for topic in OUTPUT_OF}
         names[FUSED_COMPRESSED] = qos.name_beside(node, FUSED_COMPRESSED, FUSED, 'below')
         names[FUSED_INFO] = qos.name_beside(node, FUSED_INFO, FUSED, 'sibling')
         names[REGISTERED_INFO] = qos.name_beside(node, REGISTERED_INFO, REGISTERED, 'sibling')
@@ -84,14 +75,13 @@ class Outputs:
             self._publish_fused(wanted, result.fused, order, header, config)
         if result.registered is not None:
             self._send(REGISTERED, conversions.to_image(result.registered, thermal_encoding, header))
-        if result.deformation is not None:
-            if DEFORMATION in wanted:
-                self._send(DEFORMATION, conversions.to_image(result.deformation, '32FC2', header))
-            if DEFORMATION_COLOR in wanted:
-                picture = deformation_color.colored(result.deformation)
-                self._send(DEFORMATION_COLOR, conversions.to_image(picture, 'bgr8', header))
-        if result.valid is not None:
-            self._send(VALID, conversions.to_image(result.valid, 'mono8', header))
+        if result.deformation is not None and DEFORMATION_COLOR in wanted:
+            picture = deformation_color.colored(result.deformation)
+            self._send(DEFORMATION_COLOR, conversions.to_image(picture, 'bgr8', header))
+        for topic in wanted & ENCODINGS.keys():
+            pixels = getattr(result, OUTPUT_OF[topic])
+            if pixels is not None:  # not every system corrects what it fused
+                self._send(topic, conversions.to_image(pixels, ENCODINGS[topic], header))
 
     def publish_info(
         self, wanted: frozenset[str], info: CameraInfo, shape: tuple[int, int], header: Header
@@ -106,7 +96,7 @@ class Outputs:
         self, wanted, pixels: np.ndarray, order: str, header: Header, config: NodeConfig
     ) -> None:
         encoding = config.output_encoding
-        pixels = conversions.in_encoding(pixels, order, encoding)
+        pixels = color.in_encoding(pixels, order, encoding)
         if FUSED in wanted:
             self._send(FUSED, conversions.to_image(pixels, encoding, header))
         if FUSED_COMPRESSED in wanted:
@@ -128,7 +118,7 @@ class Outputs:
     def _publisher(self, message_type: type, topic: str, depth: int) -> Any:
         def on_incompatible(event: Any) -> None:
             policy = qos_policy_name_from_kind(event.last_policy_kind)
-            self._complaints.say(
+            self._throttle.warn(
                 ('qos', topic),
                 f'{topic}: a subscriber asks for incompatible quality of service ({policy}) and receives '
                 f'nothing; change it, or {qos.PREFIX}{topic}.publisher.{policy.lower()}',
@@ -145,4 +135,4 @@ class Outputs:
 
 def predictor_outputs(wanted: frozenset[str]) -> frozenset[str]:
     """Return what the predictor has to make for these topics."""
-    return frozenset(_NEEDS[topic] for topic in wanted & _NEEDS.keys())
+    return frozenset(OUTPUT_OF[topic] for topic in wanted & OUTPUT_OF.keys())

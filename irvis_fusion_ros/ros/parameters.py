@@ -4,7 +4,6 @@ The options as ROS parameters: declared with descriptors, validated as a whole, 
 What is refused names the parameter, its value and the limit; what is misspelt in a YAML file is said.
 """
 
-import dataclasses
 import difflib
 import sys
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from irvis_fusion_ros.config import OptionSpec, violation, walk
+from irvis_fusion_ros.config import OptionSpec, problem_of, walk, with_values
 from irvis_fusion_ros.ros.options import NodeConfig, conflict
 
 # Read once, at start: a change would say something that is not so.
@@ -66,7 +65,7 @@ class Parameters:
             if isinstance(default, float) and type(value) is int:  # `tolerance: 1` in a YAML file
                 value = float(value)
                 overrides[name] = Parameter(name, Parameter.Type.DOUBLE, value)
-            problem = _problem(name, spec, default, value)
+            problem = problem_of(name, spec, default, value)
             if problem:
                 raise ParameterError(problem)
 
@@ -92,7 +91,7 @@ class Parameters:
         current = {name: value for name, _, value in walk(self.config)}
         for name, value in changes.items():
             spec, default = self._options[name]
-            problem = _problem(name, spec, default, value)
+            problem = problem_of(name, spec, default, value)
             if problem:
                 raise ParameterError(problem)
             if value != current[name] and not spec.live and self._is_configured():
@@ -127,27 +126,3 @@ def descriptor(name: str, spec: OptionSpec, default: Any) -> ParameterDescriptor
         high = (1 << 63) - 1 if spec.maximum is None else int(spec.maximum)
         message.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
     return message
-
-
-def with_values(config: Any, values: Mapping[str, Any]) -> Any:
-    """Return a configuration with some options replaced, given by dotted name."""
-    changes = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            prefix = field.name + '.'
-            inner = {name.removeprefix(prefix): v for name, v in values.items() if name.startswith(prefix)}
-            changes[field.name] = with_values(value, inner)
-        elif field.name in values:
-            changes[field.name] = values[field.name]
-    return dataclasses.replace(config, **changes)
-
-
-def _problem(name: str, spec: OptionSpec, default: Any, value: Any) -> str | None:
-    if type(value) is not type(default):
-        wanted = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}[
-            type(default)
-        ]
-        return f"'{name}' is {value!r}: must be {wanted}"
-    reason = violation(spec, value)
-    return f"'{name}' is {value!r}: {reason}" if reason else None

@@ -1,7 +1,7 @@
 """
 From a pair of messages to published results: decode, predict, publish. Runs in the worker's thread.
 
-Every job has one outcome in `counts`: 'fused', 'passed_through', or why there is nothing: 'not_wanted',
+Every pair has one outcome in `counts`: 'fused', 'passed_through', or why there is nothing: 'not_wanted',
 'refused', 'format_change', 'no_camera_info'. The stream's numbers are in `statistics`.
 """
 
@@ -14,47 +14,24 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from irvis_fusion_ros import calibration
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.ros import camera_info, conversions
-from irvis_fusion_ros.ros.camera import Arrival, Camera
+from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.conversions import Picture
+from irvis_fusion_ros.ros.filters import stamp_of
+from irvis_fusion_ros.ros.formats import Format, described
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
-from irvis_fusion_ros.ros.throttle import Complaints
-from irvis_fusion_ros.ros.worker import Job
-
-
-def build_predictor(config: NodeConfig) -> Predictor:
-    """
-    Return a predictor that is ready to run.
-
-    Raises ValueError, naming the parameter or the file, for what cannot be had.
-    """
-    fixed = calibration.load(config.calibration.file) if config.calibration.source == 'file' else None
-    predictor = Predictor(
-        config.preset,
-        config.device,
-        calibration=fixed,
-        tone=config.thermal,
-        gray=config.output_encoding == 'mono8',
-        backbone=config.backbone,
-        registration_first=config.registration_first,
-        backend=config.backend,
-        targets=config.targets,
-        highlight=config.highlight,
-    )
-    # what is exported is for the size of the camera, which is not known yet
-    if predictor.backend == 'torch':
-        predictor.warm_up()
-    return predictor
+from irvis_fusion_ros.ros.throttle import WarningThrottle
 
 
 class Pipeline:
     """
-    Does jobs. cameras: by name, for their CameraInfo and their refusals. config(): the values in force.
+    Processes pairs of messages.
 
+    cameras: by name, for their CameraInfo and their refusals. config(): the values in force.
     now(): nanoseconds of the node's clock, for the age of the stamps.
     """
 
@@ -65,15 +42,15 @@ class Pipeline:
         cameras: dict[str, Camera],
         config: Callable[[], NodeConfig],
         now: Callable[[], int],
-        complaints: Complaints,
+        throttle: WarningThrottle,
     ):
         self.predictor = predictor
         self.outputs = outputs
         self._cameras = cameras
         self._config = config
         self._now = now
-        self._complaints = complaints
-        self._formats = {name: _Format() for name in cameras}
+        self._throttle = throttle
+        self._formats = {name: Format() for name in cameras}
         self._epoch = 0
         self._started = 0.0
         self._grid_frame = ''
@@ -83,14 +60,14 @@ class Pipeline:
         self.sources: Counter = Counter()
         self.statistics = Statistics()
 
-    def process(self, job: Job) -> None:
-        """Do one job."""
+    def process(self, pair: Pair) -> None:
+        """Decode, fuse and publish a pair, or count why not."""
         self._started = time.monotonic()
         try:
-            outcome = self._process(job)
+            outcome = self._process(pair)
         except ImageError as error:
-            name = 'visible' if str(error).startswith('visible') else 'thermal'
-            self._cameras[name].refuse(error)
+            for name in STREAMS if error.camera is None else (error.camera,):
+                self._cameras[name].refuse(error)
             outcome = 'refused'
         self.counts[outcome] += 1
 
@@ -118,32 +95,23 @@ class Pipeline:
         """Return size and encoding of a camera's images."""
         return str(self._formats[name])
 
-    def _process(self, job: Job) -> str:
+    def _process(self, pair: Pair) -> str:
         wanted = self.outputs.wanted()
         if not predictor_outputs(wanted):
-            self._publish_info(wanted, job, None)
+            self._publish_info(wanted, pair, None)
             return 'not_wanted'
-        if job.epoch != self._epoch:
-            self._epoch = job.epoch
+        if pair.epoch != self._epoch:
+            self._epoch = pair.epoch
             self.predictor.reset()
-        images = {'thermal': job.thermal, 'visible': job.visible}
-        pictures = {name: self._decode(name, image) for name, image in images.items()}
+        pictures = {name: _decode(name, getattr(pair, name)) for name in STREAMS}
         # both are looked at, so that a change of both takes two frames and not three
         settled = [self._settled(name, picture) for name, picture in pictures.items()]
         if not all(settled):
             return 'format_change'
         if self._config().calibration.source == 'camera_info' and not self._calibrate():
             return 'no_camera_info'
-        self._fuse(job, pictures, wanted)
-        return 'fused' if job.thermal and job.visible else 'passed_through'
-
-    def _decode(self, name: str, image: Arrival | None) -> Picture | None:
-        if image is None:
-            return None
-        try:
-            return conversions.to_picture(image.message, self._config().limits.max_pixels)
-        except ImageError as error:
-            raise ImageError(error.cause, f'{name} {error}') from error
+        self._fuse(pair, pictures, wanted)
+        return 'passed_through' if None in pictures.values() else 'fused'
 
     def _settled(self, name: str, picture: Picture | None) -> bool:
         if picture is None:
@@ -153,13 +121,14 @@ class Pipeline:
         settled = known.accept(picture.kind)
         topic = self._cameras[name].image.topic
         if not settled:
-            self._complaints.say(
+            self._throttle.warn(
                 (name, 'format_change'),
-                f'{topic}: image is {_format(picture.kind)} instead of {before}; left out unless it stays so',
+                f'{topic}: image is {described(picture.kind)} instead of {before}; left out unless it '
+                'stays so',
             )
         elif known.changes > changes:
             self.predictor.reset()
-            self._complaints.say((name, 'format_adapted'), f'{topic}: adapted from {before} to {known}')
+            self._throttle.warn((name, 'format_adapted'), f'{topic}: adapted from {before} to {known}')
         return settled
 
     def _calibrate(self) -> bool:
@@ -177,13 +146,13 @@ class Pipeline:
                 problem = str(error)
             self._used_infos = infos
         if problem:
-            self._complaints.say(
+            self._throttle.warn(
                 'camera_info',
                 f"'calibration.source' is camera_info, but {problem}; publish it, or set calibration.source",
             )
         return problem is None
 
-    def _fuse(self, job: Job, pictures: dict[str, Picture | None], wanted: frozenset[str]) -> None:
+    def _fuse(self, pair: Pair, pictures: dict[str, Picture | None], wanted: frozenset[str]) -> None:
         thermal, visible = pictures['thermal'], pictures['visible']
         result = self.predictor(
             thermal and thermal.pixels,
@@ -192,7 +161,7 @@ class Pipeline:
             thermal_order=thermal.order if thermal else 'bgr',
             outputs=predictor_outputs(wanted),
         )
-        header = self._header(job)
+        header = self._header(pair)
         config = self._config()
         self.outputs.publish(
             wanted,
@@ -202,32 +171,38 @@ class Pipeline:
             thermal_encoding=thermal.encoding if thermal else '',
             config=config,
         )
-        self._publish_info(wanted, job, _grid_shape(result, visible))
-        self._note(job, result, header)
+        self._publish_info(wanted, pair, _grid_shape(result, visible))
+        self._note(pair, result)
 
-    def _publish_info(self, wanted: frozenset[str], job: Job, shape: tuple[int, int] | None) -> None:
+    def _publish_info(self, wanted: frozenset[str], pair: Pair, shape: tuple[int, int] | None) -> None:
         info = self._cameras['visible'].info
-        if info is not None and wanted:
-            self.outputs.publish_info(wanted, info, shape or (info.height, info.width), self._header(job))
+        if info is None or not wanted:
+            return
+        try:
+            shape = shape or camera_info.shape_of(info)
+            self.outputs.publish_info(wanted, info, shape, self._header(pair))
+        except ValueError as error:
+            topic = self._cameras['visible'].info_topic
+            self._throttle.warn('visible_info', f'{topic}: {error}; it is not published again')
 
-    def _header(self, job: Job) -> Header:
+    def _header(self, pair: Pair) -> Header:
         """The header of the reference image; a thermal one alone gets the last reference frame."""
-        if job.visible is not None:
-            self._grid_frame = job.visible.message.header.frame_id
-            return job.visible.message.header
-        header = job.thermal.message.header
+        if pair.visible is not None:
+            self._grid_frame = pair.visible.header.frame_id
+            return pair.visible.header
+        header = pair.thermal.header
         return Header(stamp=header.stamp, frame_id=self._grid_frame or header.frame_id)
 
-    def _note(self, job: Job, result: FusionResult, header: Header) -> None:
+    def _note(self, pair: Pair, result: FusionResult) -> None:
         self.sources[result.source] += 1
         for note in result.notes:
             self.notes[note.code] += 1
-            self._complaints.say(('note', note.code), note.text)
-        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+            self._throttle.warn(('note', note.code), note.text)
+        stamp = stamp_of(pair.visible or pair.thermal)
         self.statistics.add(
             age=(self._now() - stamp) / 1e9 if self._now() else None,  # 0: no simulated time yet
-            waited=(self._started - job.arrival) * 1e3,
-            end_to_end=(time.monotonic() - job.arrival) * 1e3,
+            waited=(self._started - pair.arrival) * 1e3,
+            end_to_end=(time.monotonic() - pair.arrival) * 1e3,
             predictor=result.timing['total'],
             confidence=result.confidence,
         )
@@ -278,35 +253,15 @@ class Statistics:
         return self._values[name][-1] if self._values[name] else None
 
 
-class _Format:
-    """The size and encoding of a camera's images; a change has to last for two of them."""
-
-    def __init__(self):
-        self.changes = 0
-        self.reset()
-
-    def reset(self) -> None:
-        self._kind: tuple | None = None
-        self._candidate: tuple | None = None
-
-    def accept(self, kind: tuple) -> bool:
-        if self._kind is None or kind == self._kind:
-            self._kind, self._candidate = kind, None
-            return True
-        if kind == self._candidate:
-            self._kind, self._candidate = kind, None
-            self.changes += 1
-            return True
-        self._candidate = kind
-        return False
-
-    def __str__(self) -> str:
-        return _format(self._kind) if self._kind else 'nothing yet'
-
-
-def _format(kind: tuple[Any, ...]) -> str:
-    width, height, encoding = kind
-    return f'{width}x{height} {encoding}'
+def _decode(name: str, message: Any) -> Picture | None:
+    """Return the pixels of a message that the camera has checked at its door."""
+    if message is None:
+        return None
+    try:
+        return conversions.decode(message)
+    except ImageError as error:
+        error.camera = name
+        raise
 
 
 def _grid_shape(result: FusionResult, visible: Picture | None) -> tuple[int, int] | None:

@@ -13,8 +13,9 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-# Whether callbacks can be told the number of a message; not on Humble.
-GIVES_MESSAGE_INFO = hasattr(rclpy.subscription, 'MessageInfo')
+# Whether callbacks can be told the number of a message: everywhere but on Humble.
+# Jazzy tells it, too, though it does not have the class `MessageInfo` yet.
+GIVES_MESSAGE_INFO = hasattr(rclpy.subscription.Subscription, 'CallbackType')
 PREFIX = 'qos_overrides.'
 _POLICIES = ('HISTORY', 'DEPTH', 'RELIABILITY', 'DURABILITY')
 

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from irvis_fusion_ros.ros.options import TRANSPORTS
+
 # Of the drops of the pairing, those that say what is wrong with the images themselves.
 STAMP_CAUSES = {
     'zero_stamp': 'their stamps are zero: have the driver stamp them',
@@ -11,6 +13,8 @@ STAMP_CAUSES = {
     'time_jump': 'their stamps are from before the clock of the other camera went back',
 }
 
+# Images that come late come seconds late; stamps that differ by more are of different clocks.
+CLOCKS_DIFFER = 60.0
 _PROFILE = 'Large images need the Fast DDS profile (config/fastdds.xml) in the process that publishes them'
 
 
@@ -63,6 +67,8 @@ def no_pair(
         )
         if abs(lag) < timeout:
             return reason
+        if abs(lag) > CLOCKS_DIFFER:
+            return f'{reason}, or have both cameras stamp with one clock'
         # a clock that lags and images that come late look alike, but only these outlast the time-out
         return f'{reason}, or, if only the {later} images come late, raise sync.timeout above that'
     if miss is not None and miss > tolerance:
@@ -77,10 +83,14 @@ def _problem(camera: Situation) -> str | None:
     topic = f'{camera.name} topic {camera.topic}'
     if not camera.publishers and not camera.received:
         if camera.other_topic:
-            return (
-                f'{topic} has no publisher, but {camera.other_topic} has: '
-                f'set {camera.name}.transport to {camera.other_transport}'
-            )
+            if camera.other_transport in TRANSPORTS:
+                remedy = f'set {camera.name}.transport to {camera.other_transport}'
+            else:
+                remedy = (
+                    f'{camera.other_transport} is not read here; have it send {", ".join(TRANSPORTS)}, '
+                    f'or run `ros2 run image_transport republish {camera.other_transport} raw`'
+                )
+            return f'{topic} has no publisher, but {camera.other_topic} has: {remedy}'
         if camera.foreign_types:
             return f'{topic} has no publisher of images, but of {", ".join(camera.foreign_types)}'
         return f'{topic} has no publisher: start the camera, or remap the topic'

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Complaints:
+class WarningThrottle:
     """
     Logs a warning at once, then at most one in `period` seconds for each key, with the number withheld.
 
@@ -19,17 +19,17 @@ class Complaints:
         self._period = period
         self._clock = clock
         self._lock = threading.Lock()
-        self._said: dict[Any, tuple[float, int]] = {}
+        self._warned: dict[Any, tuple[float, int]] = {}
 
-    def say(self, key: Any, text: str) -> None:
+    def warn(self, key: Any, text: str) -> None:
         """Warn; texts of one key may differ."""
         now = self._clock()
         with self._lock:
-            last, withheld = self._said.get(key, (None, 0))
+            last, withheld = self._warned.get(key, (None, 0))
             if last is not None and now - last < self._period:
-                self._said[key] = (last, withheld + 1)
+                self._warned[key] = (last, withheld + 1)
                 return
-            self._said[key] = (now, 0)
+            self._warned[key] = (now, 0)
         self._logger.warning(text + (f' ({withheld} more like this)' if withheld else ''))
 
 

@@ -1,10 +1,75 @@
-"""The topics and services of the node, for the code that makes them and for the documentation."""
+"""
+The names of the topics and services of the node, for whatever sends, reads, remaps or documents them.
+
+Imports nothing: every floor and the documentation may read it.
+"""
 
 from dataclasses import dataclass
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+COMPRESSED_VIDEO = 'foxglove_msgs/msg/CompressedVideo'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+
+FUSED = 'fused/image'
+FUSED_COMPRESSED = 'fused/image/compressed'
+FUSED_INFO = 'fused/camera_info'
+REGISTERED = 'registered/image'
+REGISTERED_INFO = 'registered/camera_info'
+DEFORMATION = 'deformation/image'
+DEFORMATION_COLOR = 'deformation/image_color'
+DEFORMATION_FUSED = 'deformation_fused/image'
+MISREGISTRATION = 'misregistration/image'
+VALID = 'valid_mask/image'
+DIAGNOSTICS = '/diagnostics'
+ENABLE = '~/enable'
+RESET = '~/reset'
+# Of a synthetic flight; the node neither sends nor reads it.
+TRUTH = 'truth/deformation'
+
+# The output of the predictor (predictor.OUTPUTS) that each topic is made of.
+OUTPUT_OF = {
+    FUSED: 'fused',
+    FUSED_COMPRESSED: 'fused',
+    REGISTERED: 'registered',
+    DEFORMATION: 'deformation',
+    DEFORMATION_COLOR: 'deformation',
+    DEFORMATION_FUSED: 'deformation_fused',
+    MISREGISTRATION: 'misregistration',
+    VALID: 'valid',
+}
+# The encodings of those topics that carry an output as it is, whatever the cameras and the parameters.
+ENCODINGS = {
+    DEFORMATION: '32FC2',
+    DEFORMATION_FUSED: '32FC2',
+    MISREGISTRATION: '32FC1',
+    VALID: 'mono8',
+}
+
+
+def image_of(camera: str) -> str:
+    """Return the topic of the raw images of a camera, 'thermal' or 'visible'."""
+    return f'{camera}/image_raw'
+
+
+def compressed_of(camera: str) -> str:
+    """Return the topic of the compressed images of a camera."""
+    return f'{image_of(camera)}/compressed'
+
+
+def video_of(camera: str) -> str:
+    """Return the topic of the images of a camera as a video."""
+    return f'{image_of(camera)}/h264'
+
+
+def info_of(camera: str) -> str:
+    """Return the topic of the CameraInfo of a camera, beside its images."""
+    return f'{camera}/camera_info'
+
+
+def absolute(name: str) -> str:
+    """Return the full name of a topic where the node has no namespace, as in a recording of it."""
+    return name if name.startswith('/') else f'/{name}'
 
 
 @dataclass(frozen=True)
@@ -19,10 +84,11 @@ class Topic:
 def _camera(name: str) -> tuple[Topic, ...]:
     used = 'published again beside the outputs; ' if name == 'visible' else ''
     return (
-        Topic(f'{name}/image_raw', IMAGE, f'The {name} image, if {name}.transport is raw.'),
-        Topic(f'{name}/image_raw/compressed', COMPRESSED_IMAGE, 'The same, if it is compressed.'),
+        Topic(image_of(name), IMAGE, f'The {name} image, if {name}.transport is raw.'),
+        Topic(compressed_of(name), COMPRESSED_IMAGE, 'The same, if it is compressed.'),
+        Topic(video_of(name), COMPRESSED_VIDEO, 'The same, if it is h264; needs foxglove_msgs and PyAV.'),
         Topic(
-            f'{name}/camera_info',
+            info_of(name),
             CAMERA_INFO,
             f'Optional; {used}registers only if calibration.source is camera_info.',
         ),
@@ -32,37 +98,47 @@ def _camera(name: str) -> tuple[Topic, ...]:
 SUBSCRIBED = (*_camera('thermal'), *_camera('visible'))
 
 PUBLISHED = (
-    Topic('fused/image', IMAGE, 'The fused image in output_encoding.'),
-    Topic('fused/image/compressed', COMPRESSED_IMAGE, 'The same as JPEG or PNG.'),
-    Topic('fused/camera_info', CAMERA_INFO, 'CameraInfo of the visible camera, for the fused image.'),
+    Topic(FUSED, IMAGE, 'The fused image in output_encoding.'),
+    Topic(FUSED_COMPRESSED, COMPRESSED_IMAGE, 'The same as JPEG or PNG.'),
+    Topic(FUSED_INFO, CAMERA_INFO, 'CameraInfo of the visible camera, for the fused image.'),
     Topic(
-        'registered/image',
+        REGISTERED,
         IMAGE,
         'The thermal image on the visible grid: its own encoding and values, 0 where it does not reach.',
     ),
-    Topic('registered/camera_info', CAMERA_INFO, 'The same CameraInfo, for the registered image.'),
+    Topic(REGISTERED_INFO, CAMERA_INFO, 'The same CameraInfo, for the registered image.'),
     Topic(
-        'deformation/image',
+        DEFORMATION,
         IMAGE,
         '32FC2, (dx, dy) in visible pixels: registered(x, y) = thermal(x + dx, y + dy); NaN outside the '
-        'thermal image. With preset fusion_register alone it is how the fused image was moved.',
+        'thermal image, 0 where nothing registers it.',
     ),
     Topic(
-        'deformation/image_color',
+        DEFORMATION_COLOR,
         IMAGE,
         'bgr8, the same to look at: hue is the direction, saturation the length, black is outside.',
     ),
-    Topic('valid_mask/image', IMAGE, 'mono8, 255 where the registered image can be believed, else 0.'),
     Topic(
-        '/diagnostics',
+        DEFORMATION_FUSED,
+        IMAGE,
+        '32FC2, with preset fusion_register only: the mean displacement (dx, dy) in pixels by which it moved '
+        'the fused image, its (2M - 1) phi; NaN outside that.',
+    ),
+    Topic(
+        MISREGISTRATION,
+        IMAGE,
+        '32FC1 from 0 to 1, with preset fusion_register only: where it found the fused image misaligned, its '
+        'M. 0.5 leaves a pixel where it is, 1 moves it by all of phi.',
+    ),
+    Topic(VALID, IMAGE, 'mono8, 255 where the registered image can be believed, else 0.'),
+    Topic(
+        DIAGNOSTICS,
         'diagnostic_msgs/msg/DiagnosticArray',
         'Health of inputs, pairing, inference and output.',
     ),
 )
 
 SERVICES = (
-    Topic('~/enable', 'std_srvs/srv/SetBool', 'false unsubscribes from the cameras, true subscribes again.'),
-    Topic(
-        '~/reset', 'std_srvs/srv/Trigger', 'Forgets earlier frames: alignment, gain control, waiting images.'
-    ),
+    Topic(ENABLE, 'std_srvs/srv/SetBool', 'false unsubscribes from the cameras, true subscribes again.'),
+    Topic(RESET, 'std_srvs/srv/Trigger', 'Forgets earlier frames: alignment, gain control, waiting images.'),
 )

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from typing import Any
 
+from irvis_fusion_ros.pairing import Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.reasons import STAMP_CAUSES, Situation, no_pair
@@ -15,7 +15,7 @@ REPEAT = 30.0  # seconds between two warnings that there is no pair, for the sam
 class Watch:
     """Times are seconds of the steady clock."""
 
-    def __init__(self, cameras: dict[str, Camera], pairing: Any, worker: Worker, steady: float):
+    def __init__(self, cameras: dict[str, Camera], pairing: Pairing, worker: Worker, steady: float):
         self._cameras = cameras
         self._pairing = pairing
         self._worker = worker
@@ -95,6 +95,7 @@ class Watch:
         counts = self._counts(name) - self._at_last_pair[name]
         received = counts.pop('received', 0)
         lost = counts.pop('lost', 0)
+        other_topic, other_transport = camera.published_elsewhere()
         return Situation(
             name,
             camera.image.topic,
@@ -105,8 +106,8 @@ class Watch:
             last_refusal=camera.last_refusal,
             incompatible=camera.image.incompatible,
             foreign_types=camera.image.foreign_types,
-            other_topic=camera.other_topic if camera.published_elsewhere() else '',
-            other_transport=camera.other_transport,
+            other_topic=other_topic,
+            other_transport=other_transport,
         )
 
     def _counts(self, name: str) -> Counter:

@@ -9,94 +9,79 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from irvis_fusion_ros.ros.camera import Arrival
-
-
-@dataclass(frozen=True)
-class Job:
-    """A pair to fuse, or one image alone. arrival: steady seconds, of the later one. epoch: see Pair."""
-
-    thermal: Arrival | None
-    visible: Arrival | None
-    arrival: float
-    epoch: int = 0
-
-    @property
-    def size(self) -> int:
-        """Bytes of both messages."""
-        return sum(len(image.message.data) for image in (self.thermal, self.visible) if image)
+from irvis_fusion_ros.pairing import Pair
 
 
 class Newest:
-    """Mode realtime: holds the newest job; older ones are dropped as 'superseded', late ones as 'too_old'."""
+    """Mode realtime: the newest pair. Older ones are dropped as 'superseded', late ones as 'too_old'."""
 
     def __init__(self, max_age: float, counts: Counter, clock: Callable[[], float] = time.monotonic):
         self.limit = max_age
         self._counts = counts
         self._clock = clock
-        self._job: Job | None = None
+        self._pair: Pair | None = None
 
-    def put(self, job: Job) -> None:
-        """Take a job."""
-        if self._job is not None:
+    def put(self, pair: Pair) -> None:
+        """Take a pair."""
+        if self._pair is not None:
             self._counts['superseded'] += 1
-        self._job = job
+        self._pair = pair
 
-    def take(self) -> Job | None:
-        """Return the job to do now, or None."""
-        job, self._job = self._job, None
-        if job is not None and self._clock() - job.arrival > self.limit:
+    def take(self) -> Pair | None:
+        """Return the pair to process now, or None."""
+        pair, self._pair = self._pair, None
+        if pair is not None and self._clock() - pair.arrival > self.limit:
             self._counts['too_old'] += 1
             return None
-        return job
+        return pair
 
     def __len__(self) -> int:
-        return int(self._job is not None)
+        return int(self._pair is not None)
 
 
 class Everything:
-    """Mode every_frame: all jobs in order, up to a number of bytes; more is dropped as 'overflow'."""
+    """Mode every_frame: all pairs in order, up to a number of bytes; more is dropped as 'overflow'."""
 
     def __init__(self, max_bytes: int, counts: Counter):
         self.limit = max_bytes
         self._counts = counts
-        self._jobs: deque[Job] = deque()
+        self._pairs: deque[Pair] = deque()
         self._bytes = 0
 
-    def put(self, job: Job) -> None:
-        """Take a job."""
-        if self._jobs and self._bytes + job.size > self.limit:
+    def put(self, pair: Pair) -> None:
+        """Take a pair."""
+        if self._pairs and self._bytes + pair.size > self.limit:
             self._counts['overflow'] += 1
             return
-        self._bytes += job.size
-        self._jobs.append(job)
+        self._bytes += pair.size
+        self._pairs.append(pair)
 
-    def take(self) -> Job | None:
-        """Return the job to do now, or None."""
-        if not self._jobs:
+    def take(self) -> Pair | None:
+        """Return the pair to process now, or None."""
+        if not self._pairs:
             return None
-        job = self._jobs.popleft()
-        self._bytes -= job.size
-        return job
+        pair = self._pairs.popleft()
+        self._bytes -= pair.size
+        return pair
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._pairs)
 
 
 class Worker:
     """
-    Does the jobs of a queue, one after the other, in a thread of its own.
+    Processes the pairs of a queue, one after the other, in a thread of its own.
 
-    process(job) does one; on_error(exception) is told what it raised. `counts` has 'submitted', 'done',
-    'error', 'stopped' and the queue's drops: every job submitted is one of these, waiting, or being done.
+    process(pair) is called for each; on_error(exception) is told what it raised. `counts` has 'submitted',
+    'done', 'error', 'stopped' and the queue's drops: every pair submitted is one of these, waiting, or being
+    done.
     """
 
     def __init__(
         self,
         make_queue: Callable[[Counter], Newest | Everything],
-        process: Callable[[Job], None],
+        process: Callable[[Pair], None],
         on_error: Callable[[Exception], None],
     ):
         self.counts: Counter = Counter()
@@ -115,7 +100,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the job it is doing; what waits is dropped as 'stopped'."""
+        """End the thread after the pair it is at; what waits is dropped as 'stopped'."""
         if self._thread is None:
             return
         with self._wake:
@@ -127,15 +112,15 @@ class Worker:
             if self._queue.take() is not None:
                 self.counts['stopped'] += 1
 
-    def submit(self, job: Job) -> None:
-        """Hand over a job."""
+    def submit(self, pair: Pair) -> None:
+        """Hand over a pair."""
         with self._wake:
             self.counts['submitted'] += 1
-            self._queue.put(job)
+            self._queue.put(pair)
             self._wake.notify()
 
     def between_frames(self, action: Callable[[], None]) -> None:
-        """Let the thread do something when no job is being done, before the next one."""
+        """Let the thread do something when no pair is being processed, before the next one."""
         with self._wake:
             self._between.append(action)
             self._wake.notify()
@@ -147,7 +132,7 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
+        """How many pairs wait."""
         return len(self._queue)
 
     def _run(self) -> None:
@@ -157,13 +142,13 @@ class Worker:
                     self._wake.wait()
                 actions = list(self._between)
                 self._between.clear()
-                job = None if self._stop else self._queue.take()
+                pair = None if self._stop else self._queue.take()
             for action in actions:
                 self._succeeds(action)
             if self._stop:
                 return
-            if job is not None:
-                self.counts['done' if self._succeeds(lambda job=job: self._process(job)) else 'error'] += 1
+            if pair is not None:
+                self.counts['done' if self._succeeds(lambda pair=pair: self._process(pair)) else 'error'] += 1
 
     def _succeeds(self, action: Callable[[], None]) -> bool:
         try:

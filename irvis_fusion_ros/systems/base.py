@@ -1,10 +1,11 @@
 """
-What every system answers: how is this thermal image registered, and how are the two fused.
+The interface of every system: how to register a thermal image, and how to fuse the two images.
 
-A system sees brightness in [0, 1] and pixels; depth, colour, encodings and ROS belong to the floors
-above it.
+A system handles brightness in [0, 1] and pixels only. Bit depth, colour, encodings and ROS are handled by the
+layers above it.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,41 +17,51 @@ class System(Protocol):
     """
     One way to register and to fuse.
 
-    `devices` are the kinds of device it can run on, the preferred one first. State of a stream (the previous
-    alignment) lives in the system; `reset` forgets it.
+    `devices` are the kinds of device it can run on, the preferred one first. `precision` is the number format
+    of its networks where that does no harm: 'float16', 'bfloat16' or 'float32'. The state of a stream (the
+    previous alignment) lives in the system; `reset` drops it.
     """
 
     devices: tuple[str, ...]
+    precision: str
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         """
         Align thermal (Ht x Wt) to visible (Hv x Wv), both float32 brightness in [0, 1].
 
-        Never raises for the content of an image: poor evidence gives a held or identity alignment.
+        It never raises because of image content: weak evidence gives a held or identity alignment.
         """
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """
         Fuse visible and registered thermal brightness, H x W float32 [0, 1], on the visible grid.
 
-        trust, H x W float32 [0, 1], says how far the thermal image may be used; at 0 the result is the
+        trust, H x W float32 [0, 1], is the weight that the thermal image may have; at 0 the result is the
         visible image. Returns H x W float32 [0, 1].
         """
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
+
+
+@dataclass(frozen=True)
+class Correction:
+    """
+    A fused image that was corrected after fusion.
+
+    fused: the image that `System.fuse` returns. moved: H x W x 2 float32, (dx, dy) in pixels, backward as
+    every deformation: the mean displacement of a pixel's content; not NaN where a sample lies outside the
+    image. misregistration: H x W float32 [0, 1], high where the fused image was found to be misaligned.
+    """
+
+    fused: np.ndarray
+    moved: np.ndarray
+    misregistration: np.ndarray
 
 
 @runtime_checkable
 class PostRegistration(System, Protocol):
-    """A system that also registers after it has fused: it moves what is misplaced in the fused image."""
+    """A system that registers after fusion: it warps the misregistered parts of the fused image."""
 
-    def correct(
-        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return what `fuse` does, and how the fused image was moved for it.
-
-        That is H x W x 2 float32, (dx, dy) in pixels, backward as every deformation: the mean displacement of
-        what a pixel shows, not marked where it leaves the image.
-        """
+    def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
+        """Return the fused and corrected image, as `fuse` does, with the correction."""

@@ -1,9 +1,9 @@
 """
 `classical`: registration and fusion without weights.
 
-In a stream the previous alignment is the start, and the global search only runs again when the evidence
-falls away. Too little evidence is said, and the last good alignment, or none, is used instead: doing
-nothing is never made worse.
+In a stream, registration starts from the previous alignment. The global search only runs again when the
+evidence drops. If the evidence is too weak, the alignment carries the note WEAK, and the last good alignment,
+or none, is used instead: without registration, the images are at least not worse than before.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,22 +12,31 @@ import numpy as np
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical import fusion
-from irvis_fusion_ros.classical.registration import SUSPICIOUS, Frame, State
+from irvis_fusion_ros.classical.registration import Frame, State
+from irvis_fusion_ros.systems.registry import SystemConfig
+from irvis_fusion_ros.tuning import TRACKING
 
-# Confidence from which an alignment is taken up, and down to which one that was is followed.
-TAKEN_UP, FOLLOWED = 0.5, 0.35
-# What a search finds must have this much more evidence than the tracked alignment to replace it.
+# Confidence from which a new alignment is accepted, and confidence down to which an accepted one is tracked.
+ACCEPTED, TRACKED = 0.5, 0.35
+# A search result replaces the tracked alignment if it has this many times its evidence.
 BETTER = 1.2
-# Frames between searches that found nothing better: doubling from the first to the last.
+# Frames between searches that found nothing better: the pause doubles from the first number up to the last.
 PAUSES = (4, 64)
-# A doubtful alignment is searched anew after so many frames, evidence or not.
+# An alignment with less confidence than DOUBTFUL is searched anew after this many frames, whatever its
+# evidence.
 DOUBTFUL, DOUBT_PAUSE = 0.6, 150
+
+
+def build(config: SystemConfig, temporal: bool) -> 'Classical':
+    """Return the system; the config has no options for it."""
+    return Classical(temporal)
 
 
 class Classical:
     """Registration by structure maps and multi-scale fusion; see `systems.base.System`."""
 
     devices = ('cpu',)
+    precision = 'float32'
 
     def __init__(self, temporal: bool):
         self._temporal = temporal
@@ -35,7 +44,7 @@ class Classical:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
         self._state: State | None = None
         self._pause = 0
         self._since_search = 0
@@ -52,13 +61,13 @@ class Classical:
             best = frame.follow(self._state)
         if frame.has_structure and self._search_wanted(best):
             self._since_search = 0
-            found = self._searched(frame, thermal, visible)
-            sure = found.confidence >= TAKEN_UP
+            found = self._search(frame, thermal, visible)
+            sure = found.confidence >= ACCEPTED
             if best is None or (sure and found.evidence > BETTER * best.evidence):
                 best, source = found, 'search'
             replaced = sure and source == 'search'
             self._pause = 0 if replaced else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
-        if best is None or best.confidence < (FOLLOWED if source == 'track' else TAKEN_UP):
+        if best is None or best.confidence < (TRACKED if source == 'track' else ACCEPTED):
             return self._hold(frame, best.confidence if best else 0.0)
         self._state = best
         return frame.alignment(best, source)
@@ -67,8 +76,8 @@ class Classical:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return fusion.fuse(visible, thermal, trust)
 
-    def _searched(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
-        """Find an alignment from nothing."""
+    def _search(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
+        """Find an alignment without a previous one."""
         return frame.search()
 
     def _search_wanted(self, tracked: State | None) -> bool:
@@ -76,11 +85,11 @@ class Classical:
             return False
         if tracked is None:
             return True
-        lost = tracked.confidence < FOLLOWED or tracked.evidence < SUSPICIOUS * self._state.usual
+        lost = tracked.confidence < TRACKED or tracked.evidence < TRACKING.suspicious * self._state.usual
         return lost or (tracked.confidence < DOUBTFUL and self._since_search > DOUBT_PAUSE)
 
     def _hold(self, frame: Frame, confidence: float) -> Alignment:
-        """Use the last good alignment, or none."""
+        """Return the last good alignment, or identity."""
         if self._state is None:
             return identity(confidence, (WEAK,))
         return frame.alignment(self._state, 'held', (WEAK,), confidence)

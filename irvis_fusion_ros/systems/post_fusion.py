@@ -1,24 +1,27 @@
-"""Runs FusionRegister as a system: a backbone fuses, and the fused image is corrected at its full size."""
+"""Runs FusionRegister as a system: it corrects, at full size, the image that a backbone fused."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.alignment import Alignment, identity
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backbones.base import Backbone
-from irvis_fusion_ros.backends.device import Recorded, half_of
+from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import FusionRegister
+from irvis_fusion_ros.systems.agreement import as_recorded
+from irvis_fusion_ros.systems.base import Correction
 from irvis_fusion_ros.systems.tracking import gain_of
 
 
-class PostRegistered:
+class PostFusion:
     """
     Registers after fusion; see `systems.base.PostRegistration`.
 
-    The features of the network are computed in half precision where the device is faster so; images and
-    fields are not. temporal: smooth what is measured of the misregistration over a stream. half: None for
-    what suits the device.
+    The features of the network are computed in half precision on devices where that is faster; images and
+    fields stay in single precision. temporal: smooth the measured misregistration over the stream. half:
+    whether to use half precision, None for the default of the device. alone: run the network without its
+    evidence, for evaluation.
     """
 
     devices = ('cuda', 'cpu')
@@ -30,49 +33,54 @@ class PostRegistered:
         device: str,
         temporal: bool = False,
         half: bool | None = None,
+        alone: bool = False,
     ):
         kind = half_of(device)
         if half is not None:
             kind = (kind or torch.bfloat16) if half else None
         network = network.to(device, memory_format=torch.channels_last).eval()
         self.network = network.with_features_in(kind)
+        self.precision = precision_of(kind)
         self.backbone = backbone
-        self._measure = Recorded(network.evidence.measure, device) if network.config.evidence else None
-        self._correct = Recorded(self._corrected, device)
+        uses_evidence = network.config.evidence and not alone
+        self._measure = Recorded(network.evidence.measure, device) if uses_evidence else None
+        self._alone = alone
+        self._correct = Recorded(self._run, device)
         self._device = device
         self._temporal = temporal
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
         self._misplaced: Tensor | None = None
         self._frames = 0
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Move nothing: what is misplaced is moved after fusion."""
-        return identity()
+        """Return identity; its confidence is the agreement of the pair. Corrections follow after fusion."""
+        return as_recorded(thermal, visible, self._device)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        return self.correct(visible, thermal, trust)[0]
+        return self.correct(visible, thermal, trust).fused
 
     @torch.inference_mode()
-    def correct(
-        self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
         """Fuse and correct; see `systems.base.PostRegistration.correct`."""
         height, width = visible.shape
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
         if self._measure is not None:
-            images.append(self._steady(self._measure(*images[1:])))
-        fused, effective = self._correct(*images)
+            images.append(self._smooth(self._measure(*images[1:])))
+        fused, effective, mask = self._correct(*images)
         fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
-        effective = effective[0, :height, :width].cpu().numpy()
-        return visible + (fused - visible) * trust, effective
+        return Correction(
+            visible + (fused - visible) * trust,
+            effective[0, :height, :width].cpu().numpy(),
+            mask[0, 0, :height, :width].cpu().numpy(),
+        )
 
-    def _steady(self, misplaced: Tensor) -> Tensor:
-        """Return what was measured of a frame, smoothed over its stream."""
+    def _smooth(self, misplaced: Tensor) -> Tensor:
+        """Return the measurement of a frame, smoothed over the stream."""
         last = self._misplaced
         if self._temporal and last is not None and last.shape == misplaced.shape:
             change = misplaced - last
@@ -83,6 +91,6 @@ class PostRegistered:
         self._frames += 1
         return misplaced
 
-    def _corrected(self, *images: Tensor) -> tuple[Tensor, Tensor]:
-        found = self.network(*images)
-        return found.fused, found.effective
+    def _run(self, *images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = self.network(*images, alone=self._alone)
+        return found.fused, found.effective, found.mask

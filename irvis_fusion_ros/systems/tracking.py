@@ -1,8 +1,8 @@
 """
-What all networks that register have in common as a `System`: sizes, evidence, and the state of a stream.
+What all registration networks share as a `System`: image sizes, confidence, and the state of a stream.
 
-A network works at a reduced resolution, whatever the size of the images; what it finds is scaled up, and the
-full-size image is sampled once, by the predictor.
+A network works at a reduced resolution, whatever the size of the images. Its alignment is scaled up, and the
+predictor samples the full-size image once.
 """
 
 from collections.abc import Callable
@@ -13,42 +13,37 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
-from irvis_fusion_ros.backends.device import placed
+from irvis_fusion_ros.backends.device import prepare
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
 from irvis_fusion_ros.networks.matching import Agreement
-from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
+from irvis_fusion_ros.tuning import TRACKING
 
 LEAST_CONFIDENCE = 0.5
-# How fast confidence rises with agreement, where it is even.
+# Slope of the logistic function from agreement to confidence.
 STEEPNESS = 50.0
-# Sizes of a visible pixel on the thermal image at which a search begins, 1 = both see equal areas; each
-# reaches a quarter to either side. Pixels count as square where the aspects differ by less than SQUARE.
+# Scales at which a search starts: size of a visible pixel on the thermal image, where 1 means equal areas of
+# view. Each start covers a quarter to either side. Pixels count as square where the logarithm of the ratio of
+# the two aspects is below SQUARE.
 ZOOMS = (1.0, 0.67, 1.45)
 SQUARE = 0.02
-# A tracked frame whose agreement falls below this share of the usual is searched anew.
-SUSPICIOUS = 0.75
-# Mean change of the field, full visible pixels, from which it is followed at once instead of smoothed.
-FOLLOWED_AT_ONCE = 2.0
-LEAST_GAIN = 0.15
-# Doubt never takes a thermal image away completely: a person it shows must stay visible.
-LEAST_TRUST = 0.3
 
 Fusion = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-# Draws the thermal image on the grid of the network, 1 x 1 x h x w, laid where a 3x3 says.
-Draw = Callable[[np.ndarray], Tensor]
+# Warps the thermal image by a 3x3 onto the working grid of the network, 1 x 1 x h x w.
+WarpThermal = Callable[[np.ndarray], Tensor]
 
 
 @dataclass(frozen=True)
 class State:
     """
-    One alignment on the grid the network works on.
+    One alignment on the working grid of the network.
 
-    start: 3x3, where the thermal image was laid before the network saw it (`starts`). affine: 1 x 2 x 3.
-    residual: 1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement.
-    confidence: how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames:
-    how many the alignment has held.
+    start: 3x3, the warp of the thermal image before the network ran (`starts`). affine: 1 x 2 x 3. residual:
+    1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement. confidence:
+    how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames: how many
+    frames the alignment has been tracked.
     """
 
     shapes: tuple
@@ -62,20 +57,21 @@ class State:
 
     @property
     def evidence(self) -> float:
-        """The agreement of the frame."""
+        """The correlation of the two images under the alignment."""
         return float(self.agreement.correlation)
 
 
-class Tracked:
+class Tracking:
     """
-    A `network` as a system; see `systems.base.System`. What it finds, `_aligned` says.
+    Runs a `network` as a system; see `systems.base.System`. A subclass implements `_align`.
 
-    network: pixels is of the images it sees; smaller ones are seen as they are. fuse: fuses registered images
-    as `System.fuse` does. temporal: keep the state of a stream. least_confidence: from which an alignment is
-    believed.
+    network: its `pixels` is the size of the images that it works on; smaller images are not enlarged. fuse:
+    fuses registered images as `System.fuse` does. temporal: keep the state of a stream. least_confidence:
+    confidence from which an alignment is accepted.
     """
 
     devices = ('cuda', 'cpu')
+    precision = 'float32'
 
     def __init__(
         self,
@@ -85,7 +81,7 @@ class Tracked:
         temporal: bool,
         least_confidence: float = LEAST_CONFIDENCE,
     ):
-        self.network = placed(network, device)
+        self.network = prepare(network, device)
         self._fuse = fuse
         self._least_confidence = least_confidence
         self._device = device
@@ -93,7 +89,7 @@ class Tracked:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream."""
+        """Drop the state of the stream."""
         self._state: State | None = None
 
     @torch.inference_mode()
@@ -102,51 +98,57 @@ class Tracked:
         shapes = (thermal.shape, visible.shape)
         if not self._temporal or (self._state is not None and self._state.shapes != shapes):
             self.reset()
-        view = View(visible.shape, self.network.pixels)
-        seen = layers.tensor_of(view.visible(visible), self._device)
+        grid = WorkingGrid(visible.shape, self.network.pixels)
+        seen = layers.tensor_of(grid.visible(visible), self._device)
 
-        def draw(start: np.ndarray) -> Tensor:
-            return layers.tensor_of(view.thermal(thermal, start), self._device)
+        def warp_thermal(start: np.ndarray) -> Tensor:
+            return layers.tensor_of(grid.thermal(thermal, start), self._device)
 
-        found, source = self._aligned(seen, draw, view, shapes)
+        found, source = self._align(seen, warp_thermal, grid, shapes)
         if found.confidence < self._least_confidence:
             if self._state is None:
                 return identity(found.confidence, (WEAK,))
-            held = alignment_of(self._state, view, 'held')
+            held = alignment_of(self._state, grid, 'held')
             return replace(held, confidence=found.confidence, notes=(WEAK,))
         self._state = found
-        return alignment_of(found, view, source)
+        return alignment_of(found, grid, source)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return self._fuse(visible, thermal, trust)
 
-    def _aligned(self, seen: Tensor, draw: Draw, view: View, shapes: tuple) -> tuple[State, str]:
+    def _align(
+        self, seen: Tensor, warp_thermal: WarpThermal, grid: WorkingGrid, shapes: tuple
+    ) -> tuple[State, str]:
         """
         Return the alignment of a pair, smoothed over the stream if it was tracked, and its source.
 
-        seen: the visible image as the network sees it, 1 x 1 x h x w. shapes: of the thermal and the visible
-        image. The frame before is `_state`; source: see Alignment.
+        seen: the visible image on the working grid, 1 x 1 x h x w. shapes: of the thermal and the visible
+        image. `_state` is the previous alignment. source: see Alignment.
         """
         raise NotImplementedError
 
 
-def checked(
+def state_of(
     shapes: tuple, start: np.ndarray, affine: Tensor, residual: Tensor, agreement: Agreement, even: float
 ) -> State:
-    """Return the state of an alignment that was just found; even: see Network."""
+    """Return the state of a new alignment, with its confidence; even: see MatchingNetwork."""
     evidence = float(agreement.correlation)
-    confidence = float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
-    return State(shapes, start, affine, residual, agreement, confidence, evidence)
+    return State(shapes, start, affine, residual, agreement, confidence_of(evidence, even), usual=evidence)
 
 
-def smoothed(last: State, found: State, view: View) -> State:
-    """Return what was found in a frame, smoothed over its stream; a jump is followed at once."""
-    stride = view.shape[0] // found.residual.shape[1]
+def confidence_of(evidence: float, even: float) -> float:
+    """Return the probability, [0, 1], that an alignment is right; even: see MatchingNetwork."""
+    return float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
+
+
+def smooth(last: State, found: State, grid: WorkingGrid) -> State:
+    """Return the alignment of a frame, smoothed over the stream; a jump is followed at once."""
+    stride = grid.shape[0] // found.residual.shape[1]
     points = layers.centres(found.residual[..., 0], stride)
-    step = Affine(view.shape).displacement(found.affine - last.affine, points)
+    step = Affine(grid.shape).displacement(found.affine - last.affine, points)
     moved = (step + found.residual - last.residual).norm(dim=-1).mean()
-    gain = float(gain_of(last.frames, moved / float(view.scale.mean())))
+    gain = float(gain_of(last.frames, moved / float(grid.scale.mean())))
     return replace(
         found,
         affine=last.affine + gain * (found.affine - last.affine),
@@ -158,19 +160,19 @@ def smoothed(last: State, found: State, view: View) -> State:
 
 def gain_of(frames: int, moved: Tensor) -> Tensor:
     """
-    Return the share of a new frame in an alignment that has held for `frames`.
+    Return the weight of a new frame in an alignment that has been tracked for `frames`.
 
     moved: the mean change of the field, full visible pixels; a jump is followed at once.
     """
-    return (moved / FOLLOWED_AT_ONCE).clamp(max(LEAST_GAIN, 1 / (frames + 1)), 1)
+    return (moved / TRACKING.followed).clamp(TRACKING.least_share(frames), 1)
 
 
 def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarray]:
     """
-    Return where a thermal image is laid before a network looks at it, in the order to try.
+    Return the warps of the thermal image from which a network starts, in the order to try.
 
-    Each a 3x3, backward, for shapes (height, width): stretched over the visible image first, as if both saw
-    the same; then with square pixels, about the centre, at the ratios of the fields of view in ZOOMS.
+    Each is a 3x3, backward, for shapes (height, width). The first stretches the thermal image to the visible
+    one, for equal fields of view. The others have square pixels, share the centre, and scale by ZOOMS.
     """
     aspect = thermal[1] * visible[0] / (thermal[0] * visible[1])
     found = [np.eye(3)]
@@ -183,16 +185,16 @@ def starts(thermal: tuple[int, int], visible: tuple[int, int]) -> list[np.ndarra
     return found
 
 
-def alignment_of(state: State, view: View, source: str) -> Alignment:
-    """Turn a state into what the floors above know."""
-    matrix = Affine(view.shape).matrix(state.affine.double())[0].cpu().numpy()
-    backward = state.start @ np.linalg.inv(view.matrix) @ matrix @ view.matrix
-    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(LEAST_TRUST))
+def alignment_of(state: State, grid: WorkingGrid, source: str) -> Alignment:
+    """Convert a state to an Alignment."""
+    matrix = Affine(grid.shape).matrix(state.affine.double())[0].cpu().numpy()
+    backward = state.start @ np.linalg.inv(grid.matrix) @ matrix @ grid.matrix
+    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(TRACKING.least_trust))
     return Alignment(
         transform.normalised(backward),
         state.confidence,
         source,
-        residual=state.residual[0].cpu().numpy() / view.scale @ state.start[:2, :2].T.astype(np.float32),
+        residual=state.residual[0].cpu().numpy() / grid.scale @ state.start[:2, :2].T.astype(np.float32),
         trust=trust,
         cold=source == 'search',
     )

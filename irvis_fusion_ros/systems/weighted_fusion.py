@@ -1,4 +1,4 @@
-"""Fuses by a network that weighs brightness and detail at a reduced size; the full images are fused by it."""
+"""Fuses full-size images by weights of brightness and detail that a network predicts at a reduced size."""
 
 from typing import Protocol
 
@@ -7,16 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from irvis_fusion_ros.backends.device import Recorded, placed
+from irvis_fusion_ros.backends.device import Recorded, prepare
 from irvis_fusion_ros.networks import layers
-from irvis_fusion_ros.networks.working_grid import View
-
-# Detail is what a blur of so many pixels takes away, of the images the network sees.
-DETAIL = 2.0
+from irvis_fusion_ros.networks.busref import DETAIL
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
 
 
-class Network(Protocol):
-    """What a network offers; see `networks.busref.BusReF` for layouts. pixels: of the images it sees."""
+class WeightingNetwork(Protocol):
+    """The interface of a network; `networks.busref.BusReF` documents layouts. pixels: size of its input."""
 
     pixels: int
 
@@ -27,22 +25,22 @@ class Network(Protocol):
 class WeightedFusion:
     """Fuses by the weights of a network; see `systems.base.System.fuse`."""
 
-    def __init__(self, network: Network, device: str):
-        self._network = placed(network, device)
+    def __init__(self, network: WeightingNetwork, device: str):
+        self._network = prepare(network, device)
         self._weigh = Recorded(network.fusion_weights, device)
         self._device = device
 
     @torch.inference_mode()
     def __call__(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
-        view = View(visible.shape, self._network.pixels)
-        small = (layers.tensor_of(view.visible(image), self._device) for image in (visible, thermal))
+        grid = WorkingGrid(visible.shape, self._network.pixels)
+        small = (layers.tensor_of(grid.visible(image), self._device) for image in (visible, thermal))
         weights = self._weigh(*small)[0].cpu().numpy()
         size = visible.shape[::-1]
         share, visible_gain, thermal_gain = (
             cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in weights
         )
-        sigma = DETAIL / float(view.scale.mean())
+        sigma = DETAIL / float(grid.scale.mean())
         low_visible, low_thermal = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (visible, thermal))
         fused = low_visible + share * (low_thermal - low_visible)
         fused += visible_gain * (visible - low_visible)

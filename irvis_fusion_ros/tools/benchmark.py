@@ -30,14 +30,14 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros import cli
-from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.data import datasets, synthetic
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.evaluation import baselines
 from irvis_fusion_ros.evaluation.metrics import registration
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.predictor import OUTPUTS, Predictor
+from irvis_fusion_ros.predictor import OUTPUTS, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 # Made-up frames kept in memory; a longer run goes through them again, back and forth.
 KEPT = 2 * synthetic.SWEEP
@@ -76,6 +76,7 @@ def measure(
         result = predictor(thermal, visible, outputs=outputs)
         seconds.append(time.perf_counter() - start)
         stages.append(result.timing)
+        _check_device(result)
         confidences.append(result.confidence)
         if error is not None and result.deformation is not None:
             errors.append(error(result.deformation, result.transform))
@@ -98,21 +99,22 @@ def _run(options: argparse.Namespace) -> int:
     frames, error = _folder(options.folder) if options.folder else _made_up(options)
     before = _rss_peak_mib()
     try:
-        found = _both_paths(options.preset, frames, options, error)
-        cold = Predictor(options.preset, options.device, temporal=False, **_choices(options))
+        targets = {'targets': options.targets, 'highlight': options.highlight}
+        found = _both_paths(options.system, frames, options, error, **targets)
+        cold = Predictor(options.system, temporal=False, **targets)
         memory = {
             'rss_before_mib': before,
             'rss_peak_mib': _rss_peak_mib(),
             'gpu_peak_mib': _gpu_peak_mib(cold.device),
         }
-        baseline = _both_paths(options.baseline, frames, options, error)
+        baseline = _both_paths(options.compared, frames, options, error)
     except ImageError as problem:
         raise FileError(f'{options.folder or "--size"}: {problem}') from problem
     thermal, visible = frames[0]
     result = {
-        'preset': options.preset,
+        'preset': cold.preset,
         'backbone': cold.backbone,
-        'registration_first': options.registration_first,
+        'registration_first': cold.config.registration_first,
         'backend': cold.backend,
         'targets': options.targets,
         'device': cold.device,
@@ -123,9 +125,9 @@ def _run(options: argparse.Namespace) -> int:
         'outputs': sorted(options.outputs),
         **found,
         'baseline': {
-            'preset': options.baseline,
-            'backbone': registry.backbone_of(options.baseline, ''),
-            'device': _device(options.baseline, options),
+            'preset': options.compared.preset,
+            'backbone': options.compared.backbone,
+            'device': options.compared.device,
             **baseline,
         },
         'ratio': {path: found[path]['p50_ms'] / baseline[path]['p50_ms'] for path in found},
@@ -139,41 +141,33 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
-    if predictor.network is None or predictor.backend != 'torch':
+def _check_device(result: FusionResult) -> None:
+    """Raise FileError where a GPU was given up: the times would be those of the CPU."""
+    for note in result.notes:
+        if note.code == 'gpu_failed':
+            raise FileError(note.text)
+
+
+def _network(cold: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict | None:
+    if cold.network is None or cold.backend != 'torch':
         return None
     from irvis_fusion_ros.backends import flops
 
+    # on a GPU the first call runs several times, to record it
+    predictor = Predictor(cold.config.on_cpu(), temporal=False, targets='off')
     parameters, gmacs = flops.count(predictor.network, lambda: predictor(thermal, visible))
     return {'parameters': parameters, 'gmacs': gmacs}
 
 
-def _both_paths(preset: str, frames: Frames, options: argparse.Namespace, error) -> dict:
-    device = _device(preset, options)
-    choices = _choices(options) if preset == options.preset else {}
+def _both_paths(
+    system: SystemConfig, frames: Frames, options: argparse.Namespace, error, **targets: str
+) -> dict:
     found = {}
     for path, temporal in (('cold', False), ('tracked', True)):
-        predictor = Predictor(preset, device, temporal=temporal, **choices)
-        title = f'{preset} {path}'
+        predictor = Predictor(system, temporal=temporal, **targets)
+        title = f'{system.preset} {path}'
         found[path] = measure(predictor, frames, options.frames, options.outputs, error, title)
     return found
-
-
-def _device(preset: str, options: argparse.Namespace) -> str:
-    """Where a preset runs; the baselines that do nothing have no path to a GPU, whatever is asked for."""
-    device = 'cpu' if preset in baselines.BASELINES else options.device
-    return resolve_device(device, registry.find(preset).devices)
-
-
-def _choices(options: argparse.Namespace) -> dict[str, str]:
-    """What the preset is combined with."""
-    return {
-        'backbone': options.backbone,
-        'registration_first': options.registration_first,
-        'backend': options.backend,
-        'targets': options.targets,
-        'highlight': options.highlight,
-    }
 
 
 def _made_up(options: argparse.Namespace):
@@ -184,7 +178,7 @@ def _made_up(options: argparse.Namespace):
     _, shown = rig.known.truth()
 
     def error(deformation: np.ndarray, transform: np.ndarray) -> float:
-        field = registration.continued(registration.Registration(deformation, transform))
+        field = registration.extrapolate(registration.Registration(deformation, transform))
         return float(registration.endpoint_errors(rig.known, field)[shown].mean())
 
     return frames, error
@@ -272,7 +266,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--preset',
         default='classical',
         metavar='P',
-        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: classical)',
     )
     parser.add_argument('--size', type=cli.size, metavar='WxH', help='visible image (default: 640x512)')
     parser.add_argument(
@@ -309,13 +303,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error('--size and --thermal-size are for made-up input, not for --folder')
     options.size = options.size or (640, 512)
     options.outputs = frozenset(options.outputs)
-    baselines.register()
     try:
-        for preset in (options.preset, options.baseline):
-            _device(preset, options)
-        registry.backbone_of(options.preset, options.backbone)
-        registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend, _device(options.preset, options))
+        options.system = cli.chosen_system(options, baselines.PRESETS)
+        # baselines have no path to a GPU, whatever is asked for
+        device = 'cpu' if options.baseline in baselines.BASELINES else options.device
+        options.compared = SystemConfig(
+            options.baseline, device, registration_first='none', presets=baselines.PRESETS
+        )
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,11 +21,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from irvis_fusion_ros.backends import swift_export
-    from irvis_fusion_ros.networks.working_grid import View
+    from irvis_fusion_ros.networks.working_grid import WorkingGrid
+    from irvis_fusion_ros.systems import factories
 
-    network = registry.swift_network(options.preset)
+    network = factories.swift_network(options.preset)
     width, height = options.size
-    shape = View((height, width), network.pixels).shape
+    shape = WorkingGrid((height, width), network.pixels).shape
     folder = swift_export.folder(options.preset, shape)
     print(f'{options.preset} sees {width}x{height} at {shape[1]}x{shape[0]}; this takes a minute or two')
     swift_export.export(network, folder, shape)
@@ -37,7 +39,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         prog='export', description='Write the network of a preset as ONNX, to run it by onnxruntime.'
     )
     exported = [name for name, entry in registry.PRESETS.items() if 'onnx' in entry.backends]
-    parser.add_argument('preset', choices=exported, metavar='PRESET', help=', '.join(exported))
+    parser.add_argument('preset', metavar='PRESET', help=', '.join(exported))
     parser.add_argument(
         '--size',
         type=cli.size,
@@ -45,7 +47,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='WxH',
         help='of the visible images (default: 640x512)',
     )
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    try:
+        SystemConfig(options.preset, 'cpu', backend='onnx')
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
 """
-`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse two folders of images, paired by file stem.
+`fuse_images THERMAL_DIR VISIBLE_DIR OUT`: fuse the images of two folders, or of one, or of two videos.
 
 Writes OUT/fused/STEM.png, OUT/registered/STEM.png (the thermal image on the visible grid, depth kept),
-OUT/deformation/STEM.npy (H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png (255 = inside and
-believed) and OUT/summary.json, whose `deformation_of` says what the deformation moves, the thermal or the
-fused image. Where both are moved, OUT/deformation_fused/STEM.npy is that of the fused one.
+OUT/deformation/STEM.npy (of the thermal image, H x W x 2 float32 pixels, NaN outside), OUT/valid/STEM.png
+(255 = inside and believed) and OUT/summary.json. A system that corrects the fused image adds
+OUT/deformation_fused/STEM.npy (how it was moved, as above) and OUT/misregistration/STEM.npy (H x W float32
+[0, 1], where it was found to be misaligned).
 """
 
 import argparse
@@ -15,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros import calibration, cli
-from irvis_fusion_ros.backends.device import resolve_device
+from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import images
-from irvis_fusion_ros.predictor import FusionResult, Predictor
+from irvis_fusion_ros.predictor import OF_CORRECTION, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
 
 NAMES_SHOWN = 20
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def fuse_folder(
-    pairs: dict[str, tuple[Path, Path]], out: Path, predictor: Predictor
+    pairs: dict[str, tuple[folders.Source, folders.Source]], out: Path, predictor: Predictor
 ) -> tuple[list[dict], dict[str, str]]:
     """
     Fuse pairs of files, by name, into `out`.
@@ -39,13 +40,13 @@ def fuse_folder(
     Returns the summary of each pair (name, milliseconds, confidence, cold), and by name why a pair was
     skipped: a file that cannot be read, or an image that cannot be used.
     """
-    for folder in ('fused', 'registered', 'deformation', 'valid'):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    for name in ('fused', 'registered', 'deformation', 'valid'):
+        (out / name).mkdir(parents=True, exist_ok=True)
     fused: list[dict] = []
     skipped: dict[str, str] = {}
     for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
         try:
-            thermal, visible = images.read(thermal_file), images.read(visible_file)
+            thermal, visible = folders.read(thermal_file), folders.read(visible_file)
             if not fused:
                 predictor.warm_up(thermal.shape[:2], visible.shape[:2])
             result = predictor(thermal, visible)
@@ -69,69 +70,58 @@ def fuse_folder(
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
     images.write(out / 'fused' / f'{name}.png', result.fused)
-    # PNG has no floating point; TIFF keeps a radiometric float image as it is
-    suffix = '.tiff' if result.registered.dtype == np.float32 else '.png'
+    # PNG has neither signs nor floating point; TIFF keeps a radiometric image as it is
+    suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
     np.save(out / 'deformation' / f'{name}.npy', result.deformation)
-    if result.deformation_fused is not None:
-        (out / 'deformation_fused').mkdir(exist_ok=True)
-        np.save(out / 'deformation_fused' / f'{name}.npy', result.deformation_fused)
+    for output in sorted(OF_CORRECTION):
+        made = getattr(result, output)
+        if made is not None:
+            (out / output).mkdir(exist_ok=True)
+            np.save(out / output / f'{name}.npy', made)
     images.write(out / 'valid' / f'{name}.png', result.valid)
 
 
 def _run(options: argparse.Namespace) -> int:
-    pairs, unpaired = _pair(options.thermal_dir, options.visible_dir)
+    found = folders.find(options.thermal_dir, options.visible_dir, options.pattern, options.pairs)
     fixed = calibration.load(options.calibration) if options.calibration else None
     predictor = Predictor(
-        options.preset,
-        options.device,
+        options.system,
         temporal=options.sequence,
         calibration=fixed,
-        backbone=options.backbone,
-        registration_first=options.registration_first,
-        backend=options.backend,
         targets=options.targets,
         highlight=options.highlight,
     )
-    if unpaired:
-        _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
-    fused, skipped = fuse_folder(pairs, options.out, predictor)
+    if found.pattern and not options.pattern:
+        _complain(f"no stem is shared: paired by the pattern '{found.pattern}'")
+    if found.unpaired:
+        names = _listing([str(path) for path in found.unpaired])
+        count = len(found.unpaired)
+        _complain(f'{count} file(s) without a partner: {names}')
+    fused, skipped = fuse_folder(found.pairs, options.out, predictor)
     summary = {
-        'preset': options.preset,
+        'preset': predictor.preset,
         'device': predictor.device,
         'pairs': fused,
-        'deformation_of': predictor.deformation_of,
+        'deformation_of': 'thermal',
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
-        summary['registration_first'] = options.registration_first
+        summary['registration_first'] = predictor.config.registration_first
     cli.write_json(options.out / 'summary.json', summary)
     for reason in skipped.values():
         _complain(f'skipped {reason}')
-    print(f'{len(fused)} pair(s) fused into {options.out}, {len(skipped)} skipped, {len(unpaired)} unpaired')
+    done = f'{len(fused)} pair(s) fused into {options.out}'
+    print(f'{done}, {len(skipped)} skipped, {len(found.unpaired)} unpaired')
     return 1 if skipped else 0
-
-
-def _pair(thermal_dir: Path, visible_dir: Path) -> tuple[dict[str, tuple[Path, Path]], list[str]]:
-    """Pairs by stem in natural order, and the files that have no partner."""
-    thermals, visibles = images.by_stem(thermal_dir), images.by_stem(visible_dir)
-    pairs = {name: (path, visibles[name]) for name, path in thermals.items() if name in visibles}
-    if not pairs:
-        raise FileError(
-            f'no file of {thermal_dir} has the stem of a file of {visible_dir} '
-            f'({next(iter(thermals.values())).name}, {next(iter(visibles.values())).name}, ...)'
-        )
-    unpaired = [
-        str(path) for found in (thermals, visibles) for name, path in found.items() if name not in pairs
-    ]
-    return pairs, unpaired
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='fuse_images',
-        description='Fuse two folders of images, paired by file stem.',
-        epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json.',
+        description='Fuse the images of two folders, or of one, paired by file stem; or of two videos.',
+        epilog='OUT gets fused/, registered/, deformation/, valid/ and summary.json; with a preset that '
+        'corrects the fused image also deformation_fused/ and misregistration/.',
     )
     parser.add_argument('thermal_dir', type=Path, metavar='THERMAL_DIR', help='8 or 16 bit, any size')
     parser.add_argument('visible_dir', type=Path, metavar='VISIBLE_DIR', help='colour or gray, any size')
@@ -140,7 +130,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         '--preset',
         default='classical',
         metavar='P',
-        help=f'{", ".join(registry.PRESETS)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: classical)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
@@ -154,16 +144,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    cli.add_pairing(parser)
     options = parser.parse_args(argv)
     try:
-        device = resolve_device(options.device, registry.find(options.preset).devices)
-        registry.backbone_of(options.preset, options.backbone)
-        registry.first_of(options.preset, options.registration_first)
-        registry.backend_of(options.preset, options.backend, device)
+        options.system = cli.chosen_system(options)
     except ValueError as error:
         parser.error(str(error))
-    if options.thermal_dir.resolve() == options.visible_dir.resolve():
-        parser.error('THERMAL_DIR and VISIBLE_DIR are the same folder')
     return options
 
 

@@ -24,9 +24,10 @@ from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
 from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
 from irvis_fusion_ros.io.bags import STORAGES, BagWriter
+from irvis_fusion_ros.ros import topics
 
 FRAMES = {'thermal': THERMAL_FRAME, 'visible': VISIBLE_FRAME}
-TRUTH = '/truth/deformation'
+TRUTH = topics.absolute(topics.TRUTH)
 # Given together as WIDTHxHEIGHT.
 _SIZES = {'size': ('width', 'height'), 'thermal_size': ('thermal_width', 'thermal_height')}
 
@@ -50,12 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with cli.ended_by_sigterm():
             counts = write(config, arguments.out, arguments.format, arguments.workers)
-    except BagError as error:
-        print(f'make_flight: {error}', file=sys.stderr)
-        return 1
     except BaseException as error:
         # half a bag would only mislead
         shutil.rmtree(arguments.out, ignore_errors=True)
+        if isinstance(error, (BagError, OSError)):
+            print(f'make_flight: {error}', file=sys.stderr)
+            return 1
         if isinstance(error, KeyboardInterrupt):
             print('\nmake_flight: stopped, nothing written', file=sys.stderr)
             return 130
@@ -77,9 +78,10 @@ def write(config: FlightConfig, out: Path, storage: str | None = None, workers: 
     def record(bag: BagWriter, shot: Shot) -> None:
         exposure, camera = shot.exposure, shot.exposure.camera
         times = {'stamp': exposure.stamp, 'frame_id': FRAMES[camera], 'time': exposure.recorded}
-        bag.write_image(f'/{camera}/image_raw', shot.image, encodings[camera], **times)
-        bag.write_camera_info(f'/{camera}/camera_info', cameras[camera], **times)
-        counts.update([f'/{camera}/image_raw', f'/{camera}/camera_info'])
+        image, info = (topics.absolute(topic(camera)) for topic in (topics.image_of, topics.info_of))
+        bag.write_image(image, shot.image, encodings[camera], **times)
+        bag.write_camera_info(info, cameras[camera], **times)
+        counts.update([image, info])
         if shot.truth is not None:
             bag.write_image(TRUTH, shot.truth, '32FC2', **times)
             counts.update([TRUTH])

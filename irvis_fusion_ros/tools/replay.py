@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irvis_fusion_ros import cli, dds_profile
-from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.errors import BagError, IncompleteBagError
 from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, IMAGE, BagReader, Record, Topic
 
 CLOCK = '/clock'
+TOPIC_NAME = r'[~/]?[A-Za-z_]\w*(/[A-Za-z_]\w*)*'
 CLOCK_PERIOD = 0.025  # s; what `ros2 bag play --clock` publishes at, too
 # Deep enough that a subscriber which stalls for seconds loses nothing.
 QUEUE_DEPTH = 200
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(options)
     try:
         with BagReader(arguments.bag) as bag:
+            for note in bag.notes:
+                print(f"replay: bag '{bag.path}': {note}", file=sys.stderr)
             return _play(bag, arguments, ros_arguments)
     except BagError as error:
         print(f'replay: {error}', file=sys.stderr)
@@ -58,7 +61,7 @@ class Selection:
             old, _, new = remap.partition(':=')
             if not old or not new:
                 raise BagError(f"--remap '{remap}': expected RECORDED:=PUBLISHED")
-            if not re.fullmatch(r'[~/]?[A-Za-z_]\w*(/[A-Za-z_]\w*)*', new):
+            if not re.fullmatch(TOPIC_NAME, new, re.ASCII):
                 raise BagError(f"--remap '{remap}': '{new}' is not a valid topic name")
             topics[bag.topic(old).name] = new
         start = bag.start + round(arguments.start * 1e9)
@@ -130,9 +133,12 @@ class Player:
         for name, published in selection.topics.items():
             self._advertise(bag.topics[name], published)
         if not self._publishers:
-            raise BagError(f"none of the message types of bag '{bag.path}' is installed:\n{bag.contents()}")
+            raise BagError(
+                f"none of the message types or topic names of bag '{bag.path}' can be used:\n{bag.contents()}"
+            )
         self._clock = _ClockPublisher(node) if arguments.clock else None
         self.statistics = Statistics()
+        self.incomplete: IncompleteBagError | None = None
 
     def wait_for_subscribers(self, endpoints: int, seconds: float) -> int:
         """Wait until `endpoints` image topics (or any topics, if none is an image) are subscribed to."""
@@ -180,10 +186,11 @@ class Player:
         from rclpy.qos_overriding_options import QoSOverridingOptions
 
         message_class = _message_class(topic.type)
-        if message_class is None:
-            self._node.get_logger().warning(
-                f"topic '{topic.name}' is left out: message type {topic.type} is not installed"
-            )
+        problem = f'message type {topic.type} is not installed' if message_class is None else ''
+        if not re.fullmatch(TOPIC_NAME, published, re.ASCII):
+            problem = f'ROS 2 does not allow this name; play it as another, --remap {topic.name}:=/NAME'
+        if problem:
+            self._node.get_logger().warning(f"topic '{topic.name}' is left out: {problem}")
             return
         latched = DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
         profile = QoSProfile(depth=QUEUE_DEPTH, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
@@ -202,7 +209,10 @@ class Player:
             self._stamped.add(topic.name)
 
     def _records(self) -> Iterator[Record]:
-        return self._bag.records(self._publishers, self._selection.start, self._selection.stop)
+        try:
+            yield from self._bag.records(self._publishers, self._selection.start, self._selection.stop)
+        except IncompleteBagError as error:
+            self.incomplete = error
 
     def _play_once(self, shift: int, title: str) -> None:
         total = (self._selection.stop - self._selection.start) / 1e9
@@ -289,7 +299,11 @@ def _play(bag: BagReader, arguments: argparse.Namespace, ros_arguments: list[str
     # launch files and service managers end a process by SIGTERM: the same clean end as Ctrl-C
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # its classes differ between distributions
+        print(f'replay: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
     try:
         player = Player(rclpy.create_node('replay'), bag, selection, arguments)
         try:
@@ -303,6 +317,9 @@ def _play(bag: BagReader, arguments: argparse.Namespace, ros_arguments: list[str
         print(f'published:\n{player.statistics}')
     finally:
         rclpy.try_shutdown()
+    if player.incomplete:
+        print(f'replay: {player.incomplete}', file=sys.stderr)
+        return 1
     if not acknowledged:
         print(f'replay: not everything was received within {ACKNOWLEDGE_SECONDS:g} s', file=sys.stderr)
         return 1

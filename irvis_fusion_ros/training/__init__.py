@@ -1,1 +1,1 @@
-"""Teaching systems to register and to fuse: data, losses, recipes and the training loop. Needs no ROS."""
+"""Training of systems that register and fuse: data, losses, recipes and the training loop. Needs no ROS."""

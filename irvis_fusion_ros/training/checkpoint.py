@@ -1,7 +1,7 @@
 """
 The state of a run in one file, `checkpoint.pt`: everything that the next step depends on.
 
-It is written whole or not at all (atomic.py), and read without running any code that may be in it.
+It is written atomically (io/atomic.py), and reading it executes no code from the file.
 """
 
 import io
@@ -20,12 +20,13 @@ FORMAT = 'irvis_fusion_ros checkpoint 1'
 @dataclass
 class Checkpoint:
     """
-    system: what is trained. config: every option of the run that its curve depends on (plain dictionaries).
+    system: name of the system. config: every option of the run that its curve depends on (plain
+    dictionaries).
 
-    step: steps done. model, averaged: state of the network and of its moving average. optimiser: state of the
-    optimiser of the current stage, or None before its first step. sums: the losses since the last point of
-    the curve, by name; skipped: steps in a row whose gradient was not finite. There is no state of random
-    generators: each step seeds its own.
+    step: number of steps done. model, averaged: state of the network and of its moving average. optimiser:
+    state of the optimiser of the current stage, or None before its first step. sums: the losses since the
+    last point of the curve, by name; skipped: consecutive steps whose gradient was not finite. There is no
+    state of random generators, because each step seeds its own.
     """
 
     system: str
@@ -39,26 +40,26 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint. Raises FileError if it cannot be written; the one before is then intact."""
+    """Write a checkpoint. Raises FileError if it cannot be written; the previous one stays intact."""
     buffer = io.BytesIO()
     torch.save({'format': FORMAT, **vars(checkpoint)}, buffer)
     atomic.write(path, buffer.getvalue())
 
 
-def load(path: Path, system: str, device: torch.device) -> Checkpoint:
+def load(path: Path, system: str) -> Checkpoint:
     """
-    Read a checkpoint of a system to a device.
+    Read a checkpoint of a system to the CPU; the caller's load_state_dict moves it to a device.
 
-    Raises FileError if it is damaged, is no checkpoint, or is another system's.
+    Raises FileError if it is damaged, is no checkpoint, or belongs to another system.
     """
     try:
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True)
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location='cpu', weights_only=True)
         if content.pop('format', None) != FORMAT:
             raise ValueError('made by another program or version')
         checkpoint = Checkpoint(**content)
     except OSError as error:
         raise FileError(f'{path}: the checkpoint cannot be read ({error.strerror})') from error
-    except Exception as error:  # a damaged pickle ends in whatever its bytes happen to mean
+    except Exception as error:  # unpickling a damaged file can raise anything
         reason = str(error).partition('\n')[0]
         raise FileError(
             f'{path}: not a checkpoint that can be used ({reason}); remove it, or choose another --out'

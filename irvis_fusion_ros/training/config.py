@@ -1,9 +1,9 @@
 """
-The configuration file of a training run, YAML: the options of `TrainConfig`, and those of the system.
+The configuration file of a training run, YAML: the options of `TrainConfig` and of the system's recipe.
 
     data: [pack.npz]        # packs, data sets, or folders of data sets
     batch: 8
-    mixture: {large: 0.4}   # what is not said keeps its default
+    mixture: {large: 0.4}   # keys that are not given keep their defaults
     recipe: {affine_steps: 4000}
 """
 
@@ -41,7 +41,7 @@ class MixtureConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything about a run that is not the system's own."""
+    """All options of a run except those of the system."""
 
     data: tuple[str, ...] = option((), 'Packs, data sets or folders of data sets.')
     accept: tuple[str, ...] = option((), 'Data sets to learn from although they are refused by default.')
@@ -70,7 +70,7 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
     """
     Return the options of a run and those of its system.
 
-    Raises FileError, naming the file, the key and what is valid, for a file that cannot be used.
+    Raises FileError, with the file, the key and the valid values, for a file that cannot be used.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
@@ -93,9 +93,9 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
 
 def filled(config_class: type, values: Mapping[str, Any], prefix: str = '') -> Any:
     """
-    Return a configuration with these values; what is not among them keeps its default.
+    Return a configuration with these values; all other options keep their defaults.
 
-    Raises ValueError, naming the key, for an unknown one, a value of another type or one beyond its limits.
+    Raises ValueError, with the key, for an unknown key, a value of another type or one beyond its limits.
     """
     defaults = config_class()
     known = {entry.name for entry in fields(config_class)}

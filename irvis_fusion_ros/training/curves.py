@@ -1,9 +1,9 @@
 """
 The curves of a training run: `curve.csv`, and `curve.png` where matplotlib is installed.
 
-One row a point: step, stage, series, value. Series are `train/TERM` (mean since the point before),
-`val/TERM`, `val/endpoint_error` and `val/identity_error` in pixels. No times are in it: a run that was
-interrupted and resumed writes the same file.
+Each row is one point: step, stage, series, value. Series are `train/TERM` (mean since the previous point),
+`val/TERM`, `val/endpoint_error` and `val/identity_error` in pixels. The file contains no times, so an
+interrupted and resumed run writes the same file.
 """
 
 import csv
@@ -15,7 +15,7 @@ from pathlib import Path
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic
 
-# Measures that share a panel, with its title.
+# Series that share a panel, with its title.
 PANELS = {
     'endpoint_error': 'endpoint error, px',
     'identity_error': 'endpoint error, px',
@@ -27,10 +27,10 @@ COLUMNS = ('step', 'stage', 'series', 'value')
 
 class Curves:
     """
-    Points in memory and in a file.
+    The points in memory and in a file.
 
-    Opening an existing file keeps its points up to `step`: what came after the checkpoint that is resumed
-    from will come again. Raises FileError for a file that is no curve.
+    Opening an existing file keeps its points up to `step`: later ones belong to steps that the resumed run
+    repeats. Raises FileError for a file that is not a curve.
     """
 
     def __init__(self, path: Path, step: int = 0):
@@ -52,10 +52,10 @@ class Curves:
         atomic.write(self._path, text.getvalue().encode())
 
     def draw(self, path: Path) -> None:
-        """Draw every term of the loss over the steps, training and validation in one panel."""
+        """Draw one panel per term of the loss, with training and validation over the steps."""
         if not self._rows or importlib.util.find_spec('matplotlib') is None:
             return
-        from matplotlib.figure import Figure  # here, so that training needs no matplotlib
+        from matplotlib.figure import Figure  # imported here, so that training works without matplotlib
 
         series: dict[str, dict[str, tuple[list, list]]] = {}
         for step, _, name, value in self._rows:

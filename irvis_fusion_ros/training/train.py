@@ -1,11 +1,11 @@
 """
-`train SYSTEM --config F`: teaches one system, and goes on where an earlier run of the same command ended.
+`train SYSTEM --config F` trains one system, and resumes where an earlier run of the same command ended.
 
-In the folder --out: checkpoint.pt (all that the next step needs), curve.csv and curve.png, and the averaged
-weights SYSTEM.safetensors. Ctrl-C and SIGTERM finish the step, save and stop; so does --minutes.
+The folder --out receives checkpoint.pt (all that the next step needs), curve.csv, curve.png, and the averaged
+weights SYSTEM.safetensors. Ctrl-C and SIGTERM finish the current step, save and stop; so does --minutes.
 
-`train --pack OUT.npz --data FOLDER...` puts training sets into one file instead. `train SYSTEM --bag BAG`
-lets a system that needs no aligned pairs go on learning from a recording of the user's own rig.
+`train --pack OUT.npz --data FOLDER...` packs training sets into one file. `train SYSTEM --bag BAG` continues
+the training of a system that needs no aligned pairs on a recording of the user's own rig.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Interruption:
-    """Notes SIGINT and SIGTERM, for the loop to ask; a second one ends the process at once."""
+    """Records SIGINT and SIGTERM for the training loop; a second signal ends the process at once."""
 
     def __init__(self, minutes: float = math.inf):
         self.signal: int | None = None
@@ -59,7 +59,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def __call__(self) -> bool:
-        """Say whether to stop: a signal came, or the time is over."""
+        """Return whether to stop: after a signal, or when the time is over."""
         return self.signal is not None or time.monotonic() > self._end
 
     def _note(self, number: int, _: object) -> None:
@@ -79,7 +79,7 @@ def _train(options: argparse.Namespace) -> int:
         items = _items(run.data, accepted, recipe_class.aligned)
     start = _start(options)
     if start is not None and hasattr(own, 'network'):
-        own = _resized(own, start)
+        own = _with_network_of(own, start)
     device = resolve_device(options.device, ('cuda', 'cpu'))
     folder = options.out or Path('runs') / (options.bag or options.config).stem
     folder.mkdir(parents=True, exist_ok=True)
@@ -96,10 +96,10 @@ def _train(options: argparse.Namespace) -> int:
             changed=options.changed,
             start=None if start is None else start.state,
         )
-        watched = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
+        validation = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
         print(
             f'{options.system}: {trainer.parameters / 1e6:.2f} M parameters on {device}; '
-            f'{len(train)} pairs to learn from, {watched}; '
+            f'{len(train)} pairs to learn from, {validation}; '
             f'step {trainer.step} of {trainer.steps}; writing to {folder}'
         )
         with Interruption(options.minutes) as stop:
@@ -108,7 +108,7 @@ def _train(options: argparse.Namespace) -> int:
     if done:
         print(f'done: {folder / options.system}.safetensors')
         if options.bag:
-            _hand_over(folder, options)
+            _write_card(folder, options)
     else:
         print(f'stopped and saved at step {trainer.step} of {trainer.steps}; the same command goes on')
     return 128 + stop.signal if stop.signal is not None and not done else 0
@@ -124,23 +124,28 @@ def _recorded(options: argparse.Namespace, recipe: type[Recipe]) -> list[Item]:
 
 
 def _start(options: argparse.Namespace) -> weights.Weights | None:
-    """What to begin with: what is named, or for a recording what the package comes with."""
+    """Return the initial weights: the named ones, or for a recording those of the package."""
     if options.start is not None:
         return weights.read(options.start, options.system)
     return weights.load(options.system, options.system) if options.bag else None
 
 
-def _resized(own: Any, start: weights.Weights) -> Any:
-    """The options of a system, those of its network as they are in the weights that it begins with."""
+def _with_network_of(own: Any, start: weights.Weights) -> Any:
+    """
+    Return the options of a system, with those of its network taken from the initial weights.
+
+    Options that these weights do not contain keep the values of the run.
+    """
+    known = {**config.plain(own.network), **start.config.get('network', {})}
     try:
-        network = config.filled(type(own.network), start.config.get('network', {}))
+        network = config.filled(type(own.network), known)
     except ValueError as error:
         raise FileError(f'--start: weights of another version of this network ({error})') from error
     return dataclasses.replace(own, network=network)
 
 
-def _hand_over(folder: Path, options: argparse.Namespace) -> None:
-    """Write the card without which weights are not loaded, and say how they are used."""
+def _write_card(folder: Path, options: argparse.Namespace) -> None:
+    """Write the card that loading weights requires, and print how to use them."""
     path = folder / f'{options.system}{weights.SUFFIX}'
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     card = f'# {options.system}, adapted\n\n- **sha256** {digest}\n- **Data** the recording {options.bag}\n'
@@ -153,7 +158,7 @@ def _hand_over(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _locked(folder: Path) -> TextIO:
-    """Keep a second run out of a folder for as long as the file is open."""
+    """Lock a folder against a second run for as long as the file is open."""
     lock = (folder / '.lock').open('w')
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,11 +184,11 @@ def _sources(
     items: Sequence[Item], run: config.TrainConfig, device: str
 ) -> tuple[PairSource, PairSource | None]:
     train = PairSource(items, 'train', run.seed, device, run.joint, run.sensors)
-    # the error is known where pairs are aligned
-    watched = [item for item in items if item.part == 'val' and item.aligned]
-    if not watched:
+    # validation uses aligned pairs only, because their error is known
+    validation = [item for item in items if item.part == 'val' and item.aligned]
+    if not validation:
         return train, None
-    return train, PairSource(watched, 'val', run.seed, device, run.joint, run.sensors)
+    return train, PairSource(validation, 'val', run.seed, device, run.joint, run.sensors)
 
 
 def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list[Item]:
@@ -206,7 +211,7 @@ def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list
 
 
 def _fingerprint(items: Sequence[Item]) -> int:
-    """A number for what is learned from, wherever it lies."""
+    """Return a number that identifies the training set, wherever it is stored."""
     found = 0
     for item in items:
         found = zlib.crc32(f'{item.name} {item.part} {item.thermal.shape}'.encode(), found)

@@ -1,9 +1,9 @@
 """
 The training loop: stages, steps, moving average, validation, checkpoints.
 
-A step depends on the state in the checkpoint and on its own number, nothing else: its batch and everything
-that the network draws are seeded by it. A run that was killed and is resumed writes the same curve as one
-that was not, on the same machine.
+A step depends only on the state in the checkpoint and on its own number, which seeds its batch and all random
+numbers of the network. A run that was killed and resumed writes the same curve as an uninterrupted one on the
+same machine.
 """
 
 import copy
@@ -30,7 +30,7 @@ from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
 MOST_SKIPPED = 20
 # The learning rate at the end of a stage, as a share of its peak.
 LAST_LR = 0.01
-# Seconds from one drawing of the curves to the next.
+# Seconds between two drawings of the curves.
 DRAW_EVERY = 60
 
 
@@ -38,10 +38,10 @@ class Trainer:
     """
     Trains one system in one folder.
 
-    folder: where checkpoint.pt, curve.csv, curve.png and SYSTEM.safetensors are written; a checkpoint that is
-    there is resumed from. data: a number that tells training sets apart. changed: resume although options or
-    data differ from those that the run was started with. start: the state of the network to begin with.
-    Raises FileError if the folder holds the run of another system, or of another configuration.
+    folder: where checkpoint.pt, curve.csv, curve.png and SYSTEM.safetensors are written; an existing
+    checkpoint is resumed. data: a fingerprint of the training set. changed: resume although options or data
+    differ from those that the run was started with. start: the initial state of the network. Raises FileError
+    if the folder holds the run of another system, or of another configuration.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Trainer:
         self._source, self._validation = sources
         self._folder = folder
         self._device = torch.device(device)
-        # where the data lies and how often it is saved do not change the curve
+        # the path of the data and the interval of checkpoints do not change the curve
         own = {key: value for key, value in plain(config).items() if key not in ('accept', 'save_every')}
         self._identity = {**own, 'data': data, 'recipe': plain(recipe.config)}
         self._stages = recipe.stages()
@@ -87,8 +87,13 @@ class Trainer:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def _begin_with(self, state: dict[str, Tensor]) -> None:
+        added = {
+            name: value
+            for name, value in self.model.state_dict().items()
+            if name not in state and any(part in name for part in self._recipe.added)
+        }
         try:
-            self.model.load_state_dict(state)
+            self.model.load_state_dict(state | added)
         except RuntimeError as error:
             raise FileError(
                 f'--start: weights of another network ({" ".join(str(error).split())[:200]})'
@@ -96,9 +101,9 @@ class Trainer:
 
     def run(self, stop: Callable[[], bool], progress: bool = True) -> bool:
         """
-        Train until the last step, or until `stop` says so after a step; returns whether it was the last.
+        Train until the last step, or until `stop` returns True after a step; return whether it was the last.
 
-        Either way everything is saved. Raises FileError if it cannot be, or if the loss is finite no more.
+        Either way everything is saved. Raises FileError if that fails, or if the loss is no longer finite.
         """
         try:
             with tqdm(
@@ -114,7 +119,7 @@ class Trainer:
                     if self.step % self._config.save_every == 0:
                         self.save()
         finally:
-            # also where validation or a disk failed: what was learned until then is kept
+            # also after a failed validation or a full disk, so that no progress is lost
             if self.step:
                 self.save()
         return self.step == self.steps
@@ -131,7 +136,7 @@ class Trainer:
             self._sums,
             self._skipped,
         )
-        # the checkpoint last: points of a curve beyond it are dropped on resuming, missing ones are lost
+        # the checkpoint last: resuming drops points beyond it, while missing points would be lost
         self._curves.save()
         if time.monotonic() - self._drawn > DRAW_EVERY:
             self.draw()
@@ -150,7 +155,7 @@ class Trainer:
         return self._folder / 'checkpoint.pt'
 
     def _resume(self, changed: bool) -> None:
-        state = checkpoint.load(self._checkpoint, self._system, self._device)
+        state = checkpoint.load(self._checkpoint, self._system)
         different = _differences(state.config, self._identity)
         if different and not changed:
             raise FileError(
@@ -171,7 +176,7 @@ class Trainer:
             self._optimiser.load_state_dict(state.optimiser)
 
     def _stage(self) -> tuple[Stage, int]:
-        """The stage of the next step, and the number of the step within it."""
+        """Return the stage of the next step, and the number of the step within it."""
         first = 0
         for stage in self._stages:
             if self.step < first + stage.steps:
@@ -180,7 +185,7 @@ class Trainer:
         raise IndexError('the run is over')
 
     def _enter(self, stage: Stage) -> None:
-        """Let the parameters of a stage learn, and no others."""
+        """Make exactly the parameters of a stage trainable."""
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name.startswith(stage.trains))
         learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -240,7 +245,8 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        # a young average follows fast: it would keep the untrained network for a thousand steps
+        # a low decay at the beginning, or the average would contain the untrained network for a thousand
+        # steps
         kept = min(self._config.ema, (1 + self.step) / (10 + self.step))
         learned = self.model.state_dict()
         for name, value in self.averaged.state_dict().items():
@@ -287,7 +293,7 @@ class Trainer:
 
 
 def _schedule(step: int, stage: Stage) -> float:
-    """Warm-up, then a cosine from 1 to LAST_LR."""
+    """Return the factor of the learning rate: warm-up, then a cosine from 1 to LAST_LR."""
     rising = min(1.0, (step + 1) / max(1, min(stage.warm_up, stage.steps // 4)))
     falling = (1 + math.cos(math.pi * step / stage.steps)) / 2
     return rising * (LAST_LR + (1 - LAST_LR) * falling)
@@ -299,7 +305,7 @@ def _endpoint_error(field: Tensor, batch: Batch) -> float:
 
 
 def _differences(old: dict, new: dict, prefix: str = '') -> list[str]:
-    """What differs, as 'KEY OLD, not NEW'."""
+    """Return the options that differ, as 'KEY OLD, not NEW'."""
     found = []
     for key in dict.fromkeys([*old, *new]):
         before, after = old.get(key), new.get(key)

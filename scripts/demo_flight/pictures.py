@@ -14,6 +14,7 @@ from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.imaging import color, deformation_color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.io.bags import BagReader
+from irvis_fusion_ros.ros import topics
 
 # Stamps as times of video frames: a shutter gap is a pause of the video, too.
 CLOCK = Fraction(1, 1000)
@@ -94,10 +95,10 @@ def shown(flight: Path, outputs: Path, title: str) -> Iterator[Moment]:
     """Iterate the instants that were fused, in order."""
     stamps, thermals = _thermal_images(flight)
     with BagReader(flight) as taken, BagReader(outputs) as made:
-        fields = {each.stamp: each.image for each in made.images('/deformation/image')}
-        total = made.topic('/fused/image').count
-        visibles = taken.images('/visible/image_raw')
-        for fused in cli.progress(made.images('/fused/image'), total=total, desc=title, unit='image'):
+        fields = {each.stamp: each.image for each in made.images(topics.DEFORMATION)}
+        total = made.topic(topics.FUSED).count
+        visibles = taken.images(topics.image_of('visible'))
+        for fused in cli.progress(made.images(topics.FUSED), total=total, desc=title, unit='image'):
             visible = next(each.image for each in visibles if each.stamp == fused.stamp)
             nearest = thermals[np.abs(stamps - fused.stamp).argmin()]
             thermal = cv2.resize(nearest, visible.shape[1::-1], interpolation=cv2.INTER_CUBIC)
@@ -117,7 +118,7 @@ def _thermal_images(flight: Path) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return all thermal images as brightness, 8 bit, and their stamps."""
     tone, stamps, images = ThermalTone(), [], []
     with BagReader(flight) as bag:
-        for recorded in bag.images('/thermal/image_raw'):
+        for recorded in bag.images(topics.image_of('thermal')):
             tone.update(recorded.image)
             stamps.append(recorded.stamp)
             images.append(color.to_byte(tone.apply(recorded.image)))

@@ -19,9 +19,10 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from irvis_fusion_ros.io.bags import BagWriter
+from irvis_fusion_ros.ros import topics
 
-IMAGES = ('/fused/image', '/registered/image', '/valid_mask/image', '/deformation/image')
-DIAGNOSTICS = '/diagnostics'
+DEFORMATION = topics.absolute(topics.DEFORMATION)
+IMAGES = (*map(topics.absolute, (topics.FUSED, topics.REGISTERED, topics.VALID)), DEFORMATION)
 # Longer than the period of the diagnostics, so that the last of them count everything.
 SILENCE = 2.0
 
@@ -36,9 +37,9 @@ def main() -> int:
     with BagWriter(Path(path)) as bag:
 
         def record(topic: str, type_name: str, cdr: bytes) -> None:
-            if topic != DIAGNOSTICS:
+            if topic != topics.DIAGNOSTICS:
                 last[0] = time.monotonic()
-            if topic != '/deformation/image' or _stamp(cdr) in kept:
+            if topic != DEFORMATION or _stamp(cdr) in kept:
                 bag.write(topic, type_name, cdr, time.time_ns())
 
         def subscribe(message_class: type, topic: str) -> None:
@@ -50,9 +51,9 @@ def main() -> int:
 
         for topic in IMAGES:
             subscribe(Image, topic)
-        subscribe(DiagnosticArray, DIAGNOSTICS)
+        subscribe(DiagnosticArray, topics.DIAGNOSTICS)
         deadline = time.monotonic() + float(patience)
-        while not all(node.count_publishers(topic) for topic in (*IMAGES, DIAGNOSTICS)):
+        while not all(node.count_publishers(topic) for topic in (*IMAGES, topics.DIAGNOSTICS)):
             if time.monotonic() > deadline:
                 return 1
             rclpy.spin_once(node, timeout_sec=0.1)

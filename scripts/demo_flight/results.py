@@ -6,6 +6,7 @@ import numpy as np
 
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io.bags import BagReader
+from irvis_fusion_ros.ros import topics
 from irvis_fusion_ros.tools.make_flight import TRUTH
 
 
@@ -33,7 +34,7 @@ def diagnostics(outputs: Path) -> dict[str, dict[str, str]]:
     """Return the last values of each status of the node: status name (inputs, ...) to key to value."""
     found: dict[str, dict[str, str]] = {}
     with BagReader(outputs) as bag:
-        for record in bag.records(['/diagnostics']):
+        for record in bag.records([topics.DIAGNOSTICS]):
             for status in bag.decode(record).status:
                 found[status.name.rpartition(': ')[2]] = {entry.key: entry.value for entry in status.values}
     if not found:
@@ -51,7 +52,7 @@ def endpoint_errors(flight: Path, outputs: Path) -> tuple[list[float], list[floa
         truths = {recorded.stamp: recorded.image for recorded in bag.images(TRUTH)}
     before, after = [], []
     with BagReader(outputs) as bag:
-        for recorded in bag.images('/deformation/image'):
+        for recorded in bag.images(topics.DEFORMATION):
             truth = truths[recorded.stamp]
             known = np.isfinite(truth[..., 0])
             found = np.nan_to_num(recorded.image[known])

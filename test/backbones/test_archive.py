@@ -9,8 +9,8 @@ import pytest
 import torch
 from networks import DESCRIPTION, own, pt2
 
-from irvis_fusion_ros import backbones
 from irvis_fusion_ros.backbones import archive
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.errors import FileError
 
 WEIGHTS = 'data/weights/model_weights_config.json'
@@ -78,6 +78,7 @@ def test_the_payload_would_work(tmp_path):
     assert (tmp_path / 'executed').exists()
 
 
+@pytest.mark.slow
 def test_example_inputs_are_not_loaded_and_harmful_ones_are_refused(refused):
     replaced = {archive.EXAMPLES: pickled(Payload(refused.witness))}
     refused(r"pickled entry 'data/sample_inputs/model.pt' would call .*open; nothing is loaded", **replaced)

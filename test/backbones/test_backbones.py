@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color

@@ -8,7 +8,7 @@ import torch
 from installation import REPOSITORY
 from networks import DESCRIPTION, expected, own
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.predictor import Predictor
@@ -41,6 +41,7 @@ def test_two_images_with_a_batch_of_one(tmp_path, images, suffix):
     assert not any(module.training for module in backbone.train().modules())
 
 
+@pytest.mark.slow
 def test_one_tensor_of_both_with_sides_in_multiples(tmp_path, images):
     backbone = backbones.build(own(tmp_path, '.pt2', 'joined8', JOINED))
     assert backbone.multiple == 8
@@ -103,6 +104,7 @@ def test_a_description_of_another_network_is_refused(tmp_path, suffix, text, wor
         backbones.build(own(tmp_path, suffix, 'weighed', text))
 
 
+@pytest.mark.slow
 def test_sides_that_the_network_cannot_take_are_found_before_an_image_comes(tmp_path):
     with pytest.raises(FileError, match='fails on a 72x120 image'):
         backbones.build(own(tmp_path, '.pt2', 'joined16', JOINED))
@@ -152,6 +154,7 @@ def test_the_network_lies_beside_its_description(tmp_path):
         backbones.check(str(tmp_path / 'mine.onnx'))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'suffix',
     [

@@ -1,7 +1,20 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from irvis_fusion_ros.backends.device import MOST_GRAPHS, Recorded, has_failed, resolve_device
+from irvis_fusion_ros.backends.device import (
+    HALF,
+    MOST_GRAPHS,
+    Recorded,
+    channels_last,
+    half_of,
+    has_failed,
+    resolve_device,
+)
+from irvis_fusion_ros.networks.busref import BusReF
 
 
 @pytest.fixture
@@ -62,6 +75,25 @@ def test_errors_of_a_gpu_are_known(text):
 
 def test_errors_of_a_network_are_its_own():
     assert not has_failed('cuda:0', RuntimeError('mat1 and mat2 shapes cannot be multiplied'))
+
+
+@pytest.mark.parametrize(('device', 'half'), [('cpu', torch.bfloat16), ('cuda:1', torch.float16)])
+def test_half_precision_can_be_turned_off(device, half, monkeypatch):
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._multiplies_bfloat16', lambda: True)
+    monkeypatch.delenv(HALF, raising=False)
+    assert half_of(device) is half
+    monkeypatch.setenv(HALF, 'no')
+    assert half_of(device) is None
+
+
+@pytest.mark.slow
+def test_a_processor_that_torch_does_not_use_half_precision_on():
+    # oneDNN is told when it is loaded
+    program = "from irvis_fusion_ros.backends.device import half_of; print(half_of('cpu'))"
+    command = [sys.executable, '-c', program]
+    limited = {**os.environ, 'ONEDNN_MAX_CPU_ISA': 'AVX2'}
+    done = subprocess.run(command, env=limited, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'None'
 
 
 class TestRecorded:
@@ -127,3 +159,10 @@ class TestRecorded:
 )
 def test_what_cannot_be_recorded_is_a_failure_of_the_gpu(text):
     assert has_failed('cuda:0', RuntimeError(text))
+
+
+def test_a_network_with_kernels_of_five_axes_is_laid_out_too():
+    network = channels_last(BusReF())
+    kernels = [each for each in network.parameters() if each.ndim == 4 and each.shape[1] > 1]
+    assert any(each.ndim == 5 for each in network.parameters())
+    assert kernels and all(each.is_contiguous(memory_format=torch.channels_last) for each in kernels)

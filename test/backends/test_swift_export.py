@@ -10,10 +10,12 @@ from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks import field_fit
 from irvis_fusion_ros.networks.swift import PROPOSED_PIXELS, Swift, SwiftConfig
-from irvis_fusion_ros.networks.working_grid import View
+from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems import factories
 from irvis_fusion_ros.tools import export
+
+pytestmark = pytest.mark.slow  # they share one export
 
 SHAPE = (128, 160)
 # what proposes sees fewer pixels: as many as SHAPE has
@@ -54,7 +56,7 @@ def test_it_finds_what_torch_finds(exported, start):
         torch.from_numpy(image.astype(np.float32) / 255)[None, None]
         for image in (visible if visible.ndim == 2 else visible[..., 1], thermal)
     ]
-    network = registry.swift_network('swift_lite').eval()
+    network = factories.swift_network('swift_lite').eval()
     runner = functools.partial(onnx.runner, device='cpu')
     other = swift_export.ExportedSwift(network, 'swift_lite', runner)
     with torch.inference_mode():
@@ -79,7 +81,7 @@ def test_the_predictor_runs_it_and_says_so(exported):
 
 def test_a_size_that_is_not_exported_is_refused_with_the_remedy(exported):
     predictor = Predictor('swift_lite', 'cpu', backend='onnx')
-    seen = View((96, 160), 128 * 160).shape
+    seen = WorkingGrid((96, 160), 128 * 160).shape
     with pytest.raises(
         FileError, match=rf"seen at {seen[1]}x{seen[0]}; run 'irvis export swift_lite --size WxH'"
     ):

@@ -6,7 +6,7 @@ from irvis_fusion_ros.backends import swift_export, tensorrt
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 
 ORIN = ('Orin (nvgpu)', '10.3.0', 'fp16')
 absent = pytest.mark.skipif(importlib.util.find_spec('tensorrt') is not None, reason='TensorRT is installed')
@@ -46,10 +46,11 @@ def test_without_tensorrt_it_says_what_to_install(onnx_file):
         tensorrt.runner(onnx_file, 'cuda:0')
 
 
-def test_it_needs_a_gpu():
+def test_it_needs_a_gpu(monkeypatch):
     with pytest.raises(ValueError, match="tensorrt needs a GPU, but the device is 'cpu': ask for cuda"):
         Predictor('swift_lite', 'auto', backend='tensorrt')
-    assert registry.backend_of('swift_lite', 'tensorrt', 'cuda:0') == 'tensorrt'
+    monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+    assert SystemConfig('swift_lite', 'cuda:0', backend='tensorrt').backend == 'tensorrt'
 
 
 @absent

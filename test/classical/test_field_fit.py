@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.classical.consistency import LEAST_TRUST, local_trust
+from irvis_fusion_ros.classical.consistency import local_trust
 from irvis_fusion_ros.classical.correlation import correlate, tiles
 from irvis_fusion_ros.classical.field_fit import CosineBasis, FitConfig, fit
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.data.synthetic import textured
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
+from irvis_fusion_ros.tuning import TRACKING
 
 SHAPE = (180, 240)
 SCENE = textured(SHAPE).astype(np.float32) / 255
@@ -72,7 +73,7 @@ def test_tiles_that_contradict_the_others_lose_weight_and_trust():
     assert found.weight[:, near].mean() < 0.6 * found.weight[:, far].mean()
     trust = local_trust(surfaces, grid, found.displacement, 1.0)
     assert trust[:, far].min() > 0.7 and trust[:, near].mean() < 0.55
-    assert trust.min() >= LEAST_TRUST - 1e-6
+    assert trust.min() >= TRACKING.least_trust - 1e-6
 
 
 def test_a_tile_without_structure_has_no_say():

@@ -8,6 +8,7 @@ from shared_data import shared
 from irvis_fusion_ros.data.synthetic import Rig, pair
 from irvis_fusion_ros.evaluation import evaluate, plots
 from irvis_fusion_ros.evaluation.evaluate import Plan, main
+from irvis_fusion_ros.systems import registry
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def without_timing(result):
     return result
 
 
+@pytest.mark.slow
 def test_a_backbone_is_for_the_presets_that_have_a_choice(data, tmp_path):
     out = tmp_path / 'result.json'
-    presets = ['--preset', 'unregistered', 'identity', 'identity-max']
+    presets = ['--registration-first', 'none', '--preset', 'unregistered', 'identity', 'identity-max']
     arguments = ['--protocol', 'zero', '--backbone', 'max', '--fusion', '--limit', '1', '--json', str(out)]
     assert main([str(data), *presets, *arguments]) == 0
     result = json.loads(out.read_text())
@@ -76,6 +78,7 @@ def test_command_line(data, tmp_path, capsys):
     assert table[3].split()[:4] == ['shift5', 'identity', '6', '5.00']
 
 
+@pytest.mark.slow
 def test_result_is_repeatable_and_independent_of_jobs(data):
     def run(**options):
         plan = Plan(data, ('gradient-ecc',), ('fr', 'elastic_mid'), **options)
@@ -139,6 +142,7 @@ def test_clear_errors(data, capsys, arguments, code, message):
     assert 'Traceback' not in error
 
 
+@pytest.mark.slow
 def test_data_that_cannot_be_used(data, tmp_path, capsys):
     assert main([str(tmp_path / 'nothing')]) == 1
     assert 'no such folder' in capsys.readouterr().err
@@ -158,6 +162,7 @@ def test_all_protocols_that_the_data_allows(data):
     assert 'natural' not in plan.protocols
 
 
+@pytest.mark.slow
 def test_fused_images_are_scored_on_request(data):
     plan = Plan(data, ('identity', 'identity-max'), ('zero', 'shift5'), limit=1, fusion=True)
     result = evaluate.evaluate(plan, progress=False)
@@ -172,6 +177,7 @@ def test_fused_images_are_scored_on_request(data):
     assert zero['en'] != zero_max['en']
 
 
+@pytest.mark.slow
 def test_the_fusion_of_pairs_that_are_told_to_be_aligned(data, tmp_path, capsys):
     out = tmp_path / 'f.json'
     presets = ['--preset', 'identity', 'gradient-ecc']
@@ -227,6 +233,7 @@ def test_videos_need_videos(data, capsys):
     assert 'no video in the data set' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_plots(data, tmp_path, capsys):
     pytest.importorskip('matplotlib')
     folder = tmp_path / 'new' / 'plots'
@@ -254,6 +261,7 @@ def test_plots_without_matplotlib_say_what_to_install(data, tmp_path, capsys, mo
     assert not (tmp_path / 'plots').exists()
 
 
+@pytest.mark.slow
 def test_known_figures_of_real_pairs():
     data = shared('data/roadscene')
     plan = Plan(data, ('identity',), ('zero', 'shift5', 'natural'), limit=6)
@@ -262,6 +270,17 @@ def test_known_figures_of_real_pairs():
     assert shift5['endpoint_error']['mean'] == pytest.approx(5, abs=1e-4)
     # the data set states 26 to 72 px between its 10th and 90th percentile
     assert 26 < natural['endpoint_error']['median'] < 90
+
+
+@pytest.mark.slow
+def test_auto_is_measured_under_the_name_of_what_it_is(data, tmp_path):
+    out = tmp_path / 'result.json'
+    best = registry.best()
+    assert (
+        main([str(data), '--preset', 'auto', best, '--protocol', 'zero', '--limit', '1', '--json', str(out)])
+        == 0
+    )
+    assert [record['preset'] for record in json.loads(out.read_text())['records']] == [best]
 
 
 def test_kept_targets_are_counted(data, tmp_path, capsys):

@@ -29,14 +29,14 @@ def test_cases_show_the_method_what_the_truth_undoes(first):
 
 def test_the_unmoved_pair_is_registered_once(first, monkeypatch):
     calls = []
-    predict = runner.Bench.predict
+    predict = runner.Runner.predict
 
     def counted(self, preset, *rest):
         calls.append(preset)
         return predict(self, preset, *rest)
 
-    monkeypatch.setattr(runner.Bench, 'predict', counted)
-    records = runner.Bench(['identity', 'gradient-ecc']).pair(first, ['zero', 'fr', 'shift5'])
+    monkeypatch.setattr(runner.Runner, 'predict', counted)
+    records = runner.Runner(['identity', 'gradient-ecc']).pair(first, ['zero', 'fr', 'shift5'])
     assert len(records) == 8
     # for each preset: the unmoved pair, which is zero's as well, then fr and both signs of shift5
     assert sorted(calls) == ['gradient-ecc'] * 4 + ['identity'] * 4
@@ -47,6 +47,6 @@ def test_gain_is_taken_from_the_aligned_thermal_image(tmp_path):
     for name, image in (('ir', thermal.astype(np.uint16) * 20 + 9000), ('vi', visible)):
         (tmp_path / name).mkdir()
         cv2.imwrite(str(tmp_path / name / 'a.png'), image)
-    (record,) = runner.Bench(['identity']).pair(datasets.aligned(tmp_path)[0], ['zero'])
+    (record,) = runner.Runner(['identity']).pair(datasets.aligned(tmp_path)[0], ['zero'])
     assert record['mse'] == 0
     assert record['mi'] > 5

@@ -13,6 +13,7 @@ def shots(flight, **options):
     return list(flight.shots(**options))
 
 
+@pytest.mark.slow
 def test_several_processes_render_the_same_flight(fly):
     options = {'seconds': 0.8, 'rate': 5, 'shutters': 0}
     alone = shots(fly(**options))
@@ -26,6 +27,7 @@ def test_several_processes_render_the_same_flight(fly):
     assert sum(s.truth is not None for s in alone) == 2
 
 
+@pytest.mark.slow
 def test_frames_pair_each_visible_image_with_the_thermal_one_taken_with_it(flight):
     frames = list(itertools.islice(flight.frames(every_truth=True), 8))
     for number, frame in enumerate(frames):
@@ -41,6 +43,7 @@ def test_frames_pair_each_visible_image_with_the_thermal_one_taken_with_it(fligh
     assert np.mean(frames[0].visible != frames[-1].visible) > 0.5
 
 
+@pytest.mark.slow
 def test_no_thermal_image_during_a_calibration(fly):
     frames = list(fly(seconds=2, rate=5, shutters=1, shutter_seconds=0.5).frames(every_truth=True))
     missing = [k for k, frame in enumerate(frames) if frame.thermal is None]
@@ -48,6 +51,7 @@ def test_no_thermal_image_during_a_calibration(fly):
     assert all((frame.truth is None) == (frame.thermal is None) for frame in frames)
 
 
+@pytest.mark.slow
 def test_a_frozen_camera_repeats_its_image_with_new_stamps(fly):
     frozen = fly(seconds=2, rate=5, shutters=1, shutter_seconds=0.5, freeze=True)
     thermal = [s for s in shots(frozen) if s.exposure.camera == 'thermal']
@@ -56,6 +60,7 @@ def test_a_frozen_camera_repeats_its_image_with_new_stamps(fly):
     assert np.all(np.diff([s.exposure.stamp for s in thermal]) > 0)
 
 
+@pytest.mark.slow
 def test_eight_bits_use_their_range(fly):
     for shot in shots(fly(seconds=0.5, rate=4, shutters=0, thermal_depth=8, time='night')):
         if shot.exposure.camera == 'thermal':
@@ -78,6 +83,7 @@ def test_a_jump_changes_the_truth_at_half_time_and_no_earlier(fly):
     assert np.nanmedian(np.linalg.norm(change, axis=-1)) > 0.02 * 161
 
 
+@pytest.mark.slow
 def test_a_seed_is_a_flight(fly):
     one, other = (next(fly(seconds=0.3, seed=seed).frames()).visible for seed in (0, 1))
     assert np.mean(one != other) > 0.5

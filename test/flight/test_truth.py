@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from ray_tracer import trace
 
 from irvis_fusion_ros.flight.render import Renderer
@@ -22,6 +23,7 @@ def stretched(pixel, flight):
     return pixel * ((wv - 1) / (wt - 1), (hv - 1) / (ht - 1))
 
 
+@pytest.mark.slow
 def test_the_deformation_leads_to_where_the_thermal_camera_sees_the_same_point(flight):
     index = 7
     seconds = flight.schedule.visible[index].seconds
@@ -75,6 +77,7 @@ def test_without_a_baseline_there_is_no_parallax(fly):
     np.testing.assert_allclose(field[shown], expected[shown], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_what_moves_is_followed_to_the_time_of_the_thermal_image(fly):
     flight = fly(seconds=6, rate=5, thermal_rate=3, shutters=0)
     apart, seen, partner = max(
@@ -111,6 +114,7 @@ def test_what_moves_is_followed_to_the_time_of_the_thermal_image(fly):
     assert checked > 5
 
 
+@pytest.mark.slow
 def test_the_registered_picture_is_what_the_visible_camera_would_see_in_the_infrared(fly):
     """The thermal render, warped by the truth, against a thermal render from the visible camera's place."""
     flight = fly(width=320, height=256, thermal_width=320, thermal_height=256, seconds=1)

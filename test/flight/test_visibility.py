@@ -65,6 +65,7 @@ def test_filled_outlines_are_generous_by_less_than_a_sample(flight):
     assert np.mean(quick & ~cv2.dilate(exact, np.ones((3, 3), np.uint8))) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('seconds', [0.0, 2.5])
 def test_every_hit_is_that_of_a_brute_force_ray_tracer(flight, seconds):
     world, camera, pose = flight.world, flight.rig.visible, flight.pose('visible', seconds)

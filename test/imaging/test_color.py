@@ -68,6 +68,17 @@ def test_to_byte_clips():
     assert cv2.mean(color.to_byte(np.zeros((3, 3), np.float32)))[0] == 0
 
 
+def test_orders_and_encodings():
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 2] = 200
+    assert color.in_encoding(red, 'bgr', 'rgb8')[0, 0, 0] == 200
+    assert color.in_encoding(red[..., ::-1], 'rgb', 'rgb8')[0, 0, 0] == 200
+    assert color.in_encoding(red[..., ::-1], 'rgb', 'bgr8')[0, 0, 2] == 200
+    gray = color.in_encoding(red, 'bgr', 'mono8')
+    np.testing.assert_array_equal(gray, color.in_encoding(red[..., ::-1].copy(), 'rgb', 'mono8'))
+    assert color.in_encoding(gray, 'bgr', 'bgr8').shape == (32, 32, 3)
+
+
 @pytest.mark.parametrize('order', ['bgr', 'rgb'])
 def test_a_tint_colours_what_it_is_told_at_the_brightness_that_it_has(order):
     where = np.zeros(IMAGE.shape[:2], np.float32)

@@ -7,13 +7,14 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from irvis_fusion_ros.errors import BagError
-from irvis_fusion_ros.io import bags
+from irvis_fusion_ros.io import bags, encodings
 
 ENCODINGS = ['mono8', 'mono16', '16UC1', 'bgr8', 'rgba8', '32FC1', '32FC2', '8UC3']
 
 
 def random_image(encoding, shape=(37, 53)):
-    dtype, channels = bags.layout(encoding)
+    kind = encodings.find(encoding)
+    dtype, channels = kind.dtype, kind.channels
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, shape if channels == 1 else (*shape, channels)).astype(dtype)
     return image * dtype.type(257) if dtype == np.uint16 else image
@@ -89,7 +90,7 @@ def test_compressed_images_are_decoded(tmp_path):
     values = random_image('mono16')
     store = get_typestore(Stores.ROS2_HUMBLE)
     message = store.types[bags.COMPRESSED_IMAGE](
-        header=bags._header(5, 'camera'),
+        header=bags.header(5, 'camera'),
         format='mono16; png compressed',
         data=cv2.imencode('.png', values)[1],
     )
@@ -182,7 +183,7 @@ def test_a_cut_image_names_the_topic_and_the_sizes(tmp_path):
     write_raw_image(tmp_path / 'bag', 'bgr8', (10, 20), 60, np.zeros(599, np.uint8))
     with (
         bags.BagReader(tmp_path / 'bag') as bag,
-        pytest.raises(BagError, match=r"'/image': a 20x10 bgr8 image with step 60 and 599 bytes"),
+        pytest.raises(BagError, match=r"'/image': 599 bytes of data, but 20x10 bgr8 with step 60"),
     ):
         list(bag.images('/image'))
 
@@ -204,7 +205,7 @@ def test_an_image_must_suit_its_encoding(tmp_path):
 def write_raw_image(path, encoding, shape, step, data, is_bigendian=0):
     store = get_typestore(Stores.ROS2_HUMBLE)
     message = store.types[bags.IMAGE](
-        header=bags._header(1, 'camera'),
+        header=bags.header(1, 'camera'),
         height=shape[0],
         width=shape[1],
         encoding=encoding,
@@ -214,3 +215,43 @@ def write_raw_image(path, encoding, shape, step, data, is_bigendian=0):
     )
     with bags.BagWriter(path) as bag:
         bag.write('/image', bags.IMAGE, store.serialize_cdr(message, bags.IMAGE), 1)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_full_disk_is_one_clear_error(tmp_path, storage):
+    resource = pytest.importorskip('resource')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = bags.BagWriter(tmp_path / 'bag', storage)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(BagError, match=r"cannot write the bag at '.*bag': ") as raised, writer:
+            for time in range(200):
+                writer.write_image('/a', random_image('mono16', (300, 400)), 'mono16', time, 'camera')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_types_that_are_not_common_and_latched_topics_are_handed_on(tmp_path, storage):
+    definition = 'std_msgs/Header header\nfloat32[3] wind\ndrone_msgs/State state\n' + '=' * 80
+    definition += '\nMSG: drone_msgs/State\nuint8 armed\n'
+    topic = bags.Topic('/wind', 'drone_msgs/msg/Wind', 0, latched=True, definition=definition)
+    cdr = b'\0\1\0\0' + bytes(40)
+    with bags.BagWriter(tmp_path / 'one', storage) as bag:
+        bag.add(topic)
+        bag.write(topic.name, topic.type, cdr, 5)
+    with bags.BagReader(tmp_path / 'one') as one, bags.BagWriter(tmp_path / 'two', storage) as two:
+        found = one.topics['/wind']
+        assert (found.type, found.latched) == (topic.type, True)
+        two.add(found)
+        for record in one.records():
+            two.write(record.topic, record.type, record.cdr, record.time)
+    with bags.BagReader(tmp_path / 'two') as bag:
+        assert [record.cdr for record in bag.records()] == [cdr]
+        assert bag.topics['/wind'] == one.topics['/wind']
+    with bags.BagWriter(tmp_path / 'three', storage) as bag:
+        for wrong in ('', 'float32[', 'nobody_msgs/Nothing x'):
+            with pytest.raises(BagError, match='/wind'):
+                bag.add(bags.Topic('/wind', 'drone_msgs/msg/Wind', 0, definition=wrong))
+        bag.write_image('/a', random_image('mono8'), 'mono8', 1, 'camera')

@@ -66,3 +66,75 @@ def test_two_files_of_one_stem_are_refused(tmp_path):
     (tmp_path / 'a.jpg').write_bytes(b'x')
     with pytest.raises(FileError, match=r'a\.jpg and a\.png have one stem'):
         images.by_stem(tmp_path)
+
+
+def encoded(suffix, image):
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+@pytest.mark.parametrize('dtype', ['int8', 'int16', 'int32', 'float64'])
+def test_tiff_keeps_signs_and_depth(tmp_path, dtype):
+    image = np.random.default_rng(0).normal(-20, 40, (33, 47)).astype(dtype)
+    images.write(tmp_path / 'a.tiff', image)
+    found = images.read(tmp_path / 'a.tiff')
+    assert found.dtype == image.dtype
+    np.testing.assert_array_equal(found, image)
+
+
+def photograph(height=96, width=128):
+    smooth = cv2.resize(noise((6, 8, 3), np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    return encoded('.jpg', smooth), smooth
+
+
+def test_what_lies_behind_a_jpeg_does_not_matter():
+    """A preview is a JPEG itself; raw thermal values may hold the bytes of any marker."""
+    data, _ = photograph()
+    for behind in (photograph(24, 32)[0][:-20], b'\xff\xda' + bytes(100)):
+        assert not images.cut_short(data + behind)
+        np.testing.assert_array_equal(images.decode(data + behind), images.decode(data))
+        assert images.decode(data[: len(data) // 2] + behind[:2]) is None
+
+
+def with_orientation(data, orientation):
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01' + bytes(
+        [0, orientation, 0, 0, 0, 0, 0, 0]
+    )
+    return data[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + data[2:]
+
+
+def test_orientation_is_applied():
+    data, _ = photograph()
+    upright = images.decode(data)
+    np.testing.assert_array_equal(images.decode(with_orientation(data, 3)), upright[::-1, ::-1])
+    assert images.decode(with_orientation(data, 6)).shape == (128, 96, 3)
+
+
+def test_cmyk_is_read():
+    pil = pytest.importorskip('PIL.Image')
+    import io
+
+    _, image = photograph()
+    file = io.BytesIO()
+    pil.fromarray(image[..., ::-1]).convert('CMYK').save(file, 'JPEG', quality=95)
+    assert np.abs(images.decode(file.getvalue()).astype(int) - image).mean() < 4
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.tiff'])
+def test_the_size_is_known_before_the_file_is_decoded(suffix):
+    data = encoded(suffix, noise((33, 47, 3), np.uint8))
+    assert images.encoded_size(data) == (47, 33)
+    assert images.encoded_size(data[:9]) is None
+    assert images.encoded_size(b'neither') is None and images.encoded_size(b'') is None
+
+
+def test_a_marker_without_a_length_hides_no_size():
+    data, _ = photograph()
+    for marker in (b'\xff\x01', b'\xff\xd0', b'\xff\xff', b'\0\0'):
+        assert images.encoded_size(data[:2] + marker + data[2:]) == (128, 96)
+
+
+def test_a_png_that_claims_more_than_there_is_is_not_decoded():
+    data = bytearray(encoded('.png', noise((33, 47), np.uint8)))
+    at = data.index(b'IDAT')
+    data[at - 4 : at] = b'\xff\xff\xff\0'
+    assert images.cut_short(bytes(data)) and images.decode(bytes(data)) is None

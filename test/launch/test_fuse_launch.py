@@ -11,6 +11,10 @@ import time
 
 import pytest
 from installation import REPOSITORY
+from ready import READY
+
+from irvis_fusion_ros import dds_profile
+from irvis_fusion_ros.systems import registry
 
 PATIENCE = 60.0
 
@@ -75,6 +79,7 @@ def answer(ros2, *arguments, wanted):
     raise AssertionError(f'{arguments}: no {wanted!r} in: {text}')
 
 
+@pytest.mark.slow
 def test_arguments_are_shown_with_their_meaning(ros2):
     text, _ = launch(ros2, '--show-args').communicate(timeout=PATIENCE)
     for argument in (
@@ -115,7 +120,7 @@ def test_the_node_gets_its_parameters_becomes_active_and_leaves_cleanly(ros2, tm
     ('argument', 'reason'),
     [
         ('sync.tolerance:=-1', r"'sync.tolerance' is -1.0: must be at least 0"),
-        ('preset:=clasical', r"'preset' is 'clasical': must be one of 'classical'"),
+        ('preset:=clasical', r"'preset' is 'clasical': unknown preset 'clasical'; valid: classical"),
         ('calibration.source:=file', r"'calibration.file' is empty"),
         ('sync.tolerance:=much', r"sync.tolerance:='much': expected a number"),
         ('params_file:=nowhere.yaml', r"params_file 'nowhere.yaml' cannot be used"),
@@ -127,6 +132,34 @@ def test_what_cannot_be_used_is_refused_with_the_reason(ros2, argument, reason):
     text, _ = process.communicate(timeout=PATIENCE)
     assert re.search(reason, text), text
     assert 'Traceback' not in text
+
+
+@pytest.fixture
+def without_gpu(monkeypatch):
+    """Hide every GPU from the processes that are started."""
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+
+
+@pytest.mark.slow
+@pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
+@pytest.mark.parametrize('name', ['mission.yaml', 'jetson.yaml'])
+def test_a_file_meant_for_a_gpu_runs_without_one_and_says_what_runs_where(without_gpu, ros2, name):
+    process = launch(ros2, f'params_file:={name}')
+    text = read_until(process, 'torch finds no GPU')
+    (line,) = (line for line in text.splitlines() if '-> /fused/image' in line)
+    for words in (
+        'preset fusion_register',
+        'backbone max',
+        f'registration first {registry.best()} on cpu',
+        'backend torch',
+        'device cpu',
+        'precision',
+    ):
+        assert words in line
+    answer(ros2, 'lifecycle', 'get', '--no-daemon', '/fusion_node', wanted='active')
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
 
 
 def test_two_rigs_run_side_by_side(ros2):
@@ -147,8 +180,13 @@ def test_the_fast_dds_profile_is_set_unless_the_user_has_one(monkeypatch):
     spec = importlib.util.spec_from_file_location('fuse_launch', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.delenv(module.PROFILE_VARIABLE, raising=False)
-    (action,) = module.dds_profile()
-    assert action.value[0].text == str(REPOSITORY / 'config' / 'fastdds.xml')
-    monkeypatch.setenv(module.PROFILE_VARIABLE, 'mine.xml')
-    assert module.dds_profile() == []
+    assert module.PROFILE_VARIABLES == dds_profile.VARIABLES
+    for variable in dds_profile.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    actions = module.dds_profile()
+    assert tuple(action.name[0].text for action in actions) == dds_profile.VARIABLES
+    assert {action.value[0].text for action in actions} == {str(REPOSITORY / 'config' / 'fastdds.xml')}
+    for variable in dds_profile.VARIABLES:
+        with monkeypatch.context() as one:
+            one.setenv(variable, 'mine.xml')
+            assert module.dds_profile() == []

@@ -8,7 +8,8 @@ from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.bsr import MULTIPLE, Bsr
 from irvis_fusion_ros.systems import registry
-from irvis_fusion_ros.systems.flow import Direct
+from irvis_fusion_ros.systems.flow import Flow
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.recipes.bsr import BsrRecipeConfig
 
@@ -79,8 +80,8 @@ def test_the_preset_is_made_of_weights_as_training_writes_them(network, tmp_path
         weights.file_of('bsr'), 'bsr', plain(BsrRecipeConfig()), network.state_dict(), half=True
     )
     (tmp_path / 'bsr.md').write_text(f'- **sha256** {digest}\n')
-    system = registry.build('bsr', 'cpu', temporal=False, backbone=None)
-    assert isinstance(system, Direct)
+    system = registry.build(SystemConfig('bsr', 'cpu'), temporal=False)
+    assert isinstance(system, Flow)
     image = synthetic.textured((121, 163), 0).astype(np.float32) / 255
     alignment = system.register(image, image)
     assert np.abs(alignment.deformation(image.shape)).mean() < 0.5

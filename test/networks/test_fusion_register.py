@@ -191,12 +191,59 @@ def test_it_costs_what_the_released_network_costs():
     assert gmacs * 1e9 / image.numel() == pytest.approx(376.8e3, rel=0.02)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_nothing_in_it_depends_on_the_values_of_an_image():
     # where there are no values, asking for one is an error: so would be waiting for a GPU in the middle
-    net = awake().to('meta')
-    found = net(*(image.to('meta') for image in scenes()))
-    assert found.fused.shape == (1, 1, 48, 64)
+    net = awake(compare=True).to('meta')
+    for alone in (False, True):
+        found = net(*(image.to('meta') for image in scenes()), alone=alone)
+        assert found.fused.shape == (1, 1, 48, 64)
+
+
+def comparing(**options):
+    """A network that compares the sources itself: by their edges, as if it had learned to trust them."""
+    net = network(compare=True, **options)
+    for match in (*net.compare.affine, *net.compare.dense):
+        match.gain.data.fill_(8)
+    return net
+
+
+@pytest.mark.parametrize('evidence', [True, False])
+@torch.no_grad()
+def test_alone_it_finds_by_itself_how_far_the_sources_are_apart(evidence):
+    net = comparing(evidence=evidence, retention=False)
+    if evidence:
+        net.evidence.register_forward_pre_hook(lambda *_: pytest.fail('it was to be withheld'))
+    visible = scene((96, 128))
+    moved = fusion_register.sample(visible, torch.tensor([-6.0, 4.0]).expand(1, 96, 128, 2))
+    # all that is to be seen is thermal
+    flat = torch.full_like(visible, 0.5)
+    found = net(moved, visible, moved, alone=True)
+    measured = net.compare.field(found.compared, (96, 128))
+    inner = (slice(None), slice(16, -16), slice(16, -16))
+    assert (measured[inner] - torch.tensor([6.0, -4.0])).norm(dim=-1).mean() < 1
+    assert found.mask[:, 0][inner].min() > 0.95
+    lying_right = net(visible, visible, visible, alone=True)
+    assert lying_right.mask[:, 0][inner].max() < 0.6
+    assert (lying_right.fused - visible)[..., 16:-16, 16:-16].abs().max() < 0.01
+    nothing = net(flat, flat, flat, alone=True)
+    assert nothing.effective.abs().max() < 0.05
+
+
+@torch.no_grad()
+def test_alone_and_without_comparing_it_has_nothing_to_go_by():
+    net = told(network(), (3.0, -2.0))
+    images = scenes()
+    assert not net(*images, alone=True).field.any()
+    assert net(*images).field.any()
+
+
+def test_networks_from_before_it_compared_have_the_same_parameters():
+    names = set(network().state_dict())
+    added = set(comparing().state_dict()) - names
+    assert names < set(comparing().state_dict())
+    assert all(name.startswith('compare.') or name.endswith('.far') for name in added)
 
 
 def test_training_follows_inference_in_one_process():

@@ -7,29 +7,14 @@ from irvis_fusion_ros.backends import flops
 from irvis_fusion_ros.networks import layers
 
 
-def by_layers():
-    """What the layers make of one image that do in one pass what follows a convolution or a product."""
+@pytest.mark.parametrize('kind', [torch.float32, torch.bfloat16])
+def test_maps_are_convolved_as_if_they_were_one(kind):
     torch.manual_seed(0)
-    first, second = (nn.Conv2d(16, 16, 3, padding=1, bias=False).bfloat16() for _ in range(2))
-    x = torch.randn(2, 16, 12, 18).bfloat16().contiguous(memory_format=torch.channels_last)
-    weight, bias = torch.randn(8, 16).bfloat16(), torch.randn(8).bfloat16()
-    return (
-        layers.conv_relu(x, first),
-        layers.conv_add(layers.conv_relu(x, first), second, x.clone()),
-        layers.conv_of_all((x, 2 * x[:, :3]), torch.randn(16, 19, 3, 3).bfloat16(), padding=1),
-        layers.linear_gelu(x.movedim(1, -1), weight, bias),
-    )
-
-
-def test_what_is_done_in_one_pass_is_the_same(monkeypatch):
-    learned_from = by_layers()
-    with torch.inference_mode():
-        at_once = by_layers()
-        monkeypatch.setattr(layers, '_fuses', lambda: False)
-        apart = by_layers()
-    for one, other, third in zip(at_once, apart, learned_from, strict=True):
-        torch.testing.assert_close(one, other, rtol=0.02, atol=0.1)  # of values up to 40
-        torch.testing.assert_close(other, third.detach(), rtol=0, atol=0)
+    x, weight = torch.randn(2, 16, 12, 18).to(kind), torch.randn(16, 19, 3, 3).to(kind)
+    maps = (x, 2 * x[:, :3])
+    together = F.conv2d(torch.cat(maps, 1), weight, padding=1)
+    apart = layers.conv_concatenated(maps, weight, padding=1)
+    torch.testing.assert_close(apart, together, rtol=0.02, atol=0.1)  # of values up to 40
 
 
 @pytest.mark.parametrize('sigma', [0.7, 2.5])
@@ -41,21 +26,9 @@ def test_a_blur_is_the_same_whether_it_is_learned_from_or_not(sigma):
     torch.testing.assert_close(layers.blur(constant, sigma), constant)
 
 
-def test_what_is_done_in_one_pass_is_counted():
-    def total(conv_of, linear_of):
-        with torch.inference_mode():
-            return flops.count(nn.Identity(), lambda: (conv_of(), linear_of()))[1]
-
-    conv = nn.Conv2d(16, 16, 3, padding=1, bias=False).bfloat16()
-    x, weight, bias = (
-        torch.ones(2, 16, 12, 18).bfloat16(),
-        torch.ones(8, 18).bfloat16(),
-        torch.ones(8).bfloat16(),
-    )
-    plain = total(lambda: conv(conv(x)), lambda: F.linear(x, weight, bias))
-    assert plain == (2 * 16 * 9 + 8) * x.numel() / 1e9
-    at_once = total(
-        lambda: layers.conv_add(layers.conv_relu(x, conv), conv, x.clone()),
-        lambda: layers.linear_gelu(x, weight, bias),
-    )
-    assert at_once == plain
+def test_convolutions_and_products_are_counted():
+    conv, linear = nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.Linear(18, 8)
+    x = torch.ones(2, 16, 12, 18)
+    parameters, gmacs = flops.count(conv, lambda: (conv(conv(x)), linear(x)))
+    assert parameters == 16 * 16 * 9
+    assert gmacs == (2 * 16 * 9 + 8) * x.numel() / 1e9

@@ -41,6 +41,7 @@ def test_what_is_aligned_stays(evidence):
     assert length(evidence.measure(pairs.visible, pairs.moved)).max() < 0.1
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_images_that_have_nothing_in_common_are_not_moved(evidence):
     pairs = batch('zero')
@@ -51,6 +52,7 @@ def test_images_that_have_nothing_in_common_are_not_moved(evidence):
         assert length(evidence(sum(pair) / 2, *pair)[0]).max() < 0.1
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_large_images_are_seen_smaller_and_give_a_field_of_their_own_size(evidence):
     pairs = batch('fr', shape=(259, 339))

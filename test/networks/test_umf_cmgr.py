@@ -129,6 +129,7 @@ def test_every_part_learns():
     assert unreached(net, biases=False) == []
 
 
+@pytest.mark.slow
 def test_fields_survive_half_precision():
     net = network(SMALL).train()
     visible, thermal, _ = pair((5, 3), (64, 96))

@@ -25,6 +25,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from irvis_fusion_ros.io import encodings
 from irvis_fusion_ros.ros import conversions
 
 SECOND = 1_000_000_000
@@ -33,6 +34,7 @@ PATIENCE = 60.0
 TYPES = {'image': Image, 'compressed': CompressedImage, 'camera_info': CameraInfo}
 
 DEFAULTS = {
+    'preset': 'classical',
     'diagnostics.period': 0.1,
     'calibration.source': 'file',
     'calibration.file': str(Path(__file__).with_name('rig.yaml')),
@@ -43,7 +45,8 @@ class NodeProcess:
     """
     fusion_node as a user starts it. parameters: by dotted name; arguments: more of --ros-args.
 
-    Unless told otherwise its cameras are calibrated: tests of the node then wait for no search.
+    Unless told otherwise its cameras are calibrated and it loads no network: tests of the node then wait for
+    no search and no torch.
     """
 
     def __init__(self, parameters=None, arguments=()):
@@ -268,7 +271,8 @@ def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def image(encoding: str, height: int = 96, width: int = 128, seed: int = 0) -> Image:
     """Return a message with a textured picture in it."""
-    kind, channels, _ = conversions.ENCODINGS[encoding]
+    channels = encodings.find(encoding).channels
+    kind = encodings.find(encoding).dtype.str[1:]
     picture = scene(height, width, seed)
     if channels > 1:
         picture = np.stack([picture, picture**2, 1 - picture, np.ones_like(picture)][:channels], axis=2)

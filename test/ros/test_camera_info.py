@@ -7,8 +7,9 @@ pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed (extra `
 
 from sensor_msgs.msg import CameraInfo
 
-from irvis_fusion_ros.geometry.transform import apply
-from irvis_fusion_ros.ros.camera_info import calibration, for_image
+from irvis_fusion_ros.geometry.transform import apply, resize_transform, stretch
+from irvis_fusion_ros.geometry.warp import mark_outside
+from irvis_fusion_ros.ros.camera_info import calibration, for_image, shape_of
 
 
 def info(width, height, focal, rotation=None):
@@ -72,3 +73,94 @@ def test_a_camera_that_is_not_calibrated_is_named(name):
     infos = {'thermal': info(320, 256, 300), 'visible': info(640, 512, 900)} | {name: CameraInfo()}
     with pytest.raises(ValueError, match=f'the {name} camera_info holds no calibration'):
         calibration(**infos)
+
+
+def with_roi(message, x, y, width, height, binning=1):
+    roi = message.roi
+    roi.x_offset, roi.y_offset, roi.width, roi.height = x, y, width, height
+    message.binning_x = message.binning_y = binning
+    return message
+
+
+def test_a_region_is_where_it_lies_on_the_sensor():
+    whole, part = info(640, 480, 500), with_roi(info(640, 480, 500), 160, 120, 320, 240)
+    assert (shape_of(part), shape_of(whole)) == ((240, 320), (480, 640))
+    corner = np.array([[0.0, 0.0]])
+    found = calibration(part, whole)
+    assert found.thermal_shape == (240, 320)
+    np.testing.assert_allclose(apply(found.matrix, corner), [[160, 120]])
+    np.testing.assert_allclose(apply(calibration(whole, part).matrix, corner), [[-160, -120]])
+
+
+def test_binning_reduces_the_images():
+    whole, binned = info(640, 480, 500), with_roi(info(640, 480, 500), 0, 0, 0, 0, binning=2)
+    assert shape_of(binned) == (240, 320)
+    edge = np.array([[-0.5, 239.5]])  # edges of pixels stay edges
+    np.testing.assert_allclose(apply(calibration(binned, whole).matrix, edge), [[-0.5, 479.5]])
+    both = with_roi(info(640, 480, 500), 160, 120, 320, 240, binning=2)
+    assert shape_of(both) == (120, 160)
+    np.testing.assert_allclose(apply(calibration(both, whole).matrix, edge), [[159.5, 599.5]])
+
+
+@pytest.mark.parametrize('shape', [(240, 320), (120, 160), (480, 640)])
+def test_what_is_published_again_sees_the_same_rays(shape):
+    """Whether it keeps the whole sensor and its ROI, or describes the image alone."""
+    original = with_roi(info(640, 480, 500), 160, 120, 320, 240)
+    published = for_image(original, shape)
+    assert shape_of(published) == shape
+    centre = np.array([[(shape[1] - 1) / 2, (shape[0] - 1) / 2]])
+    np.testing.assert_allclose(apply(calibration(published, original).matrix, centre), [[159.5, 119.5]])
+
+
+def test_a_region_outside_the_sensor_is_refused():
+    wrong = with_roi(info(320, 240, 500), 160, 120, 320, 240)
+    with pytest.raises(ValueError, match=r'visible camera_info has a ROI of 320x240 at \(160, 120\)'):
+        calibration(info(320, 256, 300), wrong)
+    with pytest.raises(ValueError, match='ROI'):
+        for_image(wrong, (240, 320))
+
+
+def distorted(message, model, *coefficients):
+    message.distortion_model, message.d = model, [float(value) for value in coefficients]
+    return message
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda message: distorted(message, 'ftheta', 0.1),
+        lambda message: distorted(message, 'plumb_bob', *np.ones(8)),
+        lambda message: distorted(message, 'plumb_bob', np.nan),
+        lambda message: setattr(message, 'k', [60, 0, np.nan, 0, 60, 32, 0, 0, 1.0]),
+    ],
+)
+def test_a_calibration_that_cannot_be_used_is_refused(change):
+    thermal = info(320, 256, 300)
+    change(thermal)
+    with pytest.raises(ValueError, match='the thermal camera_info'):
+        calibration(thermal, info(640, 512, 900))
+
+
+@pytest.mark.parametrize('shape', [(512, 640), (256, 320)])
+def test_distortion_is_in_the_deformation(shape):
+    """Where both cameras see a far point, the deformation leads from one pixel to the other."""
+    import cv2
+
+    thermal = distorted(info(320, 256, 300, rotation(1, 3)), 'plumb_bob', -0.3, 0.08, 0.001, 0, 0)
+    visible = distorted(info(640, 512, 640), 'rational_polynomial', 0.2, 0.01, 0, 0, 0, 0.3, 0.02, 0)
+    found = calibration(thermal, visible).alignment((256, 320), shape)
+    rays = np.array([[0.1, 0.05, 1], [-0.3, 0.2, 1], [0.35, -0.3, 1], [0, 0, 1]])
+    seen = []
+    for message, turn in ((thermal, rotation(1, 3)), (visible, np.eye(3))):
+        zero, points, d = np.zeros(3), rays @ turn, np.array(message.d)
+        seen.append(cv2.projectPoints(points, zero, zero, message.k.reshape(3, 3), d)[0][:, 0])
+    at = apply(resize_transform((512, 640), shape), seen[1])
+    stretched = apply(stretch((256, 320), shape), seen[0])
+    np.testing.assert_allclose(found.deformation_at(at, shape), stretched - at, atol=0.02)
+
+
+def test_beyond_the_reach_of_a_lens_nothing_is_registered():
+    visible = distorted(info(320, 256, 200), 'plumb_bob', -0.4)
+    found = calibration(info(320, 256, 200), visible)
+    marked = mark_outside(found.alignment((256, 320), (256, 320)).deformation((256, 320)), (256, 320))
+    assert np.isnan(marked[0, 0]).all() and np.isfinite(marked[128, 160]).all()

@@ -54,7 +54,7 @@ class Upstream(Recorder):
 
     def __init__(self, policy, **options):
         super().__init__()
-        self.pairing = UpstreamPairing(policy, self.pairs.append, lambda *_: None, **options)
+        self.pairing = UpstreamPairing(policy, self.take, **options)
 
 
 @needs_message_filters

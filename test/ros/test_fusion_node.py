@@ -1,6 +1,7 @@
 """The node over real DDS: what it publishes, what it computes, and how it is steered."""
 
 import array
+import importlib.util
 
 import cv2
 import numpy as np
@@ -10,13 +11,20 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
 from ready import READY
 from rig import SECOND, START, header, image, scene, stamp_of
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros.backends.device import half_of, precision_of
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.ros.topics import PUBLISHED
+from irvis_fusion_ros.systems import registry
 
-OUTPUTS = [topic.name for topic in PUBLISHED if not topic.name.startswith('/')]
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
+OF_CORRECTION = ('deformation_fused/image', 'misregistration/image')
+OUTPUTS = [
+    topic.name for topic in PUBLISHED if not topic.name.startswith('/') and topic.name not in OF_CORRECTION
+]
 STEP = SECOND // 10
 RAW = ('thermal/image_raw', 'visible/image_raw')
 
@@ -80,6 +88,44 @@ def test_every_output_carries_the_reference_header_and_what_is_promised(rig, sta
     assert compressed.format == 'bgr8; jpeg compressed bgr8'
     again = cv2.imencode('.jpg', fused.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
     assert bytes(compressed.data) == again.tobytes()
+
+
+@pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
+def test_what_corrects_the_fused_image_says_how_and_where(rig, start_node):
+    chosen = {'preset': 'fusion_register', 'backbone': 'max', 'device': 'cpu', 'calibration.source': 'none'}
+    start_node({'mode': 'every_frame', **chosen})
+    rig.listen_and_be_known('fused/image', 'deformation/image', *OF_CORRECTION)
+    rig.camera(*RAW)
+    for number in range(2):
+        rig.send('thermal/image_raw', image('mono16', 48, 64), START + number * STEP + 3_000_000)
+        rig.send('visible/image_raw', image('bgr8'), START + number * STEP)
+    for topic, encoding in (*zip(OF_CORRECTION, ('32FC2', '32FC1'), strict=True), ('fused/image', 'bgr8')):
+        messages = rig.wait_for(topic, 2)
+        assert rig.stamps(topic) == [START, START + STEP], topic
+        assert {message.header.frame_id for message in messages} == {'visible_optical'}, topic
+        assert (messages[0].encoding, messages[0].width, messages[0].height) == (encoding, 128, 96)
+    moved, misplaced = (
+        pixels_of(rig.received[topic][-1], np.float32, channels)
+        for topic, channels in zip(OF_CORRECTION, (2, 1), strict=True)
+    )
+    assert misplaced.min() >= 0 and misplaced.max() <= 1
+    inside = np.isfinite(moved).all(axis=-1)
+    assert inside.mean() > 0.5 and np.isnan(moved[~inside]).all()
+    assert np.abs(moved[inside]).max() < 128
+    # that of the thermal image is another one
+    field = pixels_of(rig.wait_for('deformation/image', 2)[-1], np.float32, 2)
+    assert not np.array_equal(field[inside], moved[inside])
+    rig.refresh()
+    first = registry.best()
+    for key, value in (
+        ('preset', 'fusion_register'),
+        ('backbone', 'max'),
+        ('registration first', f'{first} on cpu'),
+        ('backend', 'torch'),
+        ('device', 'cpu'),
+        ('precision', precision_of(half_of('cpu'))),
+    ):
+        assert rig.diagnostic('inference', key) == value, key
 
 
 def test_nothing_is_computed_or_sent_without_subscribers(rig, start_node):
@@ -184,7 +230,7 @@ def test_parameters_change_while_running_or_say_why_not(rig, start_node):
     rig.wait(lambda: rig.count('pairing', 'visible dropped', 'no_partner') == 1)
     for name, value, reason in [
         ('sync.tolerance', 20.0, '20'),
-        ('preset', 'nonsense', "'preset' is 'nonsense': must be one of 'classical'"),
+        ('preset', 'nonsense', "'preset' is 'nonsense': unknown preset 'nonsense'; valid: classical"),
         ('device', 'cuda:99', 'cuda:99'),
         ('mode', 'realtime', 'needs cleanup and configure'),
         ('backbone', 'resnet', 'backbone'),
@@ -270,3 +316,42 @@ def test_two_rigs_do_not_mix(rig, start_node):
         rig.send(f'/{name}/visible/image_raw', image('bgr8'), stamp, name)
     assert rig.wait_for('/left/fused/image')[0].header == header(START, 'left')
     assert rig.wait_for('/right/fused/image')[0].header == header(START + SECOND, 'right')
+
+
+def test_a_camera_that_sends_video_in_images_is_decoded_in_order(rig, start_node):
+    """Each frame builds on the one before, of which some have no partner."""
+    video = pytest.importorskip('video', reason='PyAV is not installed (extra `video`)')
+    start_node({'mode': 'every_frame'})
+    rig.listen_and_be_known('fused/image')
+    rig.camera(*RAW)
+    sent = pixels_of(image('bgr8'), np.uint8, 3)
+    packets = video.frames([np.roll(sent, 4 * number, axis=1) for number in range(6)])
+    last = START + (len(packets) - 1) * STEP
+    for number, packet in enumerate(packets):
+        # as some drivers put it: the size is that of the picture, the bytes are those of the stream
+        frame = Image(height=96, width=128, encoding='h264', step=0, data=packet)
+        if number in (0, len(packets) - 1):
+            rig.send('thermal/image_raw', image('mono16'), START + number * STEP)
+        rig.send('visible/image_raw', frame, START + number * STEP)
+    # a later pair lets out the last one
+    rig.send('thermal/image_raw', image('mono16'), last + STEP)
+    rig.wait(lambda: last in rig.stamps('fused/image'))
+    fused = pixels_of(rig.received['fused/image'][-1], np.uint8, 3).astype(int)
+    shifts = [np.corrcoef(fused.ravel(), np.roll(sent, 4 * n, axis=1).ravel())[0, 1] for n in range(6)]
+    assert np.argmax(shifts) == 5
+    rig.wait(lambda: rig.diagnostic('inputs', 'visible format') == '128x96 bgr8')
+
+
+def test_a_camera_that_offers_another_transport_only_is_named_with_it(rig, start_node):
+    node = start_node({'diagnostics.no_pair_after': 0.5})
+    other = rig.node.create_publisher(CompressedImage, 'visible/image_raw/theora', 1)
+    node.wait_for_log('/visible/image_raw has no publisher, but /visible/image_raw/theora has: theora is not')
+    rig.node.destroy_publisher(other)
+
+
+def test_a_transport_that_is_not_installed_is_said_at_the_start(start_node):
+    if importlib.util.find_spec('foxglove_msgs'):
+        pytest.skip('foxglove_msgs is installed')
+    node = start_node({'visible.transport': 'h264'}, ready=None)
+    assert node.wait_for_exit() == 1
+    assert "cannot configure: 'visible.transport' is 'h264': foxglove_msgs is not installed" in node.log

@@ -3,12 +3,19 @@
 import signal
 
 import pytest
+import yaml
 
 pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
+from installation import REPOSITORY
+from ready import READY
 from rig import SECOND, START, image
 
+from irvis_fusion_ros.backends.device import half_of, precision_of
 from irvis_fusion_ros.ros import fusion_node
+from irvis_fusion_ros.systems import registry
+
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
 
 RAW = ('thermal/image_raw', 'visible/image_raw')
 MATRIX = 'matrix: [1, 0, 3, 0, 1, 0, 0, 0, 1]\nthermal_size: [128, 96]\nvisible_size: [128, 96]\n'
@@ -164,6 +171,23 @@ def test_camera_info_is_the_calibration_if_asked_for(rig, start_node):
     )
     rig.send_pair(START + SECOND)
     assert shift_of(rig.wait_for('deformation/image')[0]) == pytest.approx((5, 0), abs=1e-3)
+
+
+@pytest.mark.skipif('fusion_register' not in READY, reason='its weights are not shipped')
+@pytest.mark.parametrize('name', ['mission.yaml', 'jetson.yaml'])
+def test_what_is_meant_for_a_gpu_runs_without_one_and_says_what_runs_where(start_node, monkeypatch, name):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    document = yaml.safe_load((REPOSITORY / 'config' / name).read_text())
+    given = document['/**']['ros__parameters']
+    node = start_node({key: value for key, value in given.items() if not isinstance(value, dict)})
+    node.wait_for_log('torch finds no GPU to use: preset fusion_register, which is meant for one, runs on')
+    (line,) = (line for line in node.log.splitlines() if '-> /fused/image' in line)
+    assert (
+        f'; preset fusion_register, backbone max, registration first {registry.best()} on cpu, '
+        f'backend torch, device cpu, precision {precision_of(half_of("cpu"))}'
+    ) in line
+    assert node.stop() == 0
+    assert node.log.count('torch finds no GPU') == 1
 
 
 def test_unknown_parameters_are_told_with_what_was_meant(start_node):

@@ -28,7 +28,8 @@ def test_what_the_architecture_fixes():
     names = {name: default for name, _, default in walk(NodeConfig())}
     fixed = {
         'mode': 'realtime',
-        'preset': 'classical',
+        'preset': 'auto',
+        'registration_first': 'auto',
         'backbone': '',
         'device': 'auto',
         'backend': 'auto',
@@ -54,7 +55,10 @@ def test_what_the_architecture_fixes():
             {'thermal': ThermalConfig(normalisation='range', range_min=5, range_max=5)},
             "'thermal.range_max' is 5",
         ),
-        ({'backbone': 'max'}, "'backbone' is 'max': preset 'classical' has no backbone to choose"),
+        (
+            {'preset': 'classical', 'backbone': 'max'},
+            "'backbone' is 'max': preset 'classical' has no backbone to choose",
+        ),
         ({'preset': 'unregistered', 'backbone': 'resnet'}, "'backbone' is 'resnet': unknown backbone"),
         ({'device': 'gpu'}, "'device' is 'gpu': unknown device"),
     ],

@@ -84,7 +84,7 @@ def test_values_at_start_are_taken_and_whole_numbers_are_numbers(make_node):
         ('limits.max_pixels', 1.5, "'limits.max_pixels' is 1.5: must be a whole number"),
         ('autostart', 'yes', "'autostart' is 'yes': must be true or false"),
         ('mode', 'x', "'mode' is 'x': must be one of 'realtime', 'every_frame'"),
-        ('preset', 'x', "'preset' is 'x': must be one of 'classical'"),
+        ('preset', 'x', "'preset' is 'x': unknown preset 'x'; valid: classical"),
         ('backbone', 'x', "'backbone' is 'x'"),
     ],
 )

@@ -8,22 +8,16 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
 from rig import START, header, image
+from sensor_msgs.msg import CompressedImage
 
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.pairing import Pair
 from irvis_fusion_ros.predictor import FusionResult
-from irvis_fusion_ros.ros.camera import Arrival
 from irvis_fusion_ros.ros.options import NodeConfig
-from irvis_fusion_ros.ros.outputs import (
-    DEFORMATION_COLOR,
-    FUSED,
-    FUSED_COMPRESSED,
-    FUSED_INFO,
-    VALID,
-    predictor_outputs,
-)
+from irvis_fusion_ros.ros.outputs import predictor_outputs
 from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
-from irvis_fusion_ros.ros.worker import Job
+from irvis_fusion_ros.ros.topics import DEFORMATION_COLOR, FUSED, FUSED_COMPRESSED, FUSED_INFO, VALID
 
 
 class Predictor:
@@ -61,13 +55,13 @@ def bench():
         return SimpleNamespace(
             info=None,
             info_topic=f'/{name}/camera_info',
-            refuse=refusals.append,
+            refuse=lambda error: refusals.append((name, error)),
             image=SimpleNamespace(topic=f'/{name}'),
         )
 
     cameras = {name: camera(name) for name in ('thermal', 'visible')}
-    complaints = SimpleNamespace(say=lambda key, text: said.append(text))
-    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, complaints)
+    throttle = SimpleNamespace(warn=lambda key, text: said.append(text))
+    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, throttle)
     return SimpleNamespace(
         pipeline=pipeline,
         predictor=predictor,
@@ -78,48 +72,57 @@ def bench():
     )
 
 
-def job(thermal='mono16', visible='bgr8', epoch=0):
-    def arrival(encoding, frame):
+def pair(thermal='mono16', visible='bgr8', epoch=0):
+    def message(encoding, frame):
         if encoding is None:
             return None
-        message = image(encoding)
-        message.header = header(START, frame)
-        return Arrival(message, 0.0)
+        made = image(encoding)
+        made.header = header(START, frame)
+        return made
 
-    return Job(arrival(thermal, 'thermal'), arrival(visible, 'visible'), 0.0, epoch)
+    return Pair(message(thermal, 'thermal'), message(visible, 'visible'), 0.0, epoch=epoch)
 
 
 def test_what_the_predictor_notes_is_counted_and_told(bench):
     bench.predictor.notes = (Note('thermal_black', 'the thermal image is black: is the shutter closed?'),)
     for _ in range(3):
-        bench.pipeline.process(job())
+        bench.pipeline.process(pair())
     assert bench.pipeline.notes == {'thermal_black': 3}
     assert bench.pipeline.sources == {'track': 3}
-    assert bench.said == ['the thermal image is black: is the shutter closed?'] * 3  # Complaints holds back
+    assert (
+        bench.said == ['the thermal image is black: is the shutter closed?'] * 3
+    )  # WarningThrottle holds back
     assert bench.pipeline.counts == {'fused': 3}
 
 
 def test_an_image_that_the_predictor_refuses_is_the_cameras(bench):
-    bench.predictor.error = ImageError('layout', 'visible image is float32; expected one of uint8, uint16')
-    bench.pipeline.process(job())
-    assert [str(error) for error in bench.refusals] == [str(bench.predictor.error)]
+    bench.predictor.error = ImageError('layout', 'the image is float32', camera='visible')
+    bench.pipeline.process(pair())
+    assert bench.refusals == [('visible', bench.predictor.error)]
     assert bench.pipeline.counts == {'refused': 1}
+
+
+def test_an_image_that_cannot_be_decoded_is_the_cameras(bench):
+    spoiled = CompressedImage(format='png', data=b'no image')
+    bench.pipeline.process(Pair(spoiled, pair().visible, 0.0))
+    ((name, error),) = bench.refusals
+    assert (name, error.camera, error.cause) == ('thermal', 'thermal', 'corrupt')
 
 
 def test_a_clock_that_went_back_resets_before_the_next_pair(bench):
     for epoch in (0, 0, 1, 1):
-        bench.pipeline.process(job(epoch=epoch))
+        bench.pipeline.process(pair(epoch=epoch))
     assert bench.predictor.resets == 1
 
 
 def test_colour_orders_are_told_and_outputs_are_those_wanted(bench):
-    bench.pipeline.process(job('rgb8', 'rgba8'))
+    bench.pipeline.process(pair('rgb8', 'rgba8'))
     outputs, orders = bench.predictor.asked[0]
     assert outputs == {'fused'} and orders == {'visible_order': 'rgb', 'thermal_order': 'rgb'}
 
 
 def test_headers_of_pairs_and_of_lonely_images(bench):
-    for lonely in (job(visible=None), job(), job(thermal=None), job(visible=None)):
+    for lonely in (pair(visible=None), pair(), pair(thermal=None), pair(visible=None)):
         bench.pipeline.process(lonely)
     frames = [args[2].frame_id for args, _ in bench.published]
     # the thermal image alone is in its own frame until the reference is known
@@ -128,7 +131,7 @@ def test_headers_of_pairs_and_of_lonely_images(bench):
 
 
 def test_numbers_of_the_stream(bench):
-    bench.pipeline.process(job())
+    bench.pipeline.process(pair())
     statistics = bench.pipeline.statistics
     assert statistics.percentiles('age', 50, 95) == [1.0, 1.0]
     assert statistics.percentiles('predictor', 50) == [1.0]

@@ -24,6 +24,10 @@ def why(thermal=THERMAL, visible=VISIBLE, *, lag=0.0, miss=None, offset=0.0):
             '/t/compressed has: set thermal.transport to compressed',
         ),
         (
+            {'publishers': 0, 'received': 0, 'other_topic': '/t/theora', 'other_transport': 'theora'},
+            '/t/theora has: theora is not read here; have it send raw, compressed, h264, or run `ros2 run',
+        ),
+        (
             {'publishers': 0, 'received': 0, 'foreign_types': ('std_msgs/msg/String',)},
             'has no publisher of images, but of std_msgs/msg/String',
         ),

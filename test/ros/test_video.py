@@ -13,6 +13,8 @@ from shared_data import shared
 
 from irvis_fusion_ros.io.bags import BagWriter
 
+pytestmark = pytest.mark.slow  # processes of the node, over DDS
+
 START = 1_700_000_000 * SECOND
 FRAMES = 75
 LAG = 50_000_000  # of the thermal clock

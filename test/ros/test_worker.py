@@ -1,26 +1,20 @@
-"""The worker and its queues."""
+"""The worker and its queues. No ROS needed."""
 
-import array
 import threading
 from collections import Counter
-from types import SimpleNamespace
 
-import pytest
-
-pytest.importorskip('sensor_msgs', reason='sensor_msgs is not installed (extra `ros`)')
-
-from irvis_fusion_ros.ros.worker import Everything, Job, Newest, Worker
+from irvis_fusion_ros.pairing import Pair
+from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
 
 DROPS = ('superseded', 'too_old', 'overflow', 'stopped')
 
 
-def job(number, size=10, arrival=0.0):
-    image = SimpleNamespace(message=SimpleNamespace(data=array.array('B', bytes(size))), number=number)
-    return Job(None, image, arrival)
+def pair(number, size=10, arrival=0.0):
+    return Pair(None, number, arrival, size=size)
 
 
 class Bench:
-    """A worker whose jobs wait until they are let through."""
+    """A worker whose pairs wait until they are let through."""
 
     def __init__(self, make_queue, failing=()):
         self.done, self.errors = [], []
@@ -29,20 +23,20 @@ class Bench:
         self.worker = Worker(make_queue, self._process, self.errors.append)
         self._failing = failing
 
-    def _process(self, job):
+    def _process(self, pair):
         self.begun.release()
         self.let_through.acquire(timeout=10)
-        number = job.visible.number
+        number = pair.visible
         if number in self._failing:
-            raise RuntimeError(f'job {number}')
+            raise RuntimeError(f'pair {number}')
         self.done.append(number)
 
     def submit_and_begin(self, number):
-        self.worker.submit(job(number, arrival=1e12))
+        self.worker.submit(pair(number, arrival=1e12))
         assert self.begun.acquire(timeout=10)
 
-    def finish(self, jobs):
-        for _ in range(jobs):
+    def finish(self, pairs):
+        for _ in range(pairs):
             self.let_through.release()
         idle = threading.Event()
         for _ in range(2):
@@ -69,7 +63,7 @@ def test_realtime_does_the_newest():
     bench.worker.start()
     bench.submit_and_begin(0)
     for number in range(1, 5):
-        bench.worker.submit(job(number, arrival=1e12))
+        bench.worker.submit(pair(number, arrival=1e12))
     bench.finish(2)
     bench.worker.stop()
     assert bench.done == [0, 4]
@@ -81,12 +75,12 @@ def test_realtime_drops_what_arrived_too_long_ago():
     counts, now = Counter(), [0.0]
     queue = Newest(0.5, counts, clock=lambda: now[0])
     for age, kept in ((0.5, True), (0.51, False)):
-        queue.put(job(0, arrival=10.0))
+        queue.put(pair(0, arrival=10.0))
         now[0] = 10.0 + age
         assert (queue.take() is not None) == kept
     assert counts == {'too_old': 1}
     queue.limit = 1.0
-    queue.put(job(0, arrival=10.0))
+    queue.put(pair(0, arrival=10.0))
     assert queue.take() is not None
 
 
@@ -95,7 +89,7 @@ def test_every_frame_does_all_in_order_up_to_the_bytes():
     bench.worker.start()
     bench.submit_and_begin(0)
     for number in range(1, 13):
-        bench.worker.submit(job(number))
+        bench.worker.submit(pair(number))
     assert bench.worker.waiting == 10
     bench.finish(11)
     bench.worker.stop()
@@ -107,17 +101,17 @@ def test_every_frame_does_all_in_order_up_to_the_bytes():
 def test_one_image_larger_than_the_limit_is_still_done():
     counts = Counter()
     queue = Everything(100, counts)
-    queue.put(job(0, size=1000))
-    queue.put(job(1, size=1))
-    assert queue.take().visible.number == 0 and queue.take() is None
+    queue.put(pair(0, size=1000))
+    queue.put(pair(1, size=1))
+    assert queue.take().visible == 0 and queue.take() is None
     assert counts == {'overflow': 1}
 
 
-def test_an_error_is_told_and_the_next_job_is_done():
+def test_an_error_is_told_and_the_next_pair_is_done():
     bench = Bench(everything, failing={1})
     bench.worker.start()
     for number in range(3):
-        bench.worker.submit(job(number))
+        bench.worker.submit(pair(number))
     bench.finish(3)
     bench.worker.between_frames(lambda: 1 / 0)
     bench.finish(0)
@@ -132,7 +126,7 @@ def test_stopping_drops_what_waits_and_starting_again_works():
     bench.worker.start()
     bench.submit_and_begin(0)
     for number in range(1, 4):
-        bench.worker.submit(job(number))
+        bench.worker.submit(pair(number))
     stopping = threading.Thread(target=bench.worker.stop)
     stopping.start()
     bench.let_through.release()

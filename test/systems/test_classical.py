@@ -37,6 +37,7 @@ def test_registers_a_cold_pair_from_far_away(seed):
     assert error(found, known) < 0.5
 
 
+@pytest.mark.slow
 def test_cold_pairs_do_not_depend_on_each_other():
     first, second = moved(0, 3, 1.1, (9, -4)), moved(1, -2, 0.95, (-12, 3))
     system = Classical(temporal=False)
@@ -48,6 +49,7 @@ def test_cold_pairs_do_not_depend_on_each_other():
     assert before.confidence == after.confidence
 
 
+@pytest.mark.slow
 def test_images_of_nothing_in_common_are_not_moved():
     thermal = moved(0)[0]
     for seed in range(5, 9):
@@ -58,6 +60,7 @@ def test_images_of_nothing_in_common_are_not_moved():
         assert [note.code for note in found.notes] == ['weak_evidence']
 
 
+@pytest.mark.slow
 def test_a_stream_is_tracked_and_steady():
     rig, system = Rig(SHAPE, SHAPE), Classical(temporal=True)
     fields, sources = [], []
@@ -71,6 +74,7 @@ def test_a_stream_is_tracked_and_steady():
     assert np.sqrt((jitter**2).sum(-1).mean()) < 0.1
 
 
+@pytest.mark.slow
 def test_a_frame_without_evidence_holds_the_last_alignment():
     rig, system = Rig(SHAPE, SHAPE), Classical(temporal=True)
     for number in range(4):
@@ -83,6 +87,7 @@ def test_a_frame_without_evidence_holds_the_last_alignment():
     assert system.register(*brightness(*rig.frame(5))).source == 'track'
 
 
+@pytest.mark.slow
 def test_a_knocked_camera_is_found_again():
     rig, system = Rig(SHAPE, SHAPE), Classical(temporal=True)
     for number in range(4):
@@ -98,6 +103,7 @@ def test_a_knocked_camera_is_found_again():
     assert min(n for n, e in enumerate(errors) if e < 1) < 8
 
 
+@pytest.mark.slow
 def test_another_size_is_another_stream():
     rig, system = Rig(SHAPE, SHAPE), Classical(temporal=True)
     system.register(*brightness(*rig.frame(0)))

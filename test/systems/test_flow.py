@@ -7,7 +7,7 @@ from irvis_fusion_ros.classical import fusion
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 from irvis_fusion_ros.systems import flow as module
-from irvis_fusion_ros.systems.flow import Direct
+from irvis_fusion_ros.systems.flow import Flow
 
 SHAPE = (240, 320)
 
@@ -52,7 +52,7 @@ def moved(shift, shape=SHAPE, scale=1.0):
 
 
 def system(network, temporal=False):
-    return Direct(network, fusion.fuse, 'cpu', temporal)
+    return Flow(network, fusion.fuse, 'cpu', temporal)
 
 
 def error(alignment, known):

@@ -7,7 +7,7 @@ from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.classical.registration import Frame
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.systems.hybrid import Proposed
+from irvis_fusion_ros.systems.hybrid import Hybrid
 
 RIG = synthetic.Rig((240, 320), (240, 320))
 TRUTH, SHOWN = RIG.known.truth()
@@ -44,7 +44,7 @@ def error(alignment):
 
 @pytest.mark.parametrize('off', [(0.0, 0.0), (1.5, -1.0), (-1.2, 0.9)])
 def test_what_is_proposed_is_made_exact(off):
-    found = Proposed(Network(proposal(off)), temporal=False).register(*frame())
+    found = Hybrid(Network(proposal(off)), temporal=False).register(*frame())
     assert found.source == 'search'
     assert found.confidence >= 0.9
     assert error(found) < 0.6
@@ -61,14 +61,14 @@ def test_maps_that_lead_far_away_are_not_followed(pixels, monkeypatch):
         return state
 
     monkeypatch.setattr(Frame, 'sharpen', astray)
-    found = Proposed(Network(proposal((1.0, 0.0))), temporal=False).register(*frame())
+    found = Hybrid(Network(proposal((1.0, 0.0))), temporal=False).register(*frame())
     np.testing.assert_allclose(found.transform, proposal((1.0, 0.0)).transform, atol=1e-9)
     assert not found.residual.any()
 
 
 def test_where_the_network_does_not_believe_itself_the_maps_search():
     network = Network(identity(0.1, (WEAK,)))
-    found = Proposed(network, temporal=False).register(*frame())
+    found = Hybrid(network, temporal=False).register(*frame())
     assert network.asked == 1
     assert found.source == 'search'
     assert error(found) < 1
@@ -76,7 +76,7 @@ def test_where_the_network_does_not_believe_itself_the_maps_search():
 
 def test_a_stream_is_tracked_without_the_network():
     network = Network(proposal())
-    system = Proposed(network, temporal=True)
+    system = Hybrid(network, temporal=True)
     sources = [system.register(*frame(index)).source for index in range(4)]
     assert sources == ['search', 'track', 'track', 'track']
     assert network.asked == 1
@@ -87,6 +87,6 @@ def test_a_stream_is_tracked_without_the_network():
 
 def test_distance_from_a_proposal_is_in_visible_pixels():
     seen = Frame(*frame(), ThreadPoolExecutor(1))
-    state = seen.unrefined(proposal().transform, seen.refine(proposal().transform))
-    assert seen.apart(state, proposal()) < 1e-3
-    assert seen.apart(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)
+    state = seen.without_residual(proposal().transform, seen.refine(proposal().transform))
+    assert seen.mean_distance(state, proposal()) < 1e-3
+    assert seen.mean_distance(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)

@@ -8,16 +8,17 @@ import pytest
 import torch
 from recording import NothingOfTheHost
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
-from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.predictor import OF_CORRECTION, Predictor
 from irvis_fusion_ros.systems.base import PostRegistration
-from irvis_fusion_ros.systems.post_fusion import PostRegistered
+from irvis_fusion_ros.systems.post_fusion import PostFusion
+from irvis_fusion_ros.systems.registry import SystemConfig
+from irvis_fusion_ros.systems.unregistered import Unregistered
 from irvis_fusion_ros.tools import fuse_images
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.recipes.fusion_register import FusionRegisterConfig
@@ -66,36 +67,38 @@ def trained(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('shape', [SHAPE, (120, 160), (33, 64)])
 def test_any_size_comes_back_as_it_was(shape):
-    system = PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu')
+    system = PostFusion(FusionRegister(NETWORK), backbones.build('max'), 'cpu')
     visible, thermal = (np.random.default_rng(k).random(shape, np.float32) for k in range(2))
-    fused, moved = system.correct(visible, thermal, np.ones(shape, np.float32))
-    assert fused.dtype == moved.dtype == np.float32
-    assert moved.shape == (*shape, 2)
+    found = system.correct(visible, thermal, np.ones(shape, np.float32))
+    assert found.fused.dtype == found.moved.dtype == found.misregistration.dtype == np.float32
+    assert found.moved.shape == (*shape, 2)
+    assert found.misregistration.shape == shape
     # untrained it is the backbone
-    np.testing.assert_allclose(fused, np.maximum(visible, thermal), atol=1e-4)
-    assert not moved.any()
+    np.testing.assert_allclose(found.fused, np.maximum(visible, thermal), atol=1e-4)
+    assert not found.moved.any()
 
 
 def test_the_fused_image_is_moved_as_the_field_says(images):
     visible, thermal = images
-    system = PostRegistered(shifting(), backbones.build('average'), 'cpu', half=False)
-    fused, moved = system.correct(visible, thermal, np.ones(SHAPE, np.float32))
-    assert np.allclose(moved, STEP, atol=1e-5)
+    system = PostFusion(shifting(), backbones.build('average'), 'cpu', half=False)
+    found = system.correct(visible, thermal, np.ones(SHAPE, np.float32))
+    assert np.allclose(found.moved, STEP, atol=1e-5)
+    assert (found.misregistration == 1).all()
     expected = (visible + thermal)[:-2, 3:] / 2
-    np.testing.assert_allclose(fused[2:, :-3], expected, atol=1e-4)
+    np.testing.assert_allclose(found.fused[2:, :-3], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize('temporal', [True, False])
 def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(temporal):
     network = FusionRegister(replace(NETWORK, evidence=True))
-    system = PostRegistered(network, backbones.build('average'), 'cpu', temporal, half=False)
+    system = PostFusion(network, backbones.build('average'), 'cpu', temporal, half=False)
     flat, edges = np.full(SHAPE, 0.5, np.float32), np.random.default_rng(0).random(SHAPE, np.float32)
 
     def moved(pixels, shape=SHAPE):
         system._measure = lambda visible, thermal: torch.full((1, *visible.shape[-2:], 2), float(pixels))
         images = (image[: shape[0], : shape[1]] for image in (flat, edges, np.ones_like(flat)))
         # all that is to be seen is thermal
-        return np.median(system.correct(*images)[1])
+        return np.median(system.correct(*images).moved)
 
     still = moved(4)
     noisy = [moved(4 + 0.4 * (-1) ** k) for k in range(12)]
@@ -111,7 +114,7 @@ def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(tempo
 
 def test_without_trust_it_is_the_visible_image(images):
     visible, thermal = images
-    system = PostRegistered(shifting(), backbones.build('average'), 'cpu')
+    system = PostFusion(shifting(), backbones.build('average'), 'cpu')
     trust = np.zeros(SHAPE, np.float32)
     assert np.array_equal(system.fuse(visible, thermal, trust), visible)
 
@@ -119,7 +122,7 @@ def test_without_trust_it_is_the_visible_image(images):
 @pytest.mark.parametrize('half', [True, False])
 def test_images_keep_their_precision(images, half):
     visible, thermal = images
-    system = PostRegistered(FusionRegister(), backbones.build('average'), 'cpu', half=half)
+    system = PostFusion(FusionRegister(), backbones.build('average'), 'cpu', half=half)
     fused = system.fuse(visible, thermal, np.ones(SHAPE, np.float32))
     np.testing.assert_allclose(fused, (visible + thermal) / 2, atol=1e-4)
 
@@ -148,31 +151,43 @@ def test_weights_of_other_options_are_refused(trained):
     assert hashlib.sha256(file.read_bytes()).hexdigest() == sha
 
 
-def test_alone_its_deformation_is_that_of_the_fused_image(trained):
+def test_alone_it_moves_the_fused_image_and_leaves_the_thermal_one(trained):
     rig = synthetic.Rig((120, 160), (96, 128))
-    predictor = Predictor('fusion_register', 'cpu', backbone='max')
-    predictor._system = PostRegistered(shifting(), backbones.build('max'), 'cpu', half=False)
+    predictor = Predictor('fusion_register', 'cpu', backbone='max', registration_first='none')
+    predictor._system = PostFusion(shifting(), backbones.build('max'), 'cpu', half=False)
     thermal, visible = rig.frame(0)
     result = predictor(thermal, visible)
-    assert result.deformation_of == predictor.deformation_of == 'fused'
-    assert result.deformation_fused is None
-    assert np.allclose(result.deformation[2:, :-3], STEP, atol=1e-5)
-    # what the fused image does not have is marked
-    assert np.isnan(result.deformation[:2]).all()
-    assert np.isnan(result.deformation[:, -3:]).all()
-    # the thermal image is left as it lies
+    # nothing registered the thermal image: it is left as it lies
+    assert not result.deformation.any()
     assert np.abs(result.registered.astype(int) - cv2.resize(thermal, (160, 120))).mean() < 8
-    field = predictor(thermal, visible, outputs=frozenset({'deformation'}))
-    assert field.fused is None
-    np.testing.assert_array_equal(field.deformation, result.deformation)
+    assert np.allclose(result.deformation_fused[2:, :-3], STEP, atol=1e-5)
+    # what the fused image does not have is marked
+    assert np.isnan(result.deformation_fused[:2]).all()
+    assert np.isnan(result.deformation_fused[:, -3:]).all()
+    assert result.misregistration.dtype == np.float32
+    assert (result.misregistration == 1).all()
 
 
+@pytest.mark.parametrize('output', sorted(OF_CORRECTION))
+def test_what_tells_of_the_correction_is_made_when_it_is_wanted(trained, output):
+    predictor = Predictor('fusion_register', 'cpu', registration_first='none')
+    pair = synthetic.pair((96, 128))
+    whole = predictor(*pair)
+    only = predictor(*pair, outputs=frozenset({output}))
+    assert only.fused is None and only.deformation is None
+    np.testing.assert_array_equal(getattr(only, output), getattr(whole, output))
+    (other,) = OF_CORRECTION - {output}
+    assert getattr(only, other) is None
+    without = predictor(*pair, outputs=frozenset({'fused'}))
+    assert without.misregistration is None and without.deformation_fused is None
+
+
+@pytest.mark.slow
 def test_after_a_registration_both_deformations_are_there(trained):
     rig = synthetic.Rig((240, 320), (192, 256))
     truth, shown = rig.known.truth()
     predictor = Predictor('fusion_register', 'cpu', registration_first='classical')
     result = predictor(*rig.frame(0))
-    assert result.deformation_of == 'thermal'
     assert result.source == 'search'
     assert np.nanmean(np.linalg.norm(result.deformation - truth, axis=-1)[shown]) < 1.5
     assert not result.deformation_fused.any()
@@ -182,24 +197,22 @@ def test_after_a_registration_both_deformations_are_there(trained):
 
 
 def test_registration_first_is_for_presets_that_do_not_register():
-    assert registry.first_of('unregistered', 'classical') == 'classical'
-    assert registry.first_of('classical', 'none') is None
+    assert SystemConfig('unregistered', registration_first='classical').first.preset == 'classical'
+    assert SystemConfig('classical').first is None
     with pytest.raises(ValueError, match="preset 'classical' registers by itself"):
-        registry.first_of('classical', 'busref')
+        SystemConfig('classical', registration_first='busref')
     with pytest.raises(ValueError, match="unknown registration 'umf'; valid: none, classical, busref"):
-        registry.first_of('unregistered', 'umf')
+        SystemConfig('unregistered', registration_first='umf')
 
 
 def test_only_a_system_that_corrects_is_taken_for_one():
-    assert isinstance(
-        PostRegistered(FusionRegister(NETWORK), backbones.build('max'), 'cpu'), PostRegistration
-    )
-    assert Predictor('classical').deformation_of == 'thermal'
-    assert Predictor('unregistered', 'cpu').deformation_of == 'thermal'
+    assert isinstance(PostFusion(FusionRegister(NETWORK), backbones.build('max'), 'cpu'), PostRegistration)
+    assert not isinstance(Unregistered(backbones.build('max'), 'cpu'), PostRegistration)
 
 
-@pytest.mark.parametrize('first, of', [('none', 'fused'), ('classical', 'thermal')])
-def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, of):
+@pytest.mark.slow
+@pytest.mark.parametrize('first', ['none', 'classical'])
+def test_fuse_images_writes_both_deformations_and_where_it_was_misaligned(trained, tmp_path, first):
     thermal, visible = synthetic.pair((96, 128))
     for name, image in (('ir', thermal), ('vi', visible)):
         (tmp_path / name).mkdir()
@@ -209,12 +222,19 @@ def test_fuse_images_says_what_the_deformation_moves(trained, tmp_path, first, o
     options = ['--preset', 'fusion_register', '--device', 'cpu', '--registration-first', first]
     assert fuse_images.main([*folders, *options]) == 0
     summary = json.loads((out / 'summary.json').read_text())
-    assert summary['deformation_of'] == of
+    assert summary['deformation_of'] == 'thermal'
     assert summary['registration_first'] == first
-    assert (out / 'deformation' / 'a.npy').exists()
-    assert (out / 'deformation_fused').exists() == (of == 'thermal')
+    for folder, shape in (('deformation', (96, 128, 2)), ('deformation_fused', (96, 128, 2))):
+        assert np.load(out / folder / 'a.npy').shape == shape
+    if first == 'none':
+        assert not np.load(out / 'deformation' / 'a.npy').any()
+    misregistration = np.load(out / 'misregistration' / 'a.npy')
+    assert misregistration.shape == (96, 128)
+    assert misregistration.dtype == np.float32
+    assert misregistration.min() >= 0 and misregistration.max() <= 1
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_what_runs_on_a_gpu_can_be_recorded():
     network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import Predictor
@@ -18,14 +18,29 @@ def images():
 
 def test_nothing_is_moved_whatever_the_sizes():
     rig = synthetic.Rig((120, 160), (96, 128))
-    predictor = Predictor('unregistered', 'cpu', backbone='max')
+    predictor = Predictor('unregistered', 'cpu', backbone='max', registration_first='none')
     result = predictor(*rig.frame(0))
     assert result.source == 'identity'
-    assert result.confidence == 0
     assert not result.deformation.any()
-    assert (result.valid == 255).all()
     assert predictor.backbone == 'max'
     assert predictor.network.name == 'max'
+
+
+def test_confidence_and_mask_say_whether_a_pair_is_aligned():
+    predictor = Predictor(
+        'unregistered', 'cpu', backbone='average', registration_first='none', temporal=False
+    )
+    thermal, visible = synthetic.pair((240, 320), 1)
+    aligned = predictor(thermal, visible)
+    moved = predictor(np.roll(thermal, 60, axis=1), visible)
+    other = predictor(synthetic.pair((240, 320), 7)[0], visible)
+    assert aligned.confidence > 0.95
+    assert (aligned.valid == 255).mean() > 0.9
+    for result in (moved, other):
+        assert result.confidence < 0.2
+        assert not result.valid.any()
+    # it is fused as it lies all the same
+    assert np.abs(other.fused.astype(int) - visible).mean() > 5
 
 
 def test_fusion_is_that_of_the_backbone_as_far_as_the_thermal_image_is_trusted(images):

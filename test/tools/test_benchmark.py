@@ -1,9 +1,12 @@
 import json
+from dataclasses import replace
 
 import cv2
 import pytest
 
+from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.tools.benchmark import main
 
 SMALL = ['--size', '160x120', '--thermal-size', '96x80', '--frames', '3', '--device', 'cpu']
@@ -32,6 +35,7 @@ def test_result_file(tmp_path, capsys):
     assert 'gradient-ecc cold' in text and 'baseline tracked' in text
 
 
+@pytest.mark.slow
 def test_real_pairs(tmp_path):
     for name in ('ir', 'vi'):
         (tmp_path / name).mkdir()
@@ -45,6 +49,7 @@ def test_real_pairs(tmp_path):
     assert 'endpoint_error_px' not in result['cold']
 
 
+@pytest.mark.slow
 def test_a_backbone_is_counted_and_named(tmp_path, capsys):
     out = tmp_path / 'bench.json'
     assert main([*SMALL, '--preset', 'unregistered', '--backbone', 'max', '--json', str(out)]) == 0
@@ -52,6 +57,17 @@ def test_a_backbone_is_counted_and_named(tmp_path, capsys):
     assert (result['preset'], result['backbone']) == ('unregistered', 'max')
     assert result['network']['parameters'] == 0
     assert 'unregistered (max) on cpu' in capsys.readouterr().out
+
+
+def test_a_gpu_that_is_given_up_is_not_timed(monkeypatch, capsys):
+    predict = Predictor.__call__
+
+    def failing(self, *arguments, **options):
+        return replace(predict(self, *arguments, **options), notes=(Note('gpu_failed', 'cuda:0 failed'),))
+
+    monkeypatch.setattr(Predictor, '__call__', failing)
+    assert main([*SMALL, '--preset', 'identity']) == 1
+    assert 'cuda:0 failed' in capsys.readouterr().err
 
 
 def test_any_preset_may_be_the_baseline(tmp_path, capsys):

@@ -6,6 +6,7 @@ import pytest
 
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.io import images
+from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.tools.fuse_images import main
 
 
@@ -25,6 +26,7 @@ def run(folders, out, *more):
     return main([str(folders[0]), str(folders[1]), str(out), '--device', 'cpu', *more])
 
 
+@pytest.mark.slow
 def test_every_output_is_written(folders, tmp_path):
     out = tmp_path / 'deep' / 'out'
     assert run(folders, out) == 0
@@ -41,6 +43,7 @@ def test_every_output_is_written(folders, tmp_path):
     assert not valid[np.isnan(deformation).any(-1)].any()
 
 
+@pytest.mark.slow
 def test_summary_is_as_documented(folders, tmp_path):
     run(folders, tmp_path / 'out')
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
@@ -58,6 +61,7 @@ def test_summary_is_as_documented(folders, tmp_path):
         assert 0 <= entry['confidence'] <= 1
 
 
+@pytest.mark.slow
 def test_runs_are_equal_to_the_byte(folders, tmp_path):
     for out in ('one', 'two'):
         run(folders, tmp_path / out)
@@ -66,6 +70,7 @@ def test_runs_are_equal_to_the_byte(folders, tmp_path):
             assert path.read_bytes() == (tmp_path / 'two' / path.relative_to(tmp_path / 'one')).read_bytes()
 
 
+@pytest.mark.slow
 def test_each_pair_is_on_its_own(folders, tmp_path):
     run(folders, tmp_path / 'all')
     for path in (folders[0] / 'frame1.png', folders[0] / 'frame2.png'):
@@ -75,6 +80,7 @@ def test_each_pair_is_on_its_own(folders, tmp_path):
         assert (tmp_path / 'all' / name).read_bytes() == (tmp_path / 'last' / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_depth_is_kept(tmp_path):
     thermal_dir, visible_dir = tmp_path / 't', tmp_path / 'v'
     thermal_dir.mkdir()
@@ -97,6 +103,7 @@ def test_depth_is_kept(tmp_path):
     assert images.read(tmp_path / 'out' / 'fused' / 'deep.png').shape == (111, 201)
 
 
+@pytest.mark.slow
 def test_sequence_is_processed_as_video_in_natural_order(folders, tmp_path):
     thermal, visible = pair((96, 128), seed=1)
     for number in (1, 2, 10):
@@ -121,7 +128,8 @@ def test_a_backbone_is_chosen_and_said(folders, tmp_path):
     for backbone in ('', 'average', 'max'):
         out = tmp_path / f'out{backbone}'
         chosen = ['--backbone', backbone] if backbone else []
-        assert run(folders, out, '--preset', 'unregistered', *chosen) == 0
+        alone = ['--preset', 'unregistered', '--registration-first', 'none']
+        assert run(folders, out, *alone, *chosen) == 0
         assert json.loads((out / 'summary.json').read_text())['backbone'] == (backbone or 'average')
         fused[backbone] = images.read(out / 'fused' / 'frame1.png')
         assert not np.load(out / 'deformation' / 'frame1.npy').any()
@@ -129,6 +137,22 @@ def test_a_backbone_is_chosen_and_said(folders, tmp_path):
     assert (fused['max'] > fused['average']).mean() > 0.5
 
 
+@pytest.mark.slow
+def test_auto_is_resolved_and_said(folders, tmp_path):
+    best = registry.best()
+    assert run(folders, tmp_path / 'auto', '--preset', 'auto') == 0
+    assert json.loads((tmp_path / 'auto' / 'summary.json').read_text())['preset'] == best
+    assert run(folders, tmp_path / 'best', '--preset', best) == 0
+    assert run(folders, tmp_path / 'first', '--preset', 'unregistered') == 0
+    summary = json.loads((tmp_path / 'first' / 'summary.json').read_text())
+    assert summary['registration_first'] == best
+    fields = [np.load(tmp_path / out / 'deformation' / 'frame2.npy') for out in ('auto', 'best', 'first')]
+    assert np.array_equal(fields[0], fields[1], equal_nan=True)
+    # registered first by the same system, it is registered alike
+    assert np.array_equal(fields[0], fields[2], equal_nan=True)
+
+
+@pytest.mark.slow
 def test_unpaired_files_are_listed_and_counted(folders, tmp_path, capsys):
     (folders[1] / 'frame2.jpg').rename(folders[1] / 'other.jpg')
     assert run(folders, tmp_path / 'out') == 0
@@ -138,6 +162,7 @@ def test_unpaired_files_are_listed_and_counted(folders, tmp_path, capsys):
     assert '2 pair(s) fused' in text.out and '2 unpaired' in text.out
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_named_and_the_rest_goes_on(folders, tmp_path, capsys):
     path = folders[1] / 'frame2.jpg'
     path.write_bytes(path.read_bytes()[:1000])
@@ -182,9 +207,28 @@ def test_folders_that_cannot_be_used(folders, tmp_path, capsys):
         path.rename(path.with_name(f'x{path.name}'))
     assert run(folders, out) == 1
     assert 'has the stem of a file of' in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        run((folders[1], folders[1]), out)
+    assert run((folders[1], folders[1]), out) == 1
+    assert 'share a stem or fit a pattern' in capsys.readouterr().err
     (folders[0] / 'frame1.png').write_bytes((folders[0] / 'xframe1.png').read_bytes())
     (tmp_path / 'file').write_text('')
     assert run(folders, tmp_path / 'file') == 1
     assert 'file' in capsys.readouterr().err
+
+
+def test_pairs_of_one_folder_and_of_a_list(folders, tmp_path, capsys):
+    for path in folders[0].iterdir():
+        path.rename(folders[1] / f'{path.stem}_T.png')
+    for path in list(folders[1].glob('*.jpg')):
+        path.rename(path.with_name(f'{path.stem}_W.jpg'))
+    one = (folders[1], folders[1])
+    assert run(one, tmp_path / 'out') == 0
+    assert (tmp_path / 'out' / 'fused' / 'frame10.png').exists()
+    assert '3 pair(s) fused' in capsys.readouterr().out
+    (tmp_path / 'list.txt').write_text('frame1_T.png, frame2_W.jpg\n')
+    assert run(one, tmp_path / 'listed', '--pairs', str(tmp_path / 'list.txt')) == 0
+    assert (tmp_path / 'listed' / 'fused' / 'frame1_T.png').exists()
+    with pytest.raises(SystemExit):
+        run(one, tmp_path / 'both', '--pairs', 'list.txt', '--pattern', '*_T:*_W')
+    (tmp_path / 'a.mp4').write_bytes(b'video')
+    assert run((tmp_path / 'a.mp4', folders[1]), tmp_path / 'out') == 1
+    assert 'the other one is a video' in capsys.readouterr().err

@@ -2,12 +2,14 @@
 
 import functools
 import json
+import sqlite3
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import yaml
+from rosbags.rosbag2 import Writer
 
 from irvis_fusion_ros.flight import Flight, FlightConfig, world
 from irvis_fusion_ros.io.bags import BagReader
@@ -36,6 +38,7 @@ def _built(config):
     return _village()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('storage', 'depth'), [('mcap', 16), ('sqlite3', 8)])
 def test_the_bag_holds_the_flight(tmp_path, capsys, storage, depth):
     out = tmp_path / 'flight'
@@ -130,6 +133,19 @@ def test_ctrl_c_leaves_no_half_bag(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / 'flight').exists()
 
 
+@pytest.mark.parametrize('problem', [OSError(28, 'No space left'), sqlite3.OperationalError('full')])
+def test_a_full_disk_is_said_in_one_line_and_leaves_no_half_bag(tmp_path, capsys, monkeypatch, problem):
+    def fail(self, *message):
+        raise problem
+
+    monkeypatch.setattr(Writer, 'write', fail)
+    assert make_flight.main([str(tmp_path / 'flight'), *SMALL]) == 1
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith(f"make_flight: cannot write the bag at '{tmp_path / 'flight'}': ")
+    assert not (tmp_path / 'flight').exists()
+
+
+@pytest.mark.slow
 def test_it_runs_as_a_program_with_processes_of_its_own(tmp_path):
     out = tmp_path / 'flight.db3'
     done = subprocess.run(

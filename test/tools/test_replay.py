@@ -35,7 +35,7 @@ def environment(tmp_path):
     )
     profile = dds_profile.find()
     if profile:
-        variables[dds_profile.VARIABLE] = str(profile)
+        variables.update(dict.fromkeys(dds_profile.VARIABLES, str(profile)))
     return variables
 
 
@@ -103,6 +103,7 @@ def recorded(bag, topic):
         return [image.stamp for image in reader.images(topic)]
 
 
+@pytest.mark.slow
 def test_everything_arrives_in_order_with_its_stamps(environment, bag):
     with Listener(environment, IMAGES) as listener:
         done = play(environment, bag, '--subscribers', 2)
@@ -115,6 +116,7 @@ def test_everything_arrives_in_order_with_its_stamps(environment, bag):
     assert 'ms late' in done.stdout
 
 
+@pytest.mark.slow
 def test_the_rate_changes_the_pace_and_the_clock_never_the_stamps(environment, bag):
     with Listener(environment, ['/clock=rosgraph_msgs/msg/Clock', IMAGES[1]]) as listener:
         done = play(environment, bag, '--rate', 0.25, '--clock')
@@ -131,6 +133,7 @@ def test_the_rate_changes_the_pace_and_the_clock_never_the_stamps(environment, b
     assert START + 0.46e9 < clock[-1] < START + 0.5e9
 
 
+@pytest.mark.slow
 def test_restamp_starts_now_and_keeps_the_differences(environment, bag):
     before = time.time_ns()
     with Listener(environment, IMAGES) as listener:
@@ -143,6 +146,7 @@ def test_restamp_starts_now_and_keeps_the_differences(environment, bag):
     assert before < stamps(received, VISIBLE)[0] < time.time_ns()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('restamp', [False, True])
 def test_loop_goes_back_unless_restamped_and_ctrl_c_ends_it(environment, bag, restamp):
     with Listener(environment, IMAGES) as listener:
@@ -173,6 +177,7 @@ def test_loop_goes_back_unless_restamped_and_ctrl_c_ends_it(environment, bag, re
         assert received[:30] == recorded(bag, VISIBLE) * 2
 
 
+@pytest.mark.slow
 def test_topics_remaps_and_a_part_of_the_bag(environment, bag):
     with Listener(environment, [f'/rig/b={bags.IMAGE}', *IMAGES]) as listener:
         done = play(
@@ -217,9 +222,18 @@ def test_wrong_usage_exits_with_two(capsys, arguments):
 
 def test_without_ros_it_says_how_to_get_it(bag, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'rclpy', None)
-    monkeypatch.setenv(dds_profile.VARIABLE, 'of another test')
+    for variable in dds_profile.VARIABLES:
+        monkeypatch.setenv(variable, 'of another test')
     assert replay.main([str(bag)]) == 1
     assert "pip install 'irvis_fusion_ros[ros]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments', [['--ros-args', '-p', 'foo'], ['--ros-args', '-r', ':=']])
+def test_what_ros_refuses_is_said_in_one_line(environment, bag, arguments):
+    command = [sys.executable, '-m', 'irvis_fusion_ros.tools.replay', bag, '--wait', '0', *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr and done.stderr.splitlines()[-1].startswith('replay: ')
 
 
 def test_topics_of_types_that_are_not_installed_are_left_out_by_name(environment, tmp_path):
@@ -227,7 +241,7 @@ def test_topics_of_types_that_are_not_installed_are_left_out_by_name(environment
         pytest.skip('trajectory_msgs is installed')
     store = get_typestore(Stores.ROS2_HUMBLE)
     kind = 'trajectory_msgs/msg/JointTrajectory'
-    message = store.types[kind](header=bags._header(1, ''), joint_names=[], points=[])
+    message = store.types[kind](header=bags.header(1, ''), joint_names=[], points=[])
     with bags.BagWriter(tmp_path / 'bag') as writer:
         writer.write('/arm', kind, store.serialize_cdr(message, kind), 1)
     done = play(environment, tmp_path / 'bag', '--wait', 0)
@@ -252,3 +266,40 @@ def test_ros_arguments_are_left_to_ros():
     assert ours == ['bag', '--loop']
     assert ros == ['--ros-args', '-r', 'a:=b', '--']
     assert replay._split_ros_arguments(['bag']) == (['bag'], [])
+
+
+def test_a_name_that_ros_does_not_allow_is_left_out_with_the_remedy(environment, tmp_path):
+    with bags.BagWriter(tmp_path / 'bag') as writer:
+        for topic in ('/gimbal-2/lwir', '/3/image', '/fine'):
+            writer.write_image(topic, np.zeros((3, 4), np.uint8), 'mono8', START, 'camera')
+    done = play(environment, tmp_path / 'bag', '--wait', 0, '--remap', '/3/image:=/three')
+    assert done.returncode == 0
+    assert "topic '/gimbal-2/lwir' is left out" in done.stderr
+    assert '--remap /gimbal-2/lwir:=/NAME' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert '1  /fine' in done.stdout and '1  /three' in done.stdout and 'gimbal' not in done.stdout
+
+
+def test_what_is_whole_is_played_and_what_is_not_is_said(environment, bag):
+    file = next(bag.glob('*.mcap'))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    done = play(environment, bag, '--wait', 0)
+    assert done.returncode == 1
+    published = int(done.stdout.split('published:')[1].split()[0])
+    assert 0 < published < 15
+    last = done.stderr.strip().splitlines()[-1]
+    assert 'is not complete' in last and f'{published} of 15 of {VISIBLE}' in last
+    assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('variables', 'arguments'), [({'HOME': '/proc'}, []), ({}, ['--ros-args', '-p', 'no_value'])]
+)
+def test_what_ros_refuses_is_one_line(environment, bag, variables, arguments):
+    environment = {**environment, **variables}
+    if variables:
+        del environment['ROS_LOG_DIR']
+    done = play(environment, bag, '--wait', 0, *arguments)
+    assert done.returncode == 1
+    assert 'Traceback' not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith('replay: ')]

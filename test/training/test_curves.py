@@ -4,6 +4,7 @@ from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.training.curves import Curves
 
 
+@pytest.mark.slow
 def test_points_are_written_and_drawn(tmp_path):
     pytest.importorskip('matplotlib')
     curves = Curves(tmp_path / 'curve.csv')

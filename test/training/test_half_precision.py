@@ -4,11 +4,16 @@ import pytest
 import torch
 from made import item
 
+from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.training.data.batches import PairSource
 from irvis_fusion_ros.training.recipes.base import Recipe
 from irvis_fusion_ros.training.recipes.table import RECIPES, find
 
 CROP = (96, 128)
+
+
+# Pixels that what a network finds may differ by on the mean: both precisions round what it describes.
+SAME = 0.05
 
 
 def recipe_of(name: str) -> Recipe:
@@ -22,6 +27,7 @@ def batch():
     return source.batch(0, 3, CROP, {'fr': 1, 'elastic_mid': 1})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name, stage', [(name, stage.name) for name in RECIPES for stage in recipe_of(name).stages()]
 )
@@ -45,3 +51,15 @@ def test_half_precision_of_the_loop_teaches_the_same(name, stage, batch):
     (exact, slope), (coarse, rough) = learned(False), learned(True)
     assert coarse == pytest.approx(exact, rel=0.05, abs=2e-3)
     assert torch.cosine_similarity(slope, rough, 0) > 0.99
+
+
+@pytest.mark.parametrize('preset', ['bsr', 'umf_cmgr'])
+def test_fields_are_not_in_half_precision(preset, batch):
+    network = Predictor(preset, 'cpu').network
+    # as where something is learned from them
+    images = batch.visible.clone().requires_grad_(True), batch.moved
+    found = network.field(*images)
+    with torch.autocast('cpu', torch.bfloat16):
+        coarse = network.field(*images)
+    assert coarse.dtype == torch.float32
+    assert (coarse - found).norm(dim=-1).mean() < SAME

@@ -21,7 +21,7 @@ CONFIG = 'batch: 2\nheight: 40\nwidth: 48\nsave_every: 4\nrecipe: {first: 6, sec
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Tiny)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Tiny)
     monkeypatch.chdir(tmp_path)
     for name in ('ir', 'vi'):
         (tmp_path / 'data' / name).mkdir(parents=True)
@@ -37,6 +37,7 @@ def train(*arguments):
     return main(['tiny', '--config', 'small.yaml', '--device', 'cpu', *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_run_from_a_pack(data, tmp_path, capsys):
     pytest.importorskip('matplotlib')
     assert main(['--pack', 'pack.npz', '--data', str(data)]) == 0
@@ -52,6 +53,7 @@ def test_a_run_from_a_pack(data, tmp_path, capsys):
     assert 'step 12 of 12' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
     handler = signal.getsignal(number)
@@ -61,15 +63,16 @@ def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
             if stage.name == 'first' and step == 2 and model.training:
                 os.kill(os.getpid(), number)
 
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Signalled)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Signalled)
     assert train('--data', data) == 128 + number
     assert 'stopped and saved at step 3 of 12; the same command goes on' in capsys.readouterr().out
-    assert checkpoint.load(Path('runs/small/checkpoint.pt'), 'tiny', torch.device('cpu')).step == 3
+    assert checkpoint.load(Path('runs/small/checkpoint.pt'), 'tiny').step == 3
     assert signal.getsignal(number) == handler
     assert train('--data', data) == 0
     assert 'step 3 of 12' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_second_run_is_kept_out(data, monkeypatch, capsys):
     class Twice(Tiny):
         def before_step(self, model, stage, step):
@@ -77,7 +80,7 @@ def test_a_second_run_is_kept_out(data, monkeypatch, capsys):
                 codes.append(train('--data', data))
 
     codes = []
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Twice)
+    monkeypatch.setitem(table.RECIPES, 'tiny', Twice)
     assert train('--data', data) == 0
     assert codes == [1]
     assert 'runs/small: another run is writing there' in capsys.readouterr().err
@@ -137,6 +140,7 @@ def test_a_system_that_needs_aligned_pairs_refuses_others(data, capsys):
     assert '4 of 4 pairs are as recorded' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_the_weights_that_are_named(data, tmp_path, capsys):
     assert train('--data', data, '--out', 'first') == 0
     (tmp_path / 'still.yaml').write_text(CONFIG.replace('second: 6', 'second: 6, lr: 0'))

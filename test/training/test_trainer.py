@@ -78,6 +78,7 @@ def test_a_run_writes_what_it_promises(sources, tmp_path):
         assert values['train/total'] == pytest.approx(terms, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_it_learns(sources, tmp_path):
     run = trainer(sources, tmp_path, TinyConfig(first=60, second=1))
     batch = sources[0].batch(10**6, 16, (40, 48), {'fr': 1})
@@ -90,6 +91,7 @@ def test_it_learns(sources, tmp_path):
     assert error() < before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('steps', [3, 6, 9])
 def test_an_interrupted_run_goes_on_as_if_nothing_had_been(sources, tmp_path, steps):
     straight = trainer(sources, tmp_path / 'straight')
@@ -103,6 +105,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_been(sources, tmp_path, st
     assert same(straight.averaged.state_dict(), resumed.averaged.state_dict())
 
 
+@pytest.mark.slow
 def test_points_beyond_the_checkpoint_come_again_once(sources, tmp_path):
     # killed between the curve and the checkpoint
     trainer(sources, tmp_path / 'a').run(never, progress=False)
@@ -135,7 +138,7 @@ def test_another_configuration_is_not_resumed_unless_that_is_said(sources, tmp_p
 def test_the_checkpoint_of_another_system_is_refused(sources, tmp_path):
     trainer(sources, tmp_path).run(after(2), progress=False)
     with pytest.raises(FileError, match="a checkpoint of system 'tiny', not of 'busref'"):
-        checkpoint.load(tmp_path / 'checkpoint.pt', 'busref', torch.device('cpu'))
+        checkpoint.load(tmp_path / 'checkpoint.pt', 'busref')
 
 
 @pytest.mark.parametrize('content', [b'', b'text', 'cut'])
@@ -179,6 +182,7 @@ def test_a_stage_that_trains_nothing_is_an_error(sources, tmp_path):
         trainer(sources, tmp_path, recipe=Wrong).run(never, progress=False)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     for name in ('ir', 'vi'):
         (tmp_path / 'data' / name).mkdir(parents=True)
@@ -196,8 +200,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     cut, straight = tmp_path / 'cut', tmp_path / 'straight'
     killed = subprocess.run([sys.executable, Path(__file__).parent / 'tiny.py', *arguments, cut])
     assert killed.returncode == -signal.SIGKILL
-    assert checkpoint.load(cut / 'checkpoint.pt', 'tiny', torch.device('cpu')).step == 21
-    monkeypatch.setitem(table.RECIPES, 'tiny', lambda: Tiny)
+    assert checkpoint.load(cut / 'checkpoint.pt', 'tiny').step == 21
+    monkeypatch.setitem(table.RECIPES, 'tiny', Tiny)
     for folder in (cut, straight):
         assert train.main([*arguments, str(folder)]) == 0
     for name in ('curve.csv', 'tiny.safetensors'):

@@ -1,1 +1,1 @@
-"""What registration and fusion are measured by, each with its source."""
+"""Measures of registration and fusion, each with its source."""

@@ -1,9 +1,9 @@
 """
-How good a fused image is: by itself, against its two sources, and against the fusion of the aligned pair.
+Quality of a fused image: by itself, against its two sources, and against the fusion of the aligned pair.
 
-Images are H x W float, brightness in [0, 1]; measures that are usual on 0 to 255 are on that scale. More is
-better but for CE and Q_cv. Only Qabf, VIF(F), FMI_w, Q_cv, edge_f and the comparison with the aligned fusion
-say anything of alignment; the others reward contrast and sharpness.
+Images are H x W float, brightness in [0, 1]; measures that are usually stated for 0 to 255 are on that scale.
+Higher is better except for CE and Q_cv. Only Qabf, VIF(F), FMI_w, Q_cv, edge_f and the comparison with the
+aligned fusion depend on alignment; the others reward contrast and sharpness.
 """
 
 import cv2
@@ -22,10 +22,10 @@ def score(
     """
     Return every fusion measure.
 
-    thermal: the thermal image perfectly registered. aligned: what the same system fuses from the aligned
-    pair; psnr and ssim_aligned compare with it over the whole frame, *_shown where the moved image could
-    still show something (`shown`, H x W bool). edge_f: how far edges lie on those of the visible image, where
-    shown.
+    thermal: the thermal image, perfectly registered. aligned: the same system's fusion of the aligned pair;
+    psnr and ssim_aligned compare with it over the whole frame, *_shown over the part that the moved image
+    contains (`shown`, H x W bool). edge_f: F-score of the edges against those of the visible image, over
+    `shown`.
     """
     sources = (thermal, visible)
     fidelity = [structure.vif(source, fused) for source in sources]
@@ -58,7 +58,7 @@ def score(
 
 
 def summarise(scores: list[dict]) -> dict:
-    """Return the mean of every measure over pairs; the PSNR of equal images (infinite) is left out."""
+    """Return the mean of every measure over pairs; the infinite PSNR of equal images is left out."""
     summary = {}
     for name in scores[0]:
         values = np.array([found[name] for found in scores])
@@ -68,16 +68,17 @@ def summarise(scores: list[dict]) -> dict:
 
 
 def entropy(image: np.ndarray) -> float:
-    """EN: Shannon entropy of the gray levels in bits (Roberts et al., 2008), [0, 8]."""
+    """Return EN: Shannon entropy of the gray levels in bits (Roberts et al., 2008), [0, 8]."""
     p = _histogram(image)
     return float(-(p[p > 0] * np.log2(p[p > 0])).sum())
 
 
 def cross_entropy(source: np.ndarray, fused: np.ndarray) -> float:
     """
-    CE: relative entropy of the gray levels of a source and the fused image, bits (Bulanon et al., 2009).
+    Return CE: relative entropy of the gray levels of a source and the fused image, bits (Bulanon et al.,
+    2009).
 
-    Levels that one of the two lacks are left out, as VIFB does.
+    Levels that are missing in either image are left out, as in VIFB.
     """
     p, q = _histogram(source), _histogram(fused)
     both = (p > 0) & (q > 0)
@@ -85,24 +86,24 @@ def cross_entropy(source: np.ndarray, fused: np.ndarray) -> float:
 
 
 def standard_deviation(image: np.ndarray) -> float:
-    """SD: standard deviation of brightness 0 to 255 (Rao, 1997)."""
+    """Return SD: standard deviation of brightness 0 to 255 (Rao, 1997)."""
     return float(np.std(image, dtype=np.float64) * 255)
 
 
 def spatial_frequency(image: np.ndarray) -> float:
-    """SF: root of the mean squared differences along rows plus down columns (Eskicioglu and Fisher, 1995)."""
+    """Return SF: root mean square of differences along rows and columns (Eskicioglu and Fisher, 1995)."""
     along, down = (np.diff(image.astype(np.float64), axis=axis) * 255 for axis in (1, 0))
     return float(np.sqrt((along**2).mean() + (down**2).mean()))
 
 
 def average_gradient(image: np.ndarray) -> float:
-    """AG: mean of sqrt((gx^2 + gy^2) / 2), central differences (Cui et al., 2015)."""
+    """Return AG: mean of sqrt((gx^2 + gy^2) / 2), central differences (Cui et al., 2015)."""
     down, along = np.gradient(image.astype(np.float64) * 255)
     return float(np.sqrt((along**2 + down**2) / 2).mean())
 
 
 def mean_gradient(image: np.ndarray) -> float:
-    """MG: mean Sobel magnitude, which VIFB calls edge intensity."""
+    """Return MG: mean Sobel magnitude, which VIFB calls edge intensity."""
     scaled = image.astype(np.float64) * 255
     along, down = (
         cv2.Sobel(scaled, cv2.CV_64F, *order, borderType=cv2.BORDER_REPLICATE) for order in ((1, 0), (0, 1))
@@ -111,7 +112,7 @@ def mean_gradient(image: np.ndarray) -> float:
 
 
 def edge_intensity(image: np.ndarray) -> float:
-    """EI: mean of sqrt((sx^2 + sy^2) / 8), which is MG / 2.83, as the figures of B-SR relate."""
+    """Return EI: mean of sqrt((sx^2 + sy^2) / 8), which is MG / 2.83, consistent with the figures of B-SR."""
     return mean_gradient(image) / 8**0.5
 
 

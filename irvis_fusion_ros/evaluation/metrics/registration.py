@@ -1,13 +1,13 @@
 """
-How well a moved thermal image was registered, against the warp that moved it.
+Quality of the registration of a moved thermal image, against the warp that moved it.
 
-T is a known warp, `moved(x) = thermal(T(x))`; for a pair that is misaligned as recorded with homography H
-from thermal to visible, T is H after the stretch of visible to thermal pixels, so that
-`|T(x + d(x)) - x|` is `|H q(x) - x|` with q(x) the original thermal pixel that d points to.
+T is a known warp, `moved(x) = thermal(T(x))`. For a pair that was recorded misaligned, with homography H from
+thermal to visible, T is H after the stretch of visible to thermal pixels, so that `|T(x + d(x)) - x|` equals
+`|H q(x) - x|` with q(x) the original thermal pixel that d points to.
 
-Everything is scored over the part of the reference that the moved image still shows. NaN in a deformation
-says "outside the thermal image"; where that is wrong the pixel still counts: the deformation is continued
-there (`continued`), and the share of such pixels is reported as `missing`.
+Everything is scored over the part of the reference that the moved image contains. NaN in a deformation means
+"outside the thermal image". A pixel in that part counts even if it is wrongly NaN: the deformation is
+extrapolated there (`extrapolate`), and the share of such pixels is reported as `missing`.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,14 @@ from irvis_fusion_ros.evaluation.metrics import similarity
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.random_warp import KnownWarp
 
-# A pair is made worse if it ends this much beyond identity and the method's own floor.
+# A pair is made worse if its error exceeds identity's by this plus the method's error on the unmoved pair,
+# pixels.
 WORSE_BY = 1.0
 
 
 @dataclass(frozen=True)
 class Registration:
-    """What a method answered for one image: deformation H x W x 2 with NaN, and its 3x3 part."""
+    """The result of a method for one image: deformation H x W x 2 with NaN, and its 3x3 part."""
 
     deformation: np.ndarray
     transform: np.ndarray
@@ -40,12 +41,12 @@ def natural_warp(
     return KnownWarp(tuple(visible_shape[:2]), transform.normalised(calibration @ to_thermal))
 
 
-def continued(answer: Registration) -> np.ndarray:
+def extrapolate(answer: Registration) -> np.ndarray:
     """
     Return the deformation without NaN, H x W x 2 float64.
 
-    Where it is NaN it continues as the transform plus what the nearest finite pixel adds to it; with no
-    finite pixel at all, as the transform alone.
+    Where it is NaN, it is the transform plus the residual of the nearest finite pixel; without any finite
+    pixel it is the transform alone.
     """
     field = answer.deformation.astype(np.float64)
     outside = np.isnan(field).any(-1)
@@ -73,7 +74,7 @@ def consistencies(known: KnownWarp, moved: np.ndarray, unmoved: np.ndarray) -> n
     """
     Return `|T(x + d_moved(x)) - (x + d_unmoved(x))|` in pixels, H x W, of deformations without NaN.
 
-    It is free of the error of the labels: a method that finds the same match with and without the known
+    It does not depend on errors of the labels: a method that finds the same match with and without the known
     warp scores 0 even where the "aligned" pair is not aligned.
     """
     grid = transform.pixel_grid(known.shape, np.float64)
@@ -91,20 +92,20 @@ def score(
     """
     Return the measures of one moved pair.
 
-    shown: H x W bool, the part of the reference that the moved image shows. unmoved: the same method's
-    answer for the pair before it was moved, or None where there is no such pair. registered, target: the
+    shown: H x W bool, the part of the reference that the moved image contains. unmoved: the same method's
+    result for the pair before it was moved, or None where there is no such pair. registered, target: the
     registered and the perfectly registered thermal image, H x W float [0, 1].
 
-    endpoint_error, identity_error (nothing done), unmoved_error (mean |d| on the unmoved pair) and
-    consistency are means over the part shown, in pixels; endpoint_error_p95 and _worst are over its pixels.
-    ncc, mse, mi: full frame. mncc, mmse: over the part shown, which is BusReF's reconstructible area.
+    endpoint_error, identity_error (of zero motion), unmoved_error (mean |d| on the unmoved pair) and
+    consistency are means over that part, in pixels; endpoint_error_p95 and _worst are over its pixels. ncc,
+    mse, mi: full frame. mncc, mmse: over that part, which is BusReF's reconstructible area.
     """
-    field = continued(answer)
+    field = extrapolate(answer)
     errors = endpoint_errors(known, field)[shown]
     identity_error = endpoint_errors(known, np.zeros_like(field))[shown].mean()
     unmoved_error = consistency = None
     if unmoved is not None:
-        unmoved_field = continued(unmoved)
+        unmoved_field = extrapolate(unmoved)
         unmoved_error = float(np.linalg.norm(unmoved_field, axis=-1).mean())
         consistency = float(consistencies(known, field, unmoved_field)[shown].mean())
     return {
@@ -126,7 +127,7 @@ def score(
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Spearman's: correlation of the ranks of two series, [-1, 1]; None where one is the same throughout."""
+    """Return Spearman's rank correlation of two series, [-1, 1]; None where one of them is constant."""
     ranks = [_ranks(np.asarray(values)) for values in (a, b)]
     if any(np.ptp(each) == 0 for each in ranks):
         return None
@@ -134,7 +135,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0; equal values share the mean of theirs."""
+    """Return ranks from 0; equal values share their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(counts) - (counts + 1) / 2)[place]
 

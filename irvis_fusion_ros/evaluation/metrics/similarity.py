@@ -1,7 +1,7 @@
 """
-How alike two images are: the measures shared by registration and fusion.
+Similarity of two images: the measures that registration and fusion share.
 
-Images are H x W float, brightness in [0, 1]; a mask (H x W bool) limits a measure to a part of them.
+Images are H x W float, brightness in [0, 1]; a mask (H x W bool) limits a measure to a region.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ def ncc(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:
     """
     Return the normalised cross correlation (Pearson's r), [-1, 1]; 0 if one of the images is flat.
 
-    With the mask of the part that can be reconstructed this is BusReF's MNCC.
+    With a mask of the reconstructible area this is BusReF's MNCC.
     """
     a, b = _values(a, mask), _values(b, mask)
     a, b = a - a.mean(), b - b.mean()

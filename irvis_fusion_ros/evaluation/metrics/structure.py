@@ -36,8 +36,8 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     Return the multi-scale structural similarity, at most 1.
 
     Z. Wang et al., "Multi-scale structural similarity for image quality assessment", 2003, eq. 7. An image
-    too small for five scales (under 176 pixels a side) is measured with those that fit, weights scaled to
-    sum 1.
+    too small for five scales (under 176 pixels per side) is measured at fewer scales, with weights normalised
+    to sum 1.
     """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     fitting = int(np.log2(min(a.shape) / SSIM_WINDOW)) + 1
@@ -48,7 +48,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
         luminance, contrast = _ssim_maps(a, b)
         last = scale == len(weights) - 1
         term = (luminance * contrast).mean() if last else contrast.mean()
-        # a negative mean has no real power; two unrelated images score 0
+        # a negative mean has no real power, so it counts as 0
         similarity *= max(term, 0.0) ** weight
         a, b = _halved(a), _halved(b)
     return float(similarity)
@@ -83,7 +83,7 @@ def vif(reference: np.ndarray, image: np.ndarray) -> float:
 
 
 def _ssim_maps(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The luminance term, and contrast times structure, wherever the window lies within the image."""
+    """Return the luminance term, and contrast times structure, wherever the window lies within the image."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     mean_a, mean_b, variance_a, variance_b, covariance = _moments(a, b, SSIM_WINDOW, SSIM_SIGMA)
     luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
@@ -102,7 +102,7 @@ def _smooth(image: np.ndarray, window: int, sigma: float) -> np.ndarray:
 
 
 def _valid(image: np.ndarray, window: int) -> np.ndarray:
-    """The part of a filtered image whose window lay within it."""
+    """Return the part of a filtered image whose window lay within it."""
     rim = window // 2
     return image[rim : image.shape[0] - rim, rim : image.shape[1] - rim]
 

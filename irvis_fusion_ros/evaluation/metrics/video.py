@@ -1,7 +1,8 @@
 """
-Steadiness of a video under a fixed rig: how much field and picture move when nothing but the scene does.
+Temporal stability of a video from a fixed rig: changes of the field and of the picture that the scene does
+not cause.
 
-The misalignment of a rig is fixed, so every change of the deformation from frame to frame is an error.
+The misalignment of a rig is constant, so every change of the deformation from frame to frame is an error.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from irvis_fusion_ros.geometry import warp
 
 
 class Steadiness:
-    """Collects a stream frame by frame; `summary` gives the measures over all of it."""
+    """Collects the frames of a stream; `summary` returns the measures over all of them."""
 
     def __init__(self):
         self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -24,11 +25,11 @@ class Steadiness:
         self, deformation: np.ndarray, thermal: np.ndarray, fused: np.ndarray, aligned: np.ndarray
     ) -> None:
         """
-        Take the next frame.
+        Add the next frame.
 
-        deformation: H x W x 2 in pixels, without NaN. thermal: what it registers, h x w float [0, 1]. fused:
-        the picture, H x W float [0, 1]. aligned: what the same system fuses, in a stream of its own, when it
-        is given the true alignment.
+        deformation: H x W x 2 in pixels, without NaN. thermal: the image that it registers, h x w float [0,
+        1]. fused: the fused image, H x W float [0, 1]. aligned: the fusion of the same system in a separate
+        stream with the true alignment.
         """
         field = deformation.astype(np.float32)
         if self._last is not None:
@@ -45,14 +46,14 @@ class Steadiness:
 
     def summary(self) -> dict:
         """
-        Return the measures; needs two frames.
+        Return the measures; at least two frames are needed.
 
         jitter: mean change of the field from frame to frame, pixels; jitter_worst: of the worst frame.
         wander: root mean square distance of the field from its own mean over time, pixels. flicker: mean
-        difference between a registered frame and the same frame under the field before, levels of 255: what
-        jitter does to the picture. excess_change: mean change of the fused picture from frame to frame that
-        the aligned fusion does not show, levels of 255; it holds flicker of every cause, and the motion of
-        a scene that is fused misaligned.
+        difference between a registered frame and the same frame under the previous field, levels of 255: the
+        effect of jitter on the image. excess_change: mean change of the fused image from frame to frame
+        beyond that of the aligned fusion, levels of 255; it includes flicker of every cause, and the motion
+        of a scene that is fused misaligned.
         """
         if self._frames < 2:
             raise ValueError('steadiness needs a video of two frames at least')

@@ -1,1 +1,1 @@
-"""From image pairs to batches moved by known warps."""
+"""From image pairs to batches displaced by known warps."""

@@ -1,10 +1,10 @@
 """
-What sensors and tone curves do to pairs, on the device and in batches.
+Random sensor effects and tone curves, on the device and in batches.
 
-Images are B x 1 x H x W float32, brightness in [0, 1], in and out. `tone` changes how a scene looks to the
-thermal camera, and is applied to the moved and to the unmoved image alike; `thermal_sensor` and
-`visible_sensor` degrade what a camera delivers. Each effect hits each image of a batch with a chance of its
-own.
+Images are B x 1 x H x W float32, brightness in [0, 1], in and out. `tone` changes the appearance of a scene
+in the thermal camera, and is applied equally to the moved and to the unmoved image. `thermal_sensor` and
+`visible_sensor` degrade the output of a camera. Each effect is drawn for each image of a batch with its own
+chance.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from irvis_fusion_ros.config import option
 
 @dataclass(frozen=True)
 class AugmentationConfig:
-    """Chances of the effects, per image, and how strong they are at most."""
+    """Chances of the effects, per image."""
 
     tone: float = option(0.8, 'Chance of another gain and gamma of the thermal image.', minimum=0, maximum=1)
     curve: float = option(
@@ -48,7 +48,8 @@ class AugmentationConfig:
 
 class Chance:
     """
-    Numbers for one batch: per-image ones from a NumPy generator, per-pixel ones from one on the device.
+    Random numbers for one batch: per-image ones from a NumPy generator, per-pixel ones from one on the
+    device.
 
     size: B.
     """
@@ -59,15 +60,15 @@ class Chance:
         self.noise = noise
 
     def hit(self, chance: float) -> Tensor:
-        """Return 1 for the images that are hit and 0 for the others, B x 1 x 1 x 1."""
+        """Return 1 with this chance for each image, else 0, B x 1 x 1 x 1."""
         return self._tensor(self.rng.random(self.size) < chance)
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """Return a number for each image, B x 1 x 1 x 1."""
+        """Return a random number for each image, B x 1 x 1 x 1."""
         return self._tensor(self.rng.uniform(low, high, self.size))
 
     def normal(self, *shape: int) -> Tensor:
-        """Return normal numbers, B x `shape`."""
+        """Return normally distributed numbers, B x `shape`."""
         return torch.randn((self.size, *shape), generator=self.noise, device=self.noise.device)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
@@ -75,7 +76,7 @@ class Chance:
 
 
 def tone(images: list[Tensor], config: AugmentationConfig, chance: Chance) -> list[Tensor]:
-    """Change the tone of the thermal image, alike in each of `images` (the moved and the unmoved one)."""
+    """Change the tone of the thermal image equally in each of `images` (the moved and the unmoved one)."""
     on = chance.hit(config.tone)
     gamma = torch.exp(chance.uniform(-0.6, 0.6) * on)
     gain, middle = 1 + on * chance.uniform(-0.4, 0.3), chance.uniform(0.3, 0.7)
@@ -90,14 +91,14 @@ def tone(images: list[Tensor], config: AugmentationConfig, chance: Chance) -> li
 
 
 def random_curve(chance: Chance, knots: int = 7) -> Tensor:
-    """Return tone curves that may fall as well as rise, B x knots; each spans [0, 1]."""
+    """Return random tone curves, not necessarily monotonic, B x knots; each spans [0, 1]."""
     values = torch.from_numpy(chance.rng.random((chance.size, knots)).astype(np.float32))
     low, high = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
     return ((values - low) / (high - low).clamp(min=1e-3)).to(chance.noise.device)
 
 
 def apply_curve(image: Tensor, curve: Tensor) -> Tensor:
-    """Look brightness up in a curve, linearly between its knots."""
+    """Map brightness by a curve, with linear interpolation between its knots."""
     place = image.flatten(1) * (curve.shape[1] - 1)
     left = place.floor().clamp(0, curve.shape[1] - 2)
     lower, upper = curve.gather(1, left.long()), curve.gather(1, left.long() + 1)
@@ -131,7 +132,7 @@ def visible_sensor(image: Tensor, config: AugmentationConfig, chance: Chance) ->
     exposure = 1 - dark * (1 - chance.uniform(0.05, 0.4))
     photons = chance.normal(1, *image.shape[-2:]) * (image * exposure).clamp(min=0).sqrt() * 0.06
     image = image * exposure + dark * photons
-    # what automatic gain makes of it: half of the dark pictures are brightened again, noise and all
+    # automatic gain: half of the dark images are brightened again, including their noise
     image = image / torch.lerp(torch.ones_like(exposure), exposure, chance.hit(0.5))
     return _noisy(image, config.noise / 2, chance)
 
@@ -141,7 +142,7 @@ def _blurred(image: Tensor, share: float, chance: Chance) -> Tensor:
     place = torch.arange(-4.0, 5.0, device=image.device)
     kernel = torch.exp(-(place**2) / (2 * sigma.clamp(min=0.05) ** 2))
     kernel = kernel / kernel.sum(-1, keepdim=True)
-    # one kernel for each image: images as channels of one
+    # a kernel per image: the images become channels of a grouped convolution
     stacked = F.pad(image.transpose(0, 1), (4, 4, 4, 4), mode='replicate')
     along = F.conv2d(stacked, kernel, groups=chance.size)
     return F.conv2d(along, kernel.transpose(-1, -2), groups=chance.size).transpose(0, 1)
@@ -150,7 +151,9 @@ def _blurred(image: Tensor, share: float, chance: Chance) -> Tensor:
 def _coarsened(image: Tensor, share: float, chance: Chance) -> Tensor:
     factor = int(chance.rng.integers(2, 4))
     on = chance.hit(share)
-    small = F.interpolate(image, scale_factor=1 / factor, mode='area')
+    size = [max(1, side // factor) for side in image.shape[-2:]]
+    # not mode 'area': of images of one channel its kernel reads beyond memory on a GPU (torch 2.11)
+    small = F.interpolate(image, size, mode='bilinear', align_corners=False, antialias=True)
     large = F.interpolate(small, image.shape[-2:], mode='bilinear', align_corners=False)
     return torch.lerp(image, large, on)
 

@@ -1,9 +1,9 @@
 """
-Batches of pairs moved by known warps, made on the device.
+Batches of pairs displaced by known warps, made on the device.
 
-A batch depends on the seed and the number of the step alone, so a run that is resumed sees the batches that
-it would have seen. What is learned must be to match, not to remember a few hundred pictures: both images of
-a pair are turned, scaled and mirrored together before the known warp, and degraded in ways of their own.
+A batch depends only on the seed and the number of the step, so a resumed run sees the same batches as an
+uninterrupted one. The network must learn to match, not to memorise a few hundred images. So both images of a
+pair are rotated, scaled and mirrored together before the known warp, and degraded independently.
 """
 
 import zlib
@@ -24,13 +24,13 @@ from irvis_fusion_ros.training.data.augmentation import AugmentationConfig, Chan
 from irvis_fusion_ros.training.data.pack import Item
 from irvis_fusion_ros.training.recipes.base import Batch
 
-# Image levels are halved while both sides stay above this.
+# Image pyramids are halved while both sides stay above this, pixels.
 SMALLEST_LEVEL = 48
 
 
 @dataclass(frozen=True)
 class JointConfig:
-    """How both images of a pair are changed together before the known warp."""
+    """Random transforms of both images of a pair together, before the known warp."""
 
     turn: float = option(12.0, 'Largest rotation to either side.', minimum=0, maximum=180, unit='degrees')
     quarter_turns: float = option(0.2, 'Chance of a turn by a quarter or more.', minimum=0, maximum=1)
@@ -59,7 +59,7 @@ class PairSource:
     """
     Makes batches of one part of a training set.
 
-    items: of both parts; those of `part` are used. device: where the images stay and batches are made.
+    items: of all parts; only those of `part` are used. device: holds the images and makes the batches.
     Raises FileError if the part is empty.
     """
 
@@ -88,7 +88,8 @@ class PairSource:
         """
         Return the batch of a step.
 
-        size: pairs in it. crop: height and width. mixture: protocols that warps are drawn from, with shares.
+        size: number of pairs. crop: height and width. mixture: shares of the protocols that warps are drawn
+        from.
         """
         rng = np.random.default_rng([*self._seed, step])
         noise = torch.Generator(self._device)
@@ -100,30 +101,31 @@ class PairSource:
         truth, shown = known.truth()
         grid = tensors.pixel_grid(*crop, truth)
         source = known(grid)
-        thermal, visible, moved, there = self._pictures(grid.expand_as(source), source, chance)
-        # black where the thermal image ends: at the edge of the crop, or of the whole picture
-        open_ended = chance.hit(self._joint.beyond) > 0
-        lit = (tensors.inside(source, crop) | open_ended) & there
+        thermal, visible, moved, inside_image = self._pictures(grid.expand_as(source), source, chance)
+        # 0 beyond the thermal image, which ends at the edge of the crop or of the whole image
+        extends_beyond_crop = chance.hit(self._joint.beyond) > 0
+        has_content = (tensors.inside(source, crop) | extends_beyond_crop) & inside_image
         thermal, moved = augmentation.tone([thermal, moved], self._sensors, chance)
-        moved = augmentation.thermal_sensor(moved, self._sensors, chance) * lit
+        moved = augmentation.thermal_sensor(moved, self._sensors, chance) * has_content
         visible = augmentation.visible_sensor(visible, self._sensors, chance)
         return Batch(thermal, visible, moved, truth, shown.to(truth))
 
-    def _pictures(self, still: Tensor, source: Tensor, chance: Chance) -> tuple[Tensor, ...]:
+    def _pictures(self, grid: Tensor, source: Tensor, chance: Chance) -> tuple[Tensor, ...]:
         """
-        Sample thermal and visible images at `still`, the moved ones at `source` (pixels of the crop).
+        Sample both images on the grid of the crop, and the moved thermal image at `source` (pixels of the
+        crop).
 
-        The last result says where the moved image shows something, B x 1 x H x W bool.
+        The last result is the mask of the moved image's content, B x 1 x H x W bool.
         """
         pseudo = chance.hit(self._sensors.pseudo).flatten().tolist()
         curves = augmentation.random_curve(chance)
         out = []
         for index in range(chance.size):
             levels = self._levels[int(chance.rng.integers(len(self._levels)))]
-            level, matrix = self._place(levels, still.shape[1:3], chance.rng)
+            level, matrix = self._place(levels, grid.shape[1:3], chance.rng)
             image = levels[level].float() / 255
-            to_image = torch.from_numpy(matrix).to(still)[None]
-            at, moved_at = (tensors.apply(to_image, points[index : index + 1]) for points in (still, source))
+            to_image = torch.from_numpy(matrix).to(grid)[None]
+            at, moved_at = (tensors.apply(to_image, points[index : index + 1]) for points in (grid, source))
             if pseudo[index]:
                 image[:, 0] = augmentation.apply_curve(image[:, 1], curves[index : index + 1])
             unmoved, moved = tensors.sample(image, at), tensors.sample(image[:, :1], moved_at)
@@ -133,7 +135,7 @@ class PairSource:
     def _place(
         self, levels: list[Tensor], crop: tuple[int, int], rng: np.random.Generator
     ) -> tuple[int, np.ndarray]:
-        """Draw where in an image a crop lies: the level to sample, and the 3x3 from crop to level pixels."""
+        """Draw a random crop of an image: the pyramid level, and the 3x3 from crop to level pixels."""
         joint, shape = self._joint, levels[0].shape[-2:]
         angle = np.deg2rad(rng.uniform(-1, 1) * joint.turn)
         if rng.random() < joint.quarter_turns:
@@ -142,7 +144,7 @@ class PairSource:
         squeeze = 1 + rng.uniform(-1, 1) * joint.squeeze
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         linear = turn @ np.diag(signs * (squeeze, 1 / squeeze))
-        # the box that the turned crop takes up, at one image pixel a crop pixel
+        # the bounding box of the rotated crop, for one image pixel per crop pixel
         crop_size = np.array([crop[1] - 1, crop[0] - 1])
         size = np.array([shape[1] - 1, shape[0] - 1])
         box = np.abs(linear) @ crop_size
@@ -159,7 +161,7 @@ class PairSource:
 
 
 def _levels(item: Item, device: torch.device) -> list[Tensor]:
-    """Both images at full, half, quarter ... size, each 1 x 2 x H x W uint8; crops are sampled from one."""
+    """Return the pyramid of both images, 1 x 2 x H x W uint8 each; a crop is sampled from one level."""
     images = [item.thermal, item.visible]
     levels = []
     while True:

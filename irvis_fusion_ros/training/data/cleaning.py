@@ -1,7 +1,7 @@
 """
-Labels made by registration: pairs that are aligned roughly or not at all are learned from as aligned ones.
+Labels made by registration: roughly aligned or unaligned pairs are aligned, and then used for training.
 
-What one preset finds is taken where another, which searches and measures in ways of its own, finds the same.
+The alignment of one preset is accepted if a second preset, which works differently, finds the same.
 """
 
 import numpy as np
@@ -9,40 +9,40 @@ import numpy as np
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 
-PRESET, WITNESS = 'swift_lite', 'busref'
-# How far both may be apart on average, as a share of the width: 3 of 640 pixels.
+PRESET, SECOND_PRESET = 'swift_lite', 'busref'
+# Mean distance up to which the two alignments agree, as a share of the width: 3 of 640 pixels.
 AGREED = 0.005
-# Share of the visible image that both cameras have to see.
+# Least share of the visible image that both cameras must show.
 SHOWN = 0.15
 
 
 class CleaningError(Exception):
-    """A pair cannot be aligned; says why."""
+    """A pair cannot be aligned; the message says why."""
 
 
 class Cleaner:
-    """Aligns pairs, each on its own. device: see Predictor."""
+    """Aligns pairs independently of each other. device: see Predictor."""
 
     def __init__(self, device: str = 'auto'):
-        self._predictors = [Predictor(name, device, temporal=False) for name in (PRESET, WITNESS)]
+        self._predictors = [Predictor(name, device, temporal=False) for name in (PRESET, SECOND_PRESET)]
 
     def __call__(self, thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice]]:
         """
-        Return the deformation that aligns a pair, see geometry.warp, and the part that both images show.
+        Return the deformation that aligns a pair, see geometry.warp, and the region that both images show.
 
-        thermal, visible: as for Predictor. The part is a rectangle of the visible image, rows and columns.
-        Raises CleaningError where the pair cannot be aligned, ImageError for images that cannot be used.
+        thermal, visible: as for Predictor. The region is a rectangle of the visible image, rows and columns.
+        Raises CleaningError if the pair cannot be aligned, ImageError for images that cannot be used.
         """
-        found, witnessed = (
+        found, second = (
             predict(thermal, visible, outputs=frozenset({'deformation'})) for predict in self._predictors
         )
-        for name, result in zip((PRESET, WITNESS), (found, witnessed), strict=True):
+        for name, result in zip((PRESET, SECOND_PRESET), (found, second), strict=True):
             if result.source != 'search':
                 raise CleaningError(f'{name} finds nothing')
-        apart = _distance(found, witnessed) / visible.shape[1]
+        apart = _distance(found, second) / visible.shape[1]
         if not apart <= AGREED:
-            raise CleaningError(f'{PRESET} and {WITNESS} are {apart:.1%} of the width apart')
-        part = shown(found.deformation, thermal.shape)
+            raise CleaningError(f'{PRESET} and {SECOND_PRESET} are {apart:.1%} of the width apart')
+        part = common_region(found.deformation, thermal.shape)
         rows, columns = (side.stop - side.start for side in part)
         if rows * columns < SHOWN * visible.shape[0] * visible.shape[1]:
             raise CleaningError('both cameras see too little of the same')
@@ -50,14 +50,14 @@ class Cleaner:
 
 
 def _distance(a: FusionResult, b: FusionResult) -> float:
-    """Return the mean distance of two deformations where both are known, pixels; NaN if nowhere."""
+    """Return the mean distance of two deformations where both are defined, pixels; NaN if nowhere."""
     distance = np.linalg.norm(a.deformation - b.deformation, axis=-1)
     known = distance[np.isfinite(distance)]
     return float(known.mean()) if known.size else float('nan')
 
 
-def shown(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return a large rectangle that the thermal image shows all of: edges are cut off, the emptiest first."""
+def common_region(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return a large rectangle that the thermal image covers, by cropping the emptiest edge repeatedly."""
     valid = warp.inside(warp.sampling_map(deformation, thermal_shape), thermal_shape)
     top, bottom, left, right = 0, valid.shape[0], 0, valid.shape[1]
     while top < bottom and left < right:

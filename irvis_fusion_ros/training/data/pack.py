@@ -1,9 +1,9 @@
 """
 A training set in one file: every usable pair decoded, gray, 8-bit, stored without loss.
 
-`train --pack OUT.npz --data FOLDER...` makes one. Neighbouring frames of a video show the same, so only
-FRAMES of each are taken. Both parts of a data set are kept, each image marked with its own: `train` is
-learned from, `val` watches.
+`train --pack OUT.npz --data FOLDER...` makes one. Neighbouring frames of a video are nearly identical, so
+only FRAMES of each are taken. All parts of a data set are kept, and each image is marked with its part:
+`train` is used for training, `val` for validation.
 """
 
 import io
@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.data import datasets, terms
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
 from irvis_fusion_ros.io import atomic
-from irvis_fusion_ros.training.data.cleaning import Cleaner, CleaningError, shown
+from irvis_fusion_ros.training.data.cleaning import Cleaner, CleaningError, common_region
 
 FRAMES = 8
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov')
@@ -36,7 +36,7 @@ class Item:
     One pair: thermal and visible luminance, both H x W uint8.
 
     name: SET/PAIR. scene: pairs of one scene show the same things. part: 'train' or 'val'. aligned: whether
-    the thermal image lies on the visible one; else it is stretched over it.
+    the thermal image is aligned with the visible one; otherwise it is only stretched to its size.
     """
 
     name: str
@@ -57,9 +57,10 @@ def collect(
     """
     Return the items of data sets, and a line for each set, pair or video that is left out.
 
-    folders: data sets, or folders of data sets. accepted: names of sets to be used although sources.KNOWN
-    refuses them. frames: how many of each video. aligned: aligned pairs; else pairs as recorded. cleaner:
-    aligns what is not known to be aligned, or refuses it. Raises FileError for data that cannot be used.
+    folders: data sets, or folders of data sets. accepted: names of sets that are used although terms.KNOWN
+    refuses them. frames: number of frames per video. aligned: True for aligned pairs, False for pairs as
+    recorded. cleaner: aligns pairs not known to be aligned, or refuses them. Raises FileError for data that
+    cannot be used.
     """
     paths = [Path(folder) for folder in folders]
     sets, remarks = terms.expand(paths, accepted, aligned, cleaner is not None)
@@ -68,9 +69,9 @@ def collect(
         as_aligned = aligned and terms.taken_as_aligned(folder, cleaner is not None)
         pairs, left_out = terms.usable(folder, accepted, as_aligned)
         remarks += left_out
-        for pair in _thinned(pairs, frames):
+        for pair in _limit_frames(pairs, frames):
             if aligned and not as_aligned:
-                found, refused = _cleaned(folder, pair, frames, cleaner)
+                found, refused = _align_items(folder, pair, frames, cleaner)
                 remarks += refused
             else:
                 found = _items(folder, pair, frames, aligned)
@@ -120,33 +121,35 @@ def load(path: Path) -> list[Item]:
     return items
 
 
-def _thinned(pairs: Sequence[Pair], frames: int) -> list[Pair]:
-    """At most so many frames of each video, evenly spread; other pairs stay."""
-    clips: dict[str, list[Pair]] = {}
+def _limit_frames(pairs: Sequence[ImagePair], frames: int) -> list[ImagePair]:
+    """Return at most `frames` evenly spaced frames of each video, and all other pairs."""
+    clips: dict[str, list[ImagePair]] = {}
     for pair in pairs:
         clips.setdefault(pair.video or pair.name, []).append(pair)
     return [pair for clip in clips.values() for pair in datasets.select(clip, limit=frames)]
 
 
-def stretched(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
-    """Return a thermal image stretched over the visible one."""
+def resize_to(thermal: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return a thermal image resized to the visible one."""
     shrinks = thermal.size > visible.size
     size = visible.shape[1::-1]
     return cv2.resize(thermal, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def _items(folder: Path, pair: Pair, frames: int, aligned: bool) -> Iterator[Item]:
+def _items(folder: Path, pair: ImagePair, frames: int, aligned: bool) -> Iterator[Item]:
     offset = terms.correction(folder, pair) if aligned else None
     for name, thermal, visible in _images(pair, frames, aligned):
         gray, luma = _gray(thermal, visible)
         if offset is not None:
-            gray, luma = _corrected(gray, luma, offset)
+            gray, luma = _shift(gray, luma, offset)
         if gray.shape != luma.shape:
-            gray = stretched(gray, luma)
+            gray = resize_to(gray, luma)
         yield _item(folder, pair, name, gray, luma, aligned)
 
 
-def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[list[Item], list[str]]:
+def _align_items(
+    folder: Path, pair: ImagePair, frames: int, cleaner: Cleaner
+) -> tuple[list[Item], list[str]]:
     """Return the items of a pair that could be aligned, and a line for each that could not."""
     items, refused = [], []
     for name, thermal, visible in _images(pair, frames, aligned=False):
@@ -156,25 +159,25 @@ def _cleaned(folder: Path, pair: Pair, frames: int, cleaner: Cleaner) -> tuple[l
             refused.append(f'{folder.name}/{name}: left out: {error}')
             continue
         gray, luma = _gray(thermal, visible)
-        items.append(_item(folder, pair, name, *_cut(gray, luma, deformation, part), aligned=True))
+        items.append(_item(folder, pair, name, *_crop(gray, luma, deformation, part), aligned=True))
     return items, refused
 
 
 def _gray(thermal: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what is learned from, H x W uint8 each, of images as recorded."""
+    """Convert recorded images to the format of training, H x W uint8 each."""
     tone = ThermalTone()
     tone.update(thermal)
     return color.to_byte(tone.apply(thermal)), color.to_byte(color.luminance(visible, 'bgr'))
 
 
 def _item(
-    folder: Path, pair: Pair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
+    folder: Path, pair: ImagePair, name: str, thermal: np.ndarray, visible: np.ndarray, aligned: bool
 ) -> Item:
-    # scenes of different sets may bear one name
+    # the set is part of the scene, because scenes of different sets may have the same name
     return Item(f'{folder.name}/{name}', f'{folder.name}/{pair.scene}', pair.part, thermal, visible, aligned)
 
 
-def _images(pair: Pair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _images(pair: ImagePair, frames: int, aligned: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     if pair.thermal.suffix.lower() not in VIDEO_SUFFIXES:
         yield pair.name, *datasets.read(pair, aligned)
         return
@@ -190,7 +193,7 @@ def _frames(path: Path, count: int) -> list[tuple[int, np.ndarray]]:
     total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     wanted = set(np.linspace(0, total - 1, min(count, total)).round().astype(int).tolist())
     found = []
-    # read to the end: seeking lands on key frames
+    # read sequentially, because seeking lands on key frames
     for index in range(total):
         if not capture.grab():
             break
@@ -202,16 +205,16 @@ def _frames(path: Path, count: int) -> list[tuple[int, np.ndarray]]:
     return found
 
 
-def _corrected(
+def _shift(
     thermal: np.ndarray, visible: np.ndarray, offset: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Shift the thermal image into place, and cut both to what it then shows."""
+    """Shift the thermal image by its offset, and crop both images to the region that it covers."""
     deformation = np.full((*thermal.shape, 2), offset, np.float32)
-    return _cut(thermal, visible, deformation, shown(deformation, thermal.shape))
+    return _crop(thermal, visible, deformation, common_region(deformation, thermal.shape))
 
 
-def _cut(
+def _crop(
     thermal: np.ndarray, visible: np.ndarray, deformation: np.ndarray, part: tuple[slice, slice]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Register a thermal image, and cut both to a part of the visible one."""
+    """Register a thermal image, and crop both images to a region of the visible one."""
     return warp.warp(thermal, deformation)[part].copy(), visible[part].copy()

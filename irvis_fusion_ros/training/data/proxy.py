@@ -1,9 +1,9 @@
 """
-Proxy data of B-SR (section 3.1): pictures cut into patches that are flipped and turned, and the way back.
+Proxy data of B-SR (section 3.1): images cut into patches that are flipped and rotated, and the inverse.
 
-PDG is `Proxy.images`, IPDG `Proxy.undone`; both take what was drawn once for a picture. A field is turned in
-place and in its vectors, so that `warp(P(I), P(phi)) = P(warp(I, phi))` but near the edges of patches, where
-a displacement reaches into another one.
+PDG is `Proxy.apply_images`, IPDG is `Proxy.invert_images`; both use the same random operations. For a field,
+both positions and vectors change, so that `warp(P(I), P(phi)) = P(warp(I, phi))` except near the edges of
+patches, where a displacement reaches into the next patch.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from torch import Tensor
 @dataclass(frozen=True)
 class Proxy:
     """
-    What is done to each of N x N patches of each picture: a flip left to right, then quarter turns.
+    Operations on each of N x N patches of each image: a flip left to right, then quarter turns.
 
     flips: B x N x N bool. turns: B x N x N, 0 to 3, counter-clockwise.
     """
@@ -24,31 +24,31 @@ class Proxy:
     turns: Tensor
 
     @staticmethod
-    def drawn(batch: int, patches: int, square: bool) -> 'Proxy':
-        """Draw what to do; patches that are not square keep their sides: half turns only."""
+    def draw(batch: int, patches: int, square: bool) -> 'Proxy':
+        """Draw random operations; patches that are not square only get half turns, which keep their shape."""
         flips = torch.rand(batch, patches, patches) < 0.5
         turns = torch.randint(0, 4, (batch, patches, patches))
         return Proxy(flips, turns if square else turns // 2 * 2)
 
-    def repeated(self, times: int) -> 'Proxy':
-        """Return what is done to the same pictures, concatenated so often."""
+    def repeat_for(self, times: int) -> 'Proxy':
+        """Return the operations for a batch that repeats the same images."""
         return Proxy(self.flips.repeat(times, 1, 1), self.turns.repeat(times, 1, 1))
 
-    def images(self, image: Tensor) -> Tensor:
+    def apply_images(self, image: Tensor) -> Tensor:
         """Return P(I) of B x C x H x W; sides must be multiples of N. Raises ValueError for others."""
-        return self._patched(image, _done)
+        return self._map_patches(image, _transform)
 
-    def undone(self, image: Tensor) -> Tensor:
-        """Return IP(I): what `images` was given."""
-        return self._patched(image, _undone)
+    def invert_images(self, image: Tensor) -> Tensor:
+        """Return IP(I), the inverse of `apply_images`."""
+        return self._map_patches(image, _invert)
 
-    def fields(self, field: Tensor) -> Tensor:
+    def apply_fields(self, field: Tensor) -> Tensor:
         """Return P(phi) of a deformation, B x H x W x 2, (dx, dy)."""
-        return self._patched(field.movedim(-1, 1), _field_done).movedim(1, -1)
+        return self._map_patches(field.movedim(-1, 1), _transform_field).movedim(1, -1)
 
-    def fields_undone(self, field: Tensor) -> Tensor:
-        """Return IP(phi): what `fields` was given."""
-        return self._patched(field.movedim(-1, 1), _field_undone).movedim(1, -1)
+    def invert_fields(self, field: Tensor) -> Tensor:
+        """Return IP(phi), the inverse of `apply_fields`."""
+        return self._map_patches(field.movedim(-1, 1), _invert_field).movedim(1, -1)
 
     def inner(self, like: Tensor, band: int) -> Tensor:
         """Return 1 where a pixel of B x C x H x W is `band` pixels or more from every edge of a patch."""
@@ -60,7 +60,7 @@ class Proxy:
         )
         return (y[:, None] & x).to(like)[None, None]
 
-    def _patched(self, image: Tensor, change) -> Tensor:
+    def _map_patches(self, image: Tensor, change) -> Tensor:
         count = self.flips.shape[1]
         height, width = image.shape[-2:]
         if height % count or width % count or (height != width and bool((self.turns % 2).any())):
@@ -77,27 +77,27 @@ class Proxy:
         return torch.stack(pictures)
 
 
-def _done(patch: Tensor, flip: bool, turns: int) -> Tensor:
+def _transform(patch: Tensor, flip: bool, turns: int) -> Tensor:
     return torch.rot90(patch.flip(2) if flip else patch, turns, (1, 2))
 
 
-def _undone(patch: Tensor, flip: bool, turns: int) -> Tensor:
+def _invert(patch: Tensor, flip: bool, turns: int) -> Tensor:
     patch = torch.rot90(patch, -turns, (1, 2))
     return patch.flip(2) if flip else patch
 
 
-def _field_done(patch: Tensor, flip: bool, turns: int) -> Tensor:
-    dx, dy = _done(patch, flip, turns)
+def _transform_field(patch: Tensor, flip: bool, turns: int) -> Tensor:
+    dx, dy = _transform(patch, flip, turns)
     if flip:
         dx = -dx
-    # a quarter turn brings what lay to the right to the top
+    # rot90 moves the right-hand side of a patch to the top
     for _ in range(turns):
         dx, dy = dy, -dx
     return torch.stack([dx, dy])
 
 
-def _field_undone(patch: Tensor, flip: bool, turns: int) -> Tensor:
-    dx, dy = _undone(patch, flip, turns)
+def _invert_field(patch: Tensor, flip: bool, turns: int) -> Tensor:
+    dx, dy = _invert(patch, flip, turns)
     for _ in range(turns):
         dx, dy = -dy, dx
     return torch.stack([-dx if flip else dx, dy])

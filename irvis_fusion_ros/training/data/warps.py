@@ -1,5 +1,5 @@
 """
-Batches of known warps on a device: `moved(x) = thermal(T(x))`, as geometry/random_warp has them one by one.
+Batches of known warps on a device: `moved(x) = thermal(T(x))`; geometry/random_warp makes single ones.
 
 They are drawn from the ranges of the evaluation protocols, with shift and elastic displacement scaled to the
 size of the crop.
@@ -21,16 +21,16 @@ from irvis_fusion_ros.geometry.random_warp import WarpRange, affine_about_centre
 # Training labels are exact to this many pixels.
 TOLERANCE = 0.01
 ITERATIONS = 60
-# Dilations of protocols dilate5 to dilate50, as shares of a picture 500 pixels wide.
+# Dilations of protocols dilate5 to dilate50, as shares of the width of an image 500 pixels wide.
 DILATE, DILATED = 'dilate', (0.0, 0.1)
-# What warps can be drawn of.
+# Names that warps can be drawn from.
 NAMES = (*RANGES, *protocols.SHIFTS, DILATE)
-# Nodes of the elastic field per sigma of its smoothness: finer is not smoother.
+# Nodes of the elastic field per sigma of its smoothness; more nodes make it no smoother.
 NODES = 3
 
 
 def check_mixture(mixture: Mapping[str, float]) -> None:
-    """Raise ValueError if a share is negative, all are 0, or a name is no protocol to draw from."""
+    """Raise ValueError if a share is negative, all are 0, or a name is not a protocol to draw from."""
     for name, share in mixture.items():
         if name not in NAMES:
             raise ValueError(f"'{name}' is no protocol to draw warps from; valid: {', '.join(NAMES)}")
@@ -58,35 +58,35 @@ class Warps:
 
     def truth(self) -> tuple[Tensor, Tensor]:
         """
-        Return the exact deformation of the moved images, and where it is defined.
+        Return the exact deformation of the moved images, and the mask where it is defined.
 
-        The deformation d (B x H x W x 2) solves `T(x + d) = x` by a fixed point; the mask (B x 1 x H x W
-        bool) is the part of the reference that the moved image still shows. Where T folds the residual stays
-        above TOLERANCE: such pixels are not in the mask.
+        The deformation d (B x H x W x 2) solves `T(x + d) = x` by fixed-point iteration; the mask (B x 1 x H
+        x W bool) is the part of the reference that the moved image contains. Where T folds, the residual
+        stays above TOLERANCE, and the pixels are excluded from the mask.
         """
         grid = tensors.pixel_grid(*self.elastic.shape[-2:], self.elastic)
         inverse = torch.linalg.inv(self.matrix.double()).float()
         points = tensors.apply(inverse, grid)
-        bent = self.elastic.flatten(1).any(1)
-        # an affine T is inverted at once
-        if bent.any():
-            part = Warps(self.matrix[bent], self.elastic[bent])
-            points[bent] = part._fixed_point(points[bent], inverse[bent], grid)
-        return points - grid, tensors.inside(points, grid.shape[1:3]) & self._solved(points, grid)
+        elastic = self.elastic.flatten(1).any(1)
+        # an affine T needs no iteration
+        if elastic.any():
+            part = Warps(self.matrix[elastic], self.elastic[elastic])
+            points[elastic] = part._fixed_point(points[elastic], inverse[elastic], grid)
+        return points - grid, tensors.inside(points, grid.shape[1:3]) & self._converged(points, grid)
 
     def _fixed_point(self, points: Tensor, inverse: Tensor, grid: Tensor) -> Tensor:
         back = inverse.clone()
         back[:, :, 2] = 0
         for iteration in range(ITERATIONS):
             points = points - tensors.apply(back, self(points) - grid)
-            # to look whether it is done costs as much as to go on
+            # the convergence check costs as much as an iteration, so it runs at every fourth only
             if iteration % 4 == 3:
                 shown = tensors.inside(points, grid.shape[1:3])
-                if bool((self._solved(points, grid) | ~shown).all()):
+                if bool((self._converged(points, grid) | ~shown).all()):
                     break
         return points
 
-    def _solved(self, points: Tensor, grid: Tensor) -> Tensor:
+    def _converged(self, points: Tensor, grid: Tensor) -> Tensor:
         residual = self(points) - grid
         return ((residual**2).sum(-1) < TOLERANCE**2)[:, None]
 
@@ -101,8 +101,9 @@ def draw(
     """
     Draw the warp of each image of a batch.
 
-    names: the protocol of each. scales: what its pixels are multiplied by, for images smaller than those that
-    the protocols are stated for. shape: height and width. noise: a generator of the device to work on.
+    names: the protocol of each image. scales: factors on the pixels of a protocol, for images smaller than
+    those that the protocols are stated for. shape: height and width. noise: a generator on the device to work
+    on.
     """
     ranges = [RANGES.get(name, WarpRange()) for name in names]
     matrices = [_matrix(name, scale, shape, rng) for name, scale in zip(names, scales, strict=True)]
@@ -115,7 +116,7 @@ def draw(
 
 
 def pick(mixture: Mapping[str, float], count: int, rng: np.random.Generator) -> list[str]:
-    """Draw protocols by their shares."""
+    """Draw protocols with the probabilities of their shares."""
     shares = np.array(list(mixture.values()), float)
     return [str(name) for name in rng.choice(list(mixture), count, p=shares / shares.sum())]
 
@@ -133,9 +134,9 @@ def _matrix(name: str, scale: float, shape: tuple[int, int], rng: np.random.Gene
 
 
 def _elastic(shape: tuple[int, int], sigma: float, noise: torch.Generator) -> Tensor:
-    """Smoothed white noise whose longest vector is one pixel, 2 x H x W: nodes, cubic between them."""
+    """Return smooth noise with a longest vector of one pixel, 2 x H x W, by cubic interpolation of nodes."""
     spacing = max(sigma / NODES, 1.0)
-    # three sigmas of nodes on each side, for a smoothing that never looks beyond them
+    # a margin of three sigmas of nodes on each side, so that the smoothing never reaches beyond them
     reach = 3 * NODES
     height, width = (int(np.ceil((side - 1) / spacing)) + 3 for side in shape)
     white = torch.randn((2, 1, height + 2 * reach, width + 2 * reach), generator=noise, device=noise.device)

@@ -1,10 +1,10 @@
 """
 Perceptual losses: distances between the features of a frozen network instead of between pixels.
 
-UMF-CMGR takes the features of VGG-19, whose weights are not ours to ship. Here they are those of the bus of
-BusReF (models/busref.safetensors): trained on some hundred pairs of both cameras, not on a million
-photographs, and four levels instead of five layers. Their size is not that of VGG's: distances are relative
-to the second of two images, and weights of the paper have no meaning for them.
+UMF-CMGR uses features of VGG-19, whose weights we may not ship. Here they come from the bus of BusReF
+(models/busref.safetensors), trained on some hundred pairs of both cameras instead of a million photographs,
+with four levels instead of five layers. Their scale differs from VGG's. So distances are relative to the
+second image, and the weights of the paper do not apply to them.
 """
 
 import torch
@@ -17,7 +17,7 @@ from irvis_fusion_ros.networks.busref import BusReF
 from irvis_fusion_ros.networks.matching import COARSEST
 from irvis_fusion_ros.training.losses.basic import mean
 
-# Weight of each level, finest first: those of the last four layers in the paper.
+# Weight of each level, finest first: the weights of the last four layers in the paper.
 OMEGA = (1 / 16, 1 / 8, 1.0, 1.0)
 
 
@@ -29,16 +29,17 @@ def network(device: torch.device) -> nn.Module:
 def features(bus: nn.Module, image: Tensor) -> list[Tensor]:
     """Return the features of B x 1 x H x W in [0, 1], finest first; sides are padded to multiples of 8."""
     image = layers.padded(image, COARSEST)
-    with layers.exactly(image.device):
+    with layers.single_precision(image.device):
         return bus.encode(image.float(), layers.content(image.detach().float()))
 
 
 def content(a: list[Tensor], b: list[Tensor], mask: Tensor | None = None, power: int = 2) -> Tensor:
     """
-    Return L_pcp of UMF-CMGR (eq. 8), `sum w_j mean |psi_j(a) - psi_j(b)|^power`, of two images' features.
+    Return L_pcp of UMF-CMGR (eq. 8), `sum w_j mean |psi_j(a) - psi_j(b)|^power`, of the features of two
+    images.
 
     Each mean is divided by that of `|psi_j(b)|^power`. With power 1 it is one term of L_sim (eq. 13). mask:
-    B x 1 x H x W of the padded image, 1 where it counts.
+    B x 1 x H x W of the padded image, 1 where pixels count.
     """
     return sum(w * _distance(*pair, mask, power) for w, *pair in zip(OMEGA, a, b, strict=True))
 
@@ -60,5 +61,5 @@ def _distance(a: Tensor, b: Tensor, mask: Tensor | None, power: int) -> Tensor:
     if mask is None:
         return difference.mean()
     stride = mask.shape[-1] // a.shape[-1]
-    # a cell that sees beyond the edge does not count
+    # drop cells whose area is not completely inside the mask
     return mean(difference, (F.avg_pool2d(mask, stride) > 0.99).to(difference))

@@ -1,4 +1,4 @@
-"""The fusion loss of UMF-CMGR (eq. 16 to 19), by what is salient in either image; layouts as in losses.py."""
+"""The fusion loss of UMF-CMGR (eq. 16 to 19), based on the saliency of both images; layouts: basic.py."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ LEVELS = 256
 @torch.no_grad()
 def saliency(image: Tensor) -> Tensor:
     """
-    Return how far the brightness of a pixel is from that of all others, B x 1 x H x W, at most 1.
+    Return the saliency of each pixel, B x 1 x H x W, at most 1: its mean contrast to all other pixels.
 
-    `S(p) = sum_i h(i) |p - i|`, h the histogram of the image, divided by its largest value. A flat image is
-    salient nowhere.
+    `S(p) = sum_i h(i) |p - i|`, h the histogram of the image, divided by its largest value. A flat image has
+    saliency 0.
     """
     level = (image.clamp(0, 1) * (LEVELS - 1)).round().long().flatten(1)
     histogram = image.new_zeros(len(image), LEVELS)
@@ -28,7 +28,7 @@ def saliency(image: Tensor) -> Tensor:
 
 @in_float32
 def similarity(fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return `1 - SSIM(F, T) + 1 - SSIM(F, V)` (eq. 16), at one scale as it is printed."""
+    """Return `1 - SSIM(F, T) + 1 - SSIM(F, V)` (eq. 16), at one scale as printed in the paper."""
     return 2 * weighted_ssim(fused, visible, thermal, mask)
 
 
@@ -44,7 +44,7 @@ def salient(fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None
     """
     Return `mean |w T + (1 - w) V - F|` (eq. 18), `w = 1/2 + (S_T - S_V) / 2` of the saliencies.
 
-    The weight as the released code has it: the quotient that is printed divides by a difference.
+    The weight is that of the released code: the quotient printed in the paper divides by a difference.
     """
     share = 0.5 + (saliency(thermal) - saliency(visible)) / 2
     return mean((share * thermal + (1 - share) * visible - fused).abs(), mask)

@@ -1,1 +1,1 @@
-"""How each system is trained: its network, its stages, and what it is taught in each."""
+"""Recipes: how each system is trained, with its network, its stages and its losses."""

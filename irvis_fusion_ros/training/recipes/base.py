@@ -1,7 +1,7 @@
 """
-What a system tells the training loop: its network, its stages, and what it is taught in each.
+The interface between a system and the training loop: its network, its stages, and the losses of each stage.
 
-A system is made trainable by one file, `training/NAME.py`, with a subclass of `Recipe`, and one line in
+One file makes a system trainable, `training/recipes/NAME.py`, with a subclass of `Recipe`, and one line in
 training/recipes/table.py.
 """
 
@@ -16,16 +16,15 @@ from torch import Tensor, nn
 @dataclass(frozen=True)
 class Batch:
     """
-    Pairs moved by known warps, all on one device.
+    Pairs displaced by known warps, all on one device.
 
-    Images are B x 1 x H x W float32, brightness in [0, 1], on one grid. thermal: as it lies on the visible
-    image, without the degradation of the sensor: what registering `moved` perfectly gives where it is
-    `shown`. visible: luminance. moved: `moved(x) = thermal(T(x))` with the sensor's degradation; beyond the
-    edge of the thermal image it is 0.
-    truth: B x H x W x 2 float32, the deformation (geometry/warp.py: backward, (dx, dy) in pixels, pixel
-    centres at integers), `T(x + truth(x)) = x` to within 0.01 px. It is finite everywhere, but means
-    something only where shown. shown: B x 1 x H x W float32, 1 where the moved image still shows the
-    reference pixel, else 0.
+    Images are B x 1 x H x W float32, brightness in [0, 1], on one grid. thermal: the thermal image aligned
+    with the visible one, without sensor degradation; a perfect registration of `moved` gives it where `shown`
+    is 1. visible: luminance. moved: `moved(x) = thermal(T(x))` with sensor degradation; beyond the edge of
+    the thermal image it is 0. truth: B x H x W x 2 float32, the deformation (geometry/warp.py: backward, (dx,
+    dy) in pixels, pixel centres at integers), `T(x + truth(x)) = x` to within 0.01 px. It is finite
+    everywhere, but only valid where `shown` is 1. shown: B x 1 x H x W float32, 1 where the moved image
+    contains the reference pixel, else 0.
     """
 
     thermal: Tensor
@@ -40,11 +39,11 @@ class Stage:
     """
     One part of a schedule.
 
-    steps: how many. lr: the peak learning rate; it rises over the first `warm_up` steps and falls along a
-    cosine to a hundredth. trains: beginnings of the names of the parameters that learn
-    (`nn.Module.named_parameters`), the others are frozen; '' is all of them. mixture: the protocols that
-    warps are drawn from, with their shares, or None for that of the run's configuration. batch, crop
-    (height, width): instead of those of the run's configuration.
+    steps: number of steps. lr: the peak learning rate; it rises over the first `warm_up` steps and falls
+    along a cosine to a hundredth. trains: prefixes of the names of the parameters that are trained
+    (`nn.Module.named_parameters`), all others are frozen; '' is every parameter. mixture: shares of the
+    protocols that warps are drawn from, or None for that of the run's configuration. batch, crop (height,
+    width): instead of those of the run's configuration.
     """
 
     name: str
@@ -61,48 +60,50 @@ class Recipe:
     """
     How one system is trained.
 
-    A subclass names its options in `Config`, a frozen dataclass made of config.option fields that the key
-    `recipe` of the configuration file fills, and implements build, stages and losses.
+    A subclass names its options in `Config`, a frozen dataclass of config.option fields that the key `recipe`
+    of the configuration file sets, and implements build, stages and losses.
 
-    aligned: whether it learns from known warps of aligned pairs. A recipe that says no is given pairs as they
-    were recorded, too: its losses look neither at `truth` nor at `thermal`.
+    aligned: whether training needs known warps of aligned pairs. A recipe with aligned False also gets pairs
+    as they were recorded; its losses must use neither `truth` nor `thermal`. added: parts of names of
+    parameters that older weights may lack; a run that starts from such weights initialises them anew.
     """
 
     Config: type
     aligned = True
+    added: tuple[str, ...] = ()
 
     def __init__(self, config: Any):
         self.config = config
 
     def build(self) -> nn.Module:
-        """Return the untrained network. The loop has seeded torch, moves the network and loads its state."""
+        """Return the untrained network. The loop seeds torch before, and loads weights and moves it after."""
         raise NotImplementedError
 
     def runs(self, model: nn.Module) -> nn.Module:
-        """Return the part of the network whose weights are for use; the rest is only learned with."""
+        """Return the part of the network that inference needs; the rest is only used in training."""
         return model
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return the stages in their order, each with a name of its own."""
+        """Return the stages in their order, with unique names."""
         raise NotImplementedError
 
     def before_step(self, model: nn.Module, stage: Stage, step: int) -> None:
-        """Set what changes along a stage, say a temperature; step counts from 0 within the stage."""
+        """Set what changes within a stage, such as a temperature; `step` counts from 0 within the stage."""
 
     def losses(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, Tensor]:
-        """Return the terms of the loss by name, scalars, weights applied: their sum is minimised."""
+        """Return the terms of the loss by name, scalars with weights applied; their sum is minimised."""
         raise NotImplementedError
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
         """
-        Return what the network finds for `moved` and `visible`, like Batch.truth, for the validation curve.
+        Return the field that the network predicts from `moved` and `visible`, as Batch.truth, for validation.
 
-        None where the stage registers nothing: the validation losses are its curve then.
+        None for a stage without registration; its validation curve then shows the losses only.
         """
         return None
 
     @torch.no_grad()
     def measures(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, float]:
-        """Return by name what the validation curve shows beside losses and endpoint error."""
+        """Return further values by name that the validation curve shows beside losses and endpoint error."""
         return {}

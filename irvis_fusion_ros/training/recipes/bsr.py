@@ -1,11 +1,12 @@
 """
-How B-SR is trained: on pairs as they lie, without an aligned reference or a known field (algorithm 1).
+How B-SR is trained: on unaligned pairs, without an aligned reference or a known field (algorithm 1).
 
-Phase 1 teaches registration and reconstruction together, on the pair and on its proxy; phase 2 freezes all
-but the decoder, which learns to draw what both images show. A batch holds a known warp for the validation
-curve; nothing that is learned from looks at it, nor at the unmoved thermal image.
+Phase 1 trains registration and reconstruction together, on the pair and on its proxy. Phase 2 freezes all but
+the decoder, which learns to reconstruct the content of both images. A batch holds a known warp for the
+validation curve; the losses use neither that warp nor the unmoved thermal image.
 
-Ours: `structure`, the correlation of structure maps, which know directions where the edges of L_nda do not.
+`structure` is our addition: the correlation of structure maps, which contain edge directions; the edges of
+L_nda do not.
 """
 
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class BsrRecipeConfig:
     both: bool = option(True, 'Register both ways; for the ablation of table 4.')
 
 
-# Sides of the cells that structure is compared on, pixels: an edge draws from as far as its cell reaches.
+# Sides of the cells on which structure is compared, pixels; larger cells attract edges from further away.
 SCALES = (2, 4, 8)
 # w1 and w2 of eq. 8
 ABSOLUTE, SQUARED = 5.0, 1.0
@@ -83,8 +84,8 @@ class BsrRecipe(Recipe):
         terms = branch.terms(self.config)
         if self.config.ss and torch.rand(()) < self.config.proxies:
             count = self.config.patches
-            proxy = Proxy.drawn(len(visible), count, visible.shape[-1] == visible.shape[-2])
-            other = Branch(model, proxy.images(visible), proxy.images(thermal), self.config)
+            proxy = Proxy.draw(len(visible), count, visible.shape[-1] == visible.shape[-2])
+            other = Branch(model, proxy.apply_images(visible), proxy.apply_images(thermal), self.config)
             for name, value in other.terms(self.config).items():
                 terms[name] = (terms[name] + value) / 2
             terms['ss'] = self.config.ss * _consistency(branch, other, proxy, self.config.band)
@@ -92,7 +93,7 @@ class BsrRecipe(Recipe):
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
-        """Return phi_p, for the curve alone."""
+        """Return phi_p for the validation curve."""
         return model.field(batch.visible, batch.moved) if stage.name == 'register' else None
 
     def _fusion(self, model: nn.Module, visible: Tensor, thermal: Tensor) -> dict[str, Tensor]:
@@ -107,10 +108,10 @@ class BsrRecipe(Recipe):
 
 class Branch:
     """
-    One pair and what the network makes of it: both fields, aligned and reconstructed images.
+    One pair and the outputs of the network for it: both fields, the aligned and the reconstructed images.
 
-    Supports are 1 where a thermal image shows something. The second half of what is doubled here is the other
-    way: V aligned to T.
+    Supports are 1 where an image has content. The second half of each doubled batch is the other direction: V
+    aligned to T.
     """
 
     def __init__(self, model: nn.Module, visible: Tensor, thermal: Tensor, config: BsrRecipeConfig):
@@ -124,17 +125,17 @@ class Branch:
             self.supports = torch.cat([ones, support]), torch.cat([support, ones])
         else:
             self.field = model.unet(visible, thermal)
-        # float32: half precision has no room for a tenth of a pixel
+        # float32, because half precision cannot represent a tenth of a pixel
         self.field = self.field.float()
         self.aligned = tensors.warp(self.moving, self.field)
         self.shown = tensors.warp(self.supports[1], self.field, 'zeros')
-        # one pair of a batch is enough to learn to draw pictures
+        # one pair of a batch suffices to train the reconstruction
         self.pair = torch.cat([visible[:1], self.aligned[:1]])
         self.features = model.fusion.encode(self.pair)
-        self.drawn = model.fusion.decode(*self.features)
+        self.reconstructed = model.fusion.decode(*self.features)
 
     def terms(self, config: BsrRecipeConfig) -> dict[str, Tensor]:
-        """Return the losses of the branch by itself, weights applied."""
+        """Return the losses of this branch alone, with their weights applied."""
         edges = [
             neighbourhood.edge_strength(image, support)
             for image, support in (
@@ -150,15 +151,15 @@ class Branch:
             'epr': config.epr * neighbourhood.edge_retention(*edges),
             'structure': config.structure * self._structure(),
             'smooth': config.smooth * basic.smoothness(self.field),
-            'reconstruction': config.reconstruction * basic.reconstruction(self.drawn, self.pair),
+            'reconstruction': config.reconstruction * basic.reconstruction(self.reconstructed, self.pair),
             'decomposition': config.decomposition
             * basic.decomposition(visible_base, thermal_base, visible_detail, thermal_detail),
         }
         return {name: value for name, value in found.items() if getattr(config, name)}
 
     def _structure(self) -> Tensor:
-        """1 less the correlation of structure maps of V and the aligned T, mean of the SCALES."""
-        with layers.exactly(self.field.device):
+        """Return 1 minus the correlation of the structure maps of V and the aligned T, mean over SCALES."""
+        with layers.single_precision(self.field.device):
             pairs = ((self.fixed, self.supports[0]), (self.aligned, self.shown))
             maps = [layers.structure(image.float(), support.float())[:, 1:] for image, support in pairs]
             total = 0.0
@@ -176,18 +177,18 @@ class Branch:
 
 def _consistency(branch: Branch, other: Branch, proxy: Proxy, band: int) -> Tensor:
     """
-    L_ss (eq. 8): what the proxy is made into, undone, against what the pair is made into, but near seams.
+    Return L_ss (eq. 8): the outputs for the proxy, mapped back, against those for the pair, away from seams.
 
-    Fields count in halves of the image's width, as a spatial transformer has them.
+    Fields are in units of half the image width, as for a spatial transformer.
     """
     inner = proxy.inner(branch.fixed, band)
-    ways = proxy.repeated(len(branch.field) // len(proxy.flips))
-    first = Proxy(proxy.flips[:1], proxy.turns[:1]).repeated(2)
+    operations = proxy.repeat_for(len(branch.field) // len(proxy.flips))
+    first = Proxy(proxy.flips[:1], proxy.turns[:1]).repeat_for(2)
     half = inner.shape[-1] / 2
     compared = (
-        (branch.aligned, ways.undone(other.aligned)),
-        (branch.drawn, first.undone(other.drawn)),
-        (branch.field.movedim(-1, 1) / half, ways.fields_undone(other.field).movedim(-1, 1) / half),
+        (branch.aligned, operations.invert_images(other.aligned)),
+        (branch.reconstructed, first.invert_images(other.reconstructed)),
+        (branch.field.movedim(-1, 1) / half, operations.invert_fields(other.field).movedim(-1, 1) / half),
     )
     total = 0.0
     for one, two in compared:

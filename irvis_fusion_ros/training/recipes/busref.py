@@ -1,8 +1,8 @@
 """
 How BusReF is trained: bus, Affine Net, Deformable Net, fusion, and registration guided by fusion.
 
-The paper freezes the bus before it mounts the registration nets. Here it goes on learning with them, its
-reconstruction loss kept, so that it stays one set of features; it is frozen from the fusion stage on.
+The paper freezes the bus before it trains the registration nets. Here the bus trains along with them, with
+its reconstruction loss kept, so that it remains one set of features; it is frozen from the fusion stage on.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from irvis_fusion_ros.config import option
 from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.networks import layers
-from irvis_fusion_ros.networks.busref import BusReF, Registered
+from irvis_fusion_ros.networks.busref import BusReF, BusReFResult
 from irvis_fusion_ros.networks.matching import COARSEST, Measured
 from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.losses.known import Known
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
 
-# Softmax temperature of dynamic convolutions at the start of the affine stage, and steps until it is 1.
+# Initial softmax temperature of dynamic convolutions in the affine stage, and steps until it is 1.
 HOT, COOLING = 30.0, 500
 REGISTRATION = ('describe', 'search', 'affine')
 
@@ -44,8 +44,8 @@ class BusReFConfig:
     guide: float = option(
         1.0, 'Weight of the masked gradient loss (eq. 12), 0 for no fusion guide.', minimum=0
     )
-    mask: bool = option(True, 'Leave out what cannot be reconstructed; for the ablation of table 3.')
-    train_bus: bool = option(True, 'Teach the bus, or leave it as drawn; for the ablation of table 3.')
+    mask: bool = option(True, 'Mask the area that cannot be reconstructed; for the ablation of table 3.')
+    train_bus: bool = option(True, 'Train the bus, or keep its initial weights; for the ablation of table 3.')
 
 
 class BusReFRecipe(Recipe):
@@ -70,7 +70,7 @@ class BusReFRecipe(Recipe):
         )
 
     def before_step(self, model: nn.Module, stage: Stage, step: int) -> None:
-        """Cool the dynamic convolutions."""
+        """Lower the temperature of the dynamic convolutions."""
         share = min(step / COOLING, 1.0) if stage.name == 'affine' else 1.0
         for module in model.modules():
             if isinstance(module, layers.DynamicConv):
@@ -94,14 +94,14 @@ class BusReFRecipe(Recipe):
         support = layers.content(images)
         features = model.bus.encode(images, support)
         descriptions = model.described(features, support)
-        # as it runs: what describes may be in half precision, what compares and solves may not
-        with layers.exactly(images.device):
+        # as at inference: descriptions may be in half precision, comparing and fitting need single precision
+        with layers.single_precision(images.device):
             found, terms = self._compared(model, known, descriptions, stage)
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
         if not self.config.train_bus:
             return terms
-        # one pair of the batch is enough to keep the bus what it is
+        # one pair of the batch suffices to preserve the reconstruction
         kept = slice(0, None, len(batch.moved))
         terms['reconstruction'] = self.config.keep_bus * self._reconstruction(
             model, [f[kept] for f in features], images[kept]
@@ -111,11 +111,11 @@ class BusReFRecipe(Recipe):
     @staticmethod
     def _compared(
         model: nn.Module, known: Known, descriptions: tuple, stage: Stage
-    ) -> tuple[Registered, dict[str, Tensor]]:
-        """Return what was found, and the terms that compare it with the known warp."""
+    ) -> tuple[BusReFResult, dict[str, Tensor]]:
+        """Return the registration, and the terms that compare it with the known warp."""
         logits, best = model.search(descriptions[0][-1], descriptions[1][-1], known.affine)
         dense = stage.name != 'affine'
-        found = model.compare(*descriptions, start=known.close(best), dense=dense)
+        found = model.compare(*descriptions, start=known.starts_near(best), dense=dense)
         terms = {
             'search': known.search_loss(model.search, logits),
             'match': sum(match_loss(known, seen) for seen in found.measured) / len(found.measured),
@@ -129,18 +129,18 @@ class BusReFRecipe(Recipe):
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
-        """Return the whole answer of the network so far, the search included."""
+        """Return the field of the network so far, including its search."""
         if stage.name in ('bus', 'fusion'):
             return None
         return model.field(model.register(batch.visible, batch.moved), batch.visible.shape[-2:])
 
     def _reconstruction(self, model: nn.Module, features: list[Tensor], images: Tensor) -> Tensor:
-        """L_re (eq. 4)."""
+        """Return L_re (eq. 4)."""
         return basic.reconstruction(model.bus.decode(features), images, weight=self.config.ssim)
 
-    def _guide(self, model: nn.Module, batch: Batch, found: Registered) -> dict[str, Tensor]:
-        """L_MNCC and L_MG (eq. 10 and 12) of the registered image against the one that was moved."""
-        with layers.exactly(batch.moved.device):
+    def _guide(self, model: nn.Module, batch: Batch, found: BusReFResult) -> dict[str, Tensor]:
+        """Return L_MNCC and L_MG (eq. 10 and 12) of the registered image against the unmoved one."""
+        with layers.single_precision(batch.moved.device):
             field = model.field(found, batch.visible.shape[-2:])
             registered = tensors.warp(batch.moved, field, 'zeros')
         terms = {'mncc': self.config.epsilon * basic.masked_ncc(registered, batch.thermal, batch.shown)}
@@ -153,8 +153,8 @@ class BusReFRecipe(Recipe):
 
 
 def match_loss(known: Known, seen: Measured) -> Tensor:
-    """Return the negative log-likelihood of what a step measured (Laplace), over what it can see."""
-    left, visible = known.left(seen.start, seen.reach)
+    """Return the negative log-likelihood (Laplace) of a step's measurements, within its search range."""
+    left, visible = known.remaining(seen.start, seen.reach)
     error = (seen.shift - left).abs().sum(-1)
     likelihood = error / seen.scale + 2 * torch.log(seen.scale)
     return (likelihood * visible).sum() / visible.sum().clamp(min=1) / 4

@@ -1,4 +1,4 @@
-"""How the backbone `cnn` is trained: without a reference, by what a fused image should keep of both."""
+"""How the backbone `cnn` is trained: without a reference, by comparing the fused image with both sources."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class CnnRecipe(Recipe):
         """
         Return L_wsim of BusReF (eq. 5), its L_grad (eq. 6) and the distance from the brighter image.
 
-        gamma of L_grad is 1: a network this small has no means to tell weak detail from noise.
+        gamma of L_grad is 1: a network this small cannot tell weak detail from noise.
         """
         c, fused = self.config, model(batch.visible, batch.thermal)
         return {

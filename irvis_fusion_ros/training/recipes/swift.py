@@ -1,9 +1,9 @@
 """
 How `swift` is trained: every measurement and every fitted field is compared with the known warp.
 
-Two stages: near the truth with a share of pairs that are lost, and at the end with what the whole system
-finds. Labels of real pairs are off by a pixel or two themselves; the likelihood of a Student t takes them for
-the outliers they are.
+The steps start from the result of the search, or, where that is far off, from a random start near the truth.
+Labels of real pairs are themselves wrong by a pixel or two; the likelihood of a Student t is robust against
+such outliers.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from irvis_fusion_ros.networks import field_fit, layers
 from irvis_fusion_ros.networks.swift import Measured, Swift, SwiftConfig
 from irvis_fusion_ros.training.losses.known import Known
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
+from irvis_fusion_ros.tuning import ROBUST
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class SwiftRecipe(Recipe):
         """Return the terms: search, match and field."""
         known = Known(batch)
         pyramids = model.descriptions(known.visible, known.moved)
-        # as it runs: what describes may be in half precision, what compares and solves may not
-        with layers.exactly(known.visible.device):
+        # as at inference: descriptions may be in half precision, comparing and fitting need single precision
+        with layers.single_precision(known.visible.device):
             return self._compared(model, known, pyramids)
 
     def _compared(self, model: nn.Module, known: Known, pyramids: tuple) -> dict[str, Tensor]:
         c = self.config
         logits, best = model.search(pyramids[0][-1], pyramids[1][-1], known.affine)
-        found = model.compare(*pyramids, start=known.close(best))
+        found = model.compare(*pyramids, start=known.starts_near(best))
         matches = [likelihood(known, seen) for seen in found.measured]
         errors = [known.endpoint_error(*step) for step in found.steps]
         factors = [c.early ** (len(errors) - 1 - index) for index in range(len(errors))]
@@ -68,17 +69,17 @@ class SwiftRecipe(Recipe):
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
-        """Return the whole answer of the network, the search included."""
+        """Return the field of the complete network, including its search."""
         return model.field(model.register(batch.visible, batch.moved), batch.visible.shape[-2:])
 
 
 def likelihood(known: Known, seen: Measured) -> Tensor:
-    """Return the negative log-likelihood of what a step measured (Student t), over what it can see."""
-    left, visible = known.left(seen.start, seen.reach)
+    """Return the negative log-likelihood (Student t) of a step's measurements, within its search range."""
+    left, visible = known.remaining(seen.start, seen.reach)
     error = seen.shift - left
     distance = (field_fit.apply(seen.precision, error) * error).sum(-1)
     xx, yy, xy = seen.precision.unbind(-1)
-    tail = field_fit.TAIL
+    tail = ROBUST.tail
     spread = torch.log((xx * yy - xy * xy).clamp(min=1e-12))
     density = (tail + 2) / 2 * torch.log1p(distance / tail) - spread / 2
     return (density * visible).sum() / visible.sum().clamp(min=1)

@@ -1,14 +1,14 @@
 """
-How UMF-CMGR is trained: style transfer, registration, fusion, and fusion of what is registered.
+How UMF-CMGR is trained: style transfer, registration, fusion, and fusion of registered images.
 
-The two ways of CPSTN learn on aligned pairs, against a critic each. Both losses are in one sum: a generator
-is judged by a critic whose weights are held, a critic by a picture that is held, so that each term reaches
-what it is for and one optimiser makes both steps at once, where CycleGAN takes turns. There is no pool of
-earlier pictures: it would be state that a step depends on.
+Both directions of CPSTN train on aligned pairs, with one critic each. All losses form one sum: the weights of
+the critic are constant in the generator's loss, and the generated image in the critic's, so each term
+trains only its own network and one optimiser updates both at once, where CycleGAN alternates. There is no
+pool of earlier images, because steps must not depend on such a state.
 
-Ours: perceptual features are those of our own bus (perceptual.py); `paired` compares a made picture with the
-aligned one, which the paper does not; `known` adds the known field to the registration loss, which in the
-paper is without a label, and teaches every level by itself.
+Differences from the paper: perceptual features come from the bus of BusReF (perceptual.py). `paired` also
+compares a generated image with the aligned one. `known` adds the known field to the registration loss, which
+has no label in the paper, and supervises every level.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class UmfCmgrConfig:
     gram: float = option(0.05, 'Lambda_s of eq. 10, likewise: 100 in the paper.', minimum=0)
     cross: float = option(8.0, 'Lambda_c and lambda_e of eq. 12: cross regularisation.', minimum=0)
     paired: float = option(
-        8.0, 'Weight of the same distance from the aligned picture; not in the paper, 0 there.', minimum=0
+        8.0, 'Weight of the same distance from the aligned image; not in the paper, 0 there.', minimum=0
     )
     adversarial: float = option(1.0, 'Weight of the adversarial loss; 0 leaves the critics out.', minimum=0)
     perceptual: float = option(1.0, 'Weight of the forward similarity of features (eq. 13).', minimum=0)
@@ -64,7 +64,7 @@ class UmfCmgrConfig:
 
 
 class Critic(nn.Module):
-    """PatchGAN: says of every patch how far it looks like a picture of one camera."""
+    """PatchGAN critic: rates for every patch whether it comes from a camera or from a generator."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -73,12 +73,12 @@ class Critic(nn.Module):
         self.out = nn.Conv2d(4 * width, 1, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return B x 1 x H/8 x W/8 from B x 1 x H x W: 1 for true, 0 for made."""
+        """Return B x 1 x H/8 x W/8 from B x 1 x H x W: 1 for a real image, 0 for a generated one."""
         return self.out(self.middle(self.enter(image)))
 
 
-class Learning(nn.Module):
-    """The network, and what it learns with: the way back from thermal to visible, and a critic of each."""
+class TrainingNetworks(nn.Module):
+    """The network, and what only training uses: the generator from thermal to visible, and two critics."""
 
     def __init__(self, config: UmfCmgrConfig):
         super().__init__()
@@ -95,29 +95,29 @@ class UmfCmgrRecipe(Recipe):
 
     def __init__(self, config: UmfCmgrConfig):
         super().__init__(config)
-        # beside the network, so that it is not saved with it
+        # not an attribute of the network, so that it is not saved with it
         self._bus: nn.Module | None = None
 
     def build(self) -> nn.Module:
-        """Return the untrained network with what it learns with."""
-        return Learning(self.config)
+        """Return the untrained network with the parts that only training uses."""
+        return TrainingNetworks(self.config)
 
     def runs(self, model: nn.Module) -> nn.Module:
-        """Return the network without the way back and the critics."""
+        """Return the network without the reverse generator and the critics."""
         return model.network
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return style, registration, fusion and joint; without CPSTN there is no style to learn."""
-        c, still = self.config, {'zero': 1.0}
+        """Return style, registration, fusion and joint; without CPSTN there is no style stage."""
+        c, aligned = self.config, {'zero': 1.0}
         learning = ('network.cpstn', 'back', 'critics') if c.adversarial else ('network.cpstn', 'back')
         crop = (c.style_crop, c.style_crop)
         style = Stage(
-            'style', c.style_steps, c.style_lr, learning, mixture=still, batch=c.style_batch, crop=crop
+            'style', c.style_steps, c.style_lr, learning, mixture=aligned, batch=c.style_batch, crop=crop
         )
         return (
             *((style,) if c.network.pseudo else ()),
             Stage('registration', c.registration_steps, c.registration_lr, ('network.mrrn',)),
-            Stage('fusion', c.fusion_steps, c.fusion_lr, ('network.difn',), mixture=still),
+            Stage('fusion', c.fusion_steps, c.fusion_lr, ('network.difn',), mixture=aligned),
             Stage('joint', c.joint_steps, c.fusion_lr / 10, ('network.difn',)),
         )
 
@@ -136,12 +136,12 @@ class UmfCmgrRecipe(Recipe):
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
-        """Return the field of the network."""
+        """Return the field of the network in the registration stage."""
         return model.network.field(batch.visible, batch.moved) if stage.name == 'registration' else None
 
     @torch.no_grad()
     def measures(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, float]:
-        """Return how pseudo-infrared and visible images correlate with the thermal one."""
+        """Return the correlation of pseudo-infrared and visible images with the thermal one."""
         if stage.name != 'style':
             return {}
         images = (layers.padded(image, COARSEST) for image in (batch.visible, batch.thermal))
@@ -158,7 +158,7 @@ class UmfCmgrRecipe(Recipe):
         return perceptual.features(self._bus, image)
 
     def _style(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        """L_pst, L_cross and L_GAN (eq. 10, 12 and 20)."""
+        """Return L_pst, L_cross and L_GAN (eq. 10, 12 and 20)."""
         c = self.config
         true = {'visible': batch.visible, 'thermal': batch.thermal}
         true = {name: layers.padded(image, COARSEST) for name, image in true.items()}
@@ -177,7 +177,7 @@ class UmfCmgrRecipe(Recipe):
             terms['paired'] = c.paired * sum(_cross(made[name], true[name]) for name in names)
         if c.adversarial:
             critics = model.critics
-            terms['fool'] = c.adversarial * sum(fooled(critics[name], made[name]) for name in names)
+            terms['fool'] = c.adversarial * sum(generator_loss(critics[name], made[name]) for name in names)
             terms['critics'] = c.adversarial * sum(
                 ((critics[name](true[name]) - 1) ** 2).mean() / 2
                 + (critics[name](made[name].detach()) ** 2).mean() / 2
@@ -186,7 +186,7 @@ class UmfCmgrRecipe(Recipe):
         return terms
 
     def _registration(self, network: UmfCmgr, batch: Batch) -> dict[str, Tensor]:
-        """L_reg (eq. 13 to 15), and the known field."""
+        """Return L_reg (eq. 13 to 15), and the loss of the known field."""
         c, shape = self.config, batch.visible.shape[-2:]
         visible, moved = (layers.padded(image, COARSEST) for image in (batch.visible, batch.moved))
         reference, found = network.register(visible, moved)
@@ -206,7 +206,7 @@ class UmfCmgrRecipe(Recipe):
             terms['known'] = c.known * sum(errors) / (2 * sum(factors))
         if c.perceptual:
             reference = reference[..., : shape[0], : shape[1]]
-            # one pair of a batch: these terms cost as much as three pairs without
+            # only one pair of a batch: these terms cost as much as three pairs without them
             one = slice(0, 1)
             terms |= self._similarity(batch.moved[one], reference[one], field[one], batch.shown[one])
         return terms
@@ -214,13 +214,13 @@ class UmfCmgrRecipe(Recipe):
     def _similarity(
         self, moved: Tensor, reference: Tensor, field: Tensor, shown: Tensor
     ) -> dict[str, Tensor]:
-        """L_sim (eq. 13), forward, and backward by the reversed field: about the inverse of a small one."""
+        """Return L_sim (eq. 13), forward, and backward by the negated field, about the inverse."""
         c, padded = self.config, layers.padded
         registered, back = tensors.warp(moved, field), tensors.warp(reference, -field)
         pairs = {'forward': (registered, reference), 'backward': (back, moved)}
         weight = {'forward': c.perceptual, 'backward': c.perceptual * c.reverse}
-        lit = layers.content(moved)
-        masks = {'forward': shown * tensors.warp(lit, field), 'backward': lit}
+        moved_content = layers.content(moved)
+        masks = {'forward': shown * tensors.warp(moved_content, field), 'backward': moved_content}
         return {
             name: weight[name]
             * perceptual.content(
@@ -230,7 +230,7 @@ class UmfCmgrRecipe(Recipe):
         }
 
     def _fusion(self, fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, Tensor]:
-        """L_fus (eq. 19)."""
+        """Return L_fus (eq. 19)."""
         c = self.config
         return {
             'ssim': c.ssim * saliency.similarity(fused, visible, thermal),
@@ -239,14 +239,14 @@ class UmfCmgrRecipe(Recipe):
         }
 
 
-def fooled(critic: nn.Module, made: Tensor) -> Tensor:
-    """Return the least squares `mean (D(made) - 1)^2`; the critic's weights get no gradient from it."""
-    held = {name: parameter.detach() for name, parameter in critic.named_parameters()}
-    return ((torch.func.functional_call(critic, held, made) - 1) ** 2).mean()
+def generator_loss(critic: nn.Module, made: Tensor) -> Tensor:
+    """Return the least-squares loss `mean (D(made) - 1)^2` without a gradient for the critic's weights."""
+    frozen = {name: parameter.detach() for name, parameter in critic.named_parameters()}
+    return ((torch.func.functional_call(critic, frozen, made) - 1) ** 2).mean()
 
 
 def _cross(made: Tensor, wanted: Tensor) -> Tensor:
-    """L_con + L_edge (eq. 11), of a picture made of the other camera's and what it should be."""
+    """Return L_con + L_edge (eq. 11) between a generated image and its target."""
     return F.l1_loss(made, wanted) + basic.charbonnier(basic.laplacian(made), basic.laplacian(wanted))
 
 

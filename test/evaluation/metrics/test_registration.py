@@ -77,7 +77,7 @@ def test_nan_cannot_hide_the_error_of_a_dense_field():
 def test_continued_keeps_the_finite_part():
     matrix = np.array([[1.05, 0, -3.0], [0, 1, 0], [0, 0, 1]])
     field = transform.displacement(matrix, SHAPE)
-    continued = registration.continued(answer(field, matrix=matrix))
+    continued = registration.extrapolate(answer(field, matrix=matrix))
     np.testing.assert_allclose(continued, field, atol=1e-4)
 
 

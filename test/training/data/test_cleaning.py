@@ -30,6 +30,7 @@ def test_a_pair_is_aligned_and_cut_to_what_both_images_show(cleaner):
     assert 220 <= rows.stop - rows.start <= 240 and 300 <= columns.stop - columns.start <= 320
 
 
+@pytest.mark.slow
 def test_a_pair_of_two_scenes_is_refused(cleaner):
     with pytest.raises(CleaningError, match=r'finds nothing|of the width apart'):
         cleaner(pair((240, 320), 1)[0], pair((240, 320), 2)[1])
@@ -41,6 +42,7 @@ def test_what_both_see_has_to_be_enough(cleaner, monkeypatch):
         cleaner(*misaligned(0))
 
 
+@pytest.mark.slow
 def test_a_pack_of_pairs_that_were_misaligned(cleaner, tmp_path):
     folder = tmp_path / 'mine'
     for name in ('ir', 'vi'):

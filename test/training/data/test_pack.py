@@ -141,11 +141,24 @@ def test_another_archive_is_no_pack(tmp_path):
         pack.load(tmp_path / 'pack.npz')
 
 
-def test_pairs_as_recorded_are_packed_where_that_is_asked_for(tmp_path):
-    folder = tmp_path / 'uav_twmm'
+def misaligned_set(folder):
     for name, shape in (('ir', (40, 50)), ('vi', (60, 80))):
         (folder / name).mkdir(parents=True)
         cv2.imwrite(str(folder / name / 'a.png'), np.random.default_rng(0).integers(0, 255, shape, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize('name', ['uav_twmm', 'wisard'])
+def test_a_set_that_is_misaligned_as_recorded_does_not_stop_the_pack(tmp_path, name):
+    data_set(tmp_path / 'mine')
+    misaligned_set(tmp_path / name)
+    items, remarks = pack.collect([tmp_path])
+    assert {item.name.partition('/')[0] for item in items} == {'mine'}
+    assert remarks == [f'{name}: left out: it is misaligned as recorded']
+
+
+def test_pairs_as_recorded_are_packed_where_that_is_asked_for(tmp_path):
+    folder = misaligned_set(tmp_path / 'uav_twmm')
     with pytest.raises(FileError, match='misaligned as recorded'):
         pack.collect([folder])
     items, _ = pack.collect([folder], aligned=False)

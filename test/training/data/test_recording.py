@@ -6,10 +6,11 @@ import torch
 
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.io import encodings, weights
 from irvis_fusion_ros.io.bags import BagWriter
 from irvis_fusion_ros.networks.bsr import Bsr
 from irvis_fusion_ros.systems import registry
+from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.training import train
 from irvis_fusion_ros.training.config import plain
 from irvis_fusion_ros.training.data import recording
@@ -73,11 +74,33 @@ def test_so_many_pairs_are_spread_over_the_recording(tmp_path):
     assert names == [f'flight/{SECOND + i * SECOND // 10 + 5_000_000}' for i in (0, 2, 5)]
 
 
-def test_pairs_are_each_others_nearest():
-    thermal, visible = np.array([0, 10, 14, 50]), np.array([1, 12, 40])
-    assert recording.nearest(thermal, visible, 5) == [(0, 1), (10, 12)]
-    assert recording.nearest(thermal, visible[:0], 5) == []
-    assert recording.nearest(thermal[:1], visible[:1], 5) == [(0, 1)]
+def test_pairs_are_those_of_the_node(tmp_path):
+    """Of the images around a pair none is used twice, and a stamp that comes again is not used again."""
+    with BagWriter(tmp_path / 'flight') as writer:
+        for topic, milliseconds in (('visible', (1, 1, 12, 40)), ('thermal', (2, 10, 14, 90))):
+            for number, stamp in enumerate(milliseconds):
+                image = np.full((48, 64), 10 * number, np.uint8)
+                writer.write_image(f'/{topic}/image_raw', image, 'mono8', SECOND + stamp * 1_000_000, topic)
+    items = recording.collect(tmp_path / 'flight')
+    assert [(int(item.name[-9:]) // 1_000_000, int(item.visible[0, 0])) for item in items] == [
+        (2, 0),
+        (10, 20),
+    ]
+
+
+@pytest.mark.parametrize('encoding', ['yuv422', 'bayer_rggb16', '32FC1'])
+def test_encodings_are_those_of_the_node(tmp_path, encoding):
+    kind = encodings.find(encoding)
+    shape = (60, 80) if kind.channels == 1 else (60, 80, kind.channels)
+    values = np.random.default_rng(0).integers(100, 120, shape).astype(kind.dtype)
+    with BagWriter(tmp_path / 'flight') as writer:
+        for topic, image, name in (
+            ('thermal', values, encoding),
+            ('visible', np.zeros((60, 80), np.uint8), 'mono8'),
+        ):
+            writer.write_image(f'/{topic}/image_raw', image, name, SECOND, topic)
+    (item,) = recording.collect(tmp_path / 'flight')
+    assert item.thermal.shape == (60, 80)
 
 
 def test_what_cannot_be_used_is_said(tmp_path):
@@ -110,6 +133,7 @@ def models(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_system_is_adapted_to_a_recording_and_used_at_once(tmp_path, models, monkeypatch, capsys):
     path = bag(tmp_path / 'flight')
     command = ['bsr', '--bag', str(path), '--config', 'short.yaml', '--device', 'cpu', '--out', 'mine']
@@ -122,7 +146,7 @@ def test_a_system_is_adapted_to_a_recording_and_used_at_once(tmp_path, models, m
     # nothing was learned at a rate of 0: it began with what the package has
     adapted = weights.load('bsr', 'bsr').state
     assert all(torch.allclose(adapted[name], shipped[name], atol=1e-6) for name in shipped)
-    assert registry.build('bsr', 'cpu', temporal=True, backbone=None)
+    assert registry.build(SystemConfig('bsr', 'cpu'), temporal=True)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_every_stage_trains_parameters_that_exist(recipe, network):
             assert any(name.startswith(beginning) for name in names), (stage.name, beginning)
 
 
+@pytest.mark.slow
 def test_every_loss_is_finite_and_reaches_what_its_stage_trains(recipe, network, batch):
     for stage in recipe.stages():
         network.zero_grad()
@@ -85,6 +86,7 @@ def test_the_losses_are_least_at_the_truth(network, batch):
     assert right < known.search_loss(network.search, torch.zeros(shape)) < wrong
 
 
+@pytest.mark.slow
 def test_a_few_steps_teach_registration(recipe, network, batch):
     stage = next(stage for stage in recipe.stages() if stage.name == 'deformable')
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3)

@@ -20,6 +20,7 @@ def batch():
     return PairSource([item], 'train').batch(0, 4, (64, 64), {'zero': 1})
 
 
+@pytest.mark.slow
 def test_it_learns_from_pairs_that_are_not_moved(recipe, batch):
     (stage,) = recipe.stages()
     assert dict(stage.mixture) == {'zero': 1}

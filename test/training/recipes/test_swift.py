@@ -42,6 +42,7 @@ def test_every_loss_is_finite_and_reaches_every_parameter(recipe, network, sourc
     assert unreached(network) == []
 
 
+@pytest.mark.slow
 def test_it_learns(recipe, network, source):
     batch, stage = source.batch(1, 3, CROP, {'fr': 1, 'elastic_light': 1}), recipe.stages()[0]
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
@@ -68,7 +69,7 @@ def test_a_measurement_is_likeliest_where_it_is_right_and_as_sure_as_that(recipe
     known = Known(source.batch(0, 2, CROP, {'fr': 1}))
     pyramids = network.eval().descriptions(known.visible, known.moved)
     seen = network.compare(*pyramids, start=known.p).measured[0]
-    right, _ = known.left(seen.start, seen.reach)
+    right, _ = known.remaining(seen.start, seen.reach)
 
     def loss(shift, deviation):
         precision = torch.tensor([1.0, 1.0, 0.0]).expand_as(seen.precision) / deviation**2

@@ -13,7 +13,7 @@ from irvis_fusion_ros.training.data import augmentation
 from irvis_fusion_ros.training.data.batches import PairSource
 from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.recipes.base import Recipe
-from irvis_fusion_ros.training.recipes.umf_cmgr import Critic, UmfCmgrConfig, UmfCmgrRecipe, fooled
+from irvis_fusion_ros.training.recipes.umf_cmgr import Critic, UmfCmgrConfig, UmfCmgrRecipe, generator_loss
 from irvis_fusion_ros.training.trainer import Trainer
 
 CROP = (52, 76)  # not a multiple of the coarsest cell
@@ -84,13 +84,14 @@ def test_every_loss_is_finite_and_reaches_its_stage_alone(recipe, network, sourc
 def test_critic_and_generator_each_learn_from_their_own_term():
     torch.manual_seed(0)
     critic, made = Critic(4), torch.rand(2, 1, 48, 48, requires_grad=True)
-    before = float(fooled(critic, made).detach())
+    before = float(generator_loss(critic, made).detach())
     assert before == pytest.approx(float(((critic(made).detach() - 1) ** 2).mean()), rel=1e-5)
-    fooled(critic, made).backward()
+    generator_loss(critic, made).backward()
     assert made.grad.any()
     assert all(parameter.grad is None for parameter in critic.parameters())
 
 
+@pytest.mark.slow
 def test_a_critic_learns_to_tell_true_from_made_in_the_same_steps(recipe, network, source):
     stage = recipe.stages()[0]
     first, last = learn(recipe, network, stage, batch_of(source, stage), 12, 3e-3)
@@ -99,6 +100,7 @@ def test_a_critic_learns_to_tell_true_from_made_in_the_same_steps(recipe, networ
     assert last['cross'] < first['cross']
 
 
+@pytest.mark.slow
 def test_pseudo_infrared_becomes_like_the_thermal_image(recipe, network, source):
     stage = recipe.stages()[0]
     batch = batch_of(source, stage)
@@ -109,6 +111,7 @@ def test_pseudo_infrared_becomes_like_the_thermal_image(recipe, network, source)
     assert after['visible_ncc'] == before['visible_ncc']
 
 
+@pytest.mark.slow
 def test_registration_learns(recipe, source):
     # to the visible image: nothing else has to be learned first
     recipe = UmfCmgrRecipe(replace(CONFIG, network=replace(NETWORK, pseudo=False), perceptual=0))
@@ -124,6 +127,7 @@ def test_registration_learns(recipe, source):
     assert float(basic.known_field(field, batch.truth, batch.shown)) < 0.6 * identity
 
 
+@pytest.mark.slow
 def test_fusion_learns(recipe, network, source):
     stage = recipe.stages()[2]
     first, last = learn(recipe, network, stage, batch_of(source, stage), 20, 1e-2)
@@ -145,6 +149,7 @@ def test_the_joint_stage_fuses_what_the_network_has_registered(recipe, network, 
     assert float(terms[0]) == float(terms[1])
 
 
+@pytest.mark.slow
 def test_what_is_only_learned_with_is_not_in_the_weights(recipe, source, tmp_path):
     recipe = UmfCmgrRecipe(
         replace(CONFIG, style_steps=1, registration_steps=1, fusion_steps=1, joint_steps=1)

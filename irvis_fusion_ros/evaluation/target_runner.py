@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from irvis_fusion_ros import backbones
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import datasets
-from irvis_fusion_ros.data.datasets import Pair
+from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.detection.detector import Detector
 from irvis_fusion_ros.evaluation.metrics import detection, targets
 from irvis_fusion_ros.evaluation.metrics.targets import Box, Region
-from irvis_fusion_ros.evaluation.runner import Bench
+from irvis_fusion_ros.evaluation.runner import Runner
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import FusionResult
@@ -37,7 +37,7 @@ class Scene:
     thermal: registered, its own values. regions, placed: of the boxes, as they come (metrics/targets.py).
     """
 
-    pair: Pair
+    pair: ImagePair
     visible: np.ndarray
     thermal: np.ndarray
     inside: np.ndarray
@@ -52,20 +52,20 @@ class Scene:
         return self.pair.light or ('night' if mean < NIGHT else 'day')
 
 
-class TargetBench:
+class TargetRunner:
     """
     Looks at the targets of pairs.
 
-    bench: what fuses them. detector: the YAML file of a detector that looks at the pictures, too, or None.
+    runner: fuses them. detector: the YAML file of a detector that looks at the pictures, too, or None.
     Raises FileError for a detector that cannot be used.
     """
 
-    def __init__(self, bench: Bench, detector: Path | None = None):
-        self._bench = bench
+    def __init__(self, runner: Runner, detector: Path | None = None):
+        self._runner = runner
         self._detector = None if detector is None else Detector(detector)
         self._compared = {name: backbones.build(name) for name in COMPARED}
 
-    def pair(self, pair: Pair, boxes: Sequence[Box], presets: Sequence[str]) -> list[dict]:
+    def pair(self, pair: ImagePair, boxes: Sequence[Box], presets: Sequence[str]) -> list[dict]:
         """
         Return one record for each preset.
 
@@ -77,7 +77,7 @@ class TargetBench:
         targets.check(boxes, thermal.shape, pair.name)
         records = []
         for preset in presets:
-            result = self._bench.predict(preset, thermal, visible, pair.name)
+            result = self._runner.predict(preset, thermal, visible, pair.name)
             scene = _scene(pair, thermal, visible, boxes, result)
             pictures = self._pictures(scene)
             record = {
@@ -195,12 +195,9 @@ def summarise_detections(records: Sequence[dict], score: float) -> list[dict]:
 
 
 def _scene(
-    pair: Pair, thermal: np.ndarray, visible: np.ndarray, boxes: Sequence[Box], result: FusionResult
+    pair: ImagePair, thermal: np.ndarray, visible: np.ndarray, boxes: Sequence[Box], result: FusionResult
 ) -> Scene:
-    shape = visible.shape[:2]
     deformation = result.deformation
-    if result.deformation_of == 'fused':
-        deformation = np.zeros((*shape, 2), np.float32)
     points = warp.sampling_map(np.nan_to_num(deformation), thermal.shape)
     inside = warp.inside(warp.sampling_map(deformation, thermal.shape), thermal.shape)
     regions = tuple(targets.region(box, thermal, deformation) for box in boxes)

@@ -1,0 +1,101 @@
+"""
+Overlays that a recorder burns into both pictures at the same pixels: date, cross, logo.
+
+They outweigh the scene where two cameras of other spectra are compared, and say that nothing has moved. A
+pixel of an overlay is equal in both images, differs from what is around it, and its outline is sharp and the
+same in both. Of a scene, two spectra hardly ever show that.
+"""
+
+import cv2
+import numpy as np
+
+# Grey levels: how equal, how much brighter or darker than the surroundings, how sharp the outline.
+EQUAL, CONTRAST, SHARP = 8, 40, 50
+# Pixels of the surroundings, for strokes and for boxes, and by how much images are shrunk for them.
+AROUND, SHRUNK = (25, 101), 4
+# A part of an overlay: pixels at least, those that only one image shows at most, as a share of them, and the
+# share of its rim that is sharp.
+PART, ALONE, OUTLINED = 8, 1.0, 0.5
+# Share of the image that is overlay at least; 200 aligned pairs without one have up to 0.0008.
+LEAST = 0.001
+# Grey levels by which solid parts differ at most, and how many pixels they reach from what was found.
+SOLID, REACH = 3, 16
+SQUARE = np.ones((3, 3), np.uint8)
+
+
+def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None = None) -> np.ndarray | None:
+    """
+    Return where two images, H x W uint8 of one size, carry the same overlay, uint8 0/1, or None.
+
+    thermal, visible: on one grid as they were recorded, before registration. within: uint8 0/1, where to
+    look; None is everywhere.
+    """
+    brighter, darker = (
+        [_contrasted(image, sign) for image in (thermal, visible)] for sign in (cv2.subtract, _from)
+    )
+    both = brighter[0] & brighter[1] | darker[0] & darker[1]
+    equal = both & cv2.compare(cv2.absdiff(thermal, visible), EQUAL, cv2.CMP_LE)
+    if within is not None:
+        equal *= within
+    least = max(PART, LEAST * thermal.size)
+    if cv2.countNonZero(equal) < least:
+        return None
+    alone = (brighter[0] | brighter[1] | darker[0] | darker[1]) & ~both
+    steps = cv2.min(_steps(thermal), _steps(visible))
+    found = _parts(equal, cv2.compare(steps, SHARP, cv2.CMP_GT), alone)
+    if cv2.countNonZero(found & equal) < least:
+        return None
+    # boxes and bars, which differ less from what is around them; where there is no text there are none
+    solid = cv2.compare(cv2.absdiff(thermal, visible), SOLID, cv2.CMP_LE)
+    solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    if within is not None:
+        solid *= within
+    found |= _parts(solid, cv2.compare(steps, CONTRAST, cv2.CMP_GT))
+    near = cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
+    return cv2.dilate(found, SQUARE) | near & solid & 1
+
+
+def _parts(mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None) -> np.ndarray:
+    """
+    Return which parts of a mask have a sharp rim, uint8 0/1 with one pixel around them.
+
+    mask, sharp and alone, what only one image shows, are H x W uint8 0/255.
+    """
+    rim = mask & ~cv2.erode(mask, SQUARE, borderValue=0)
+    near = cv2.dilate(mask, SQUARE)
+    count, parts = cv2.connectedComponents(near, connectivity=8)
+    at = np.flatnonzero(near)
+    part = parts.ravel()[at]
+
+    def pixels(of: np.ndarray) -> np.ndarray:
+        return np.bincount(part, of.ravel()[at] > 0, minlength=count)
+
+    size = pixels(mask)
+    accepted = (size >= PART) & (pixels(rim & sharp) >= OUTLINED * pixels(rim))
+    if alone is not None:
+        accepted &= pixels(alone) <= ALONE * size
+    found = np.zeros(mask.shape, np.uint8)
+    found.ravel()[at] = accepted[part]
+    return found
+
+
+def _contrasted(image: np.ndarray, difference) -> np.ndarray:
+    """Return 255 where an image is brighter than its surroundings, or darker."""
+    found = np.zeros(image.shape, np.uint8)
+    shape = [max(1, side // SHRUNK) for side in image.shape]
+    small = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    for around in AROUND:
+        side = around // SHRUNK | 1
+        mean = cv2.resize(cv2.blur(small, (side, side)), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        found |= cv2.compare(difference(image, mean), CONTRAST, cv2.CMP_GT)
+    return found
+
+
+def _from(image: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    return cv2.subtract(mean, image)
+
+
+def _steps(image: np.ndarray) -> np.ndarray:
+    """Return the largest difference of a pixel from its neighbours."""
+    above = cv2.subtract(cv2.dilate(image, SQUARE), image)
+    return cv2.max(above, cv2.subtract(image, cv2.erode(image, SQUARE)))

@@ -1,0 +1,287 @@
+"""
+What of a pair of images is the scene: not borders, overlays, or what lies beyond a region of interest.
+
+Of what both images have as a border, both are cut before they are registered, so that a pair with a border is
+the same as one without. What only one of them has is painted black there, as what lies beyond a rectified
+image is, and overlays are filled from what is around them.
+"""
+
+from dataclasses import astuple, dataclass, replace
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.alignment import Alignment, Note
+from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.margins import NONE, Margins
+from irvis_fusion_ros.imaging import borders, overlays
+from irvis_fusion_ros.imaging.fill import fill
+
+# Frames that a change of the borders has to last: the scene may look like one for a moment.
+LASTING = 8
+# Pixels of a border that a cut leaves at least: networks take a thinner black rim for a part of the scene.
+THIN = 8
+# Pixels of a side of the scene at least, and the share of both images that it has to be for full confidence.
+SMALLEST, ENOUGH = 32, 0.5
+# An overlay is known to be where it was in at least half of the last frames, about a tenth of them new; by so
+# many pixels its digits change.
+KNOWN, NEW, NEAR = 0.5, 0.1, 16
+LITTLE = Note(
+    'little_scene',
+    'borders and overlays take more than half of an image: set the cameras to record without them',
+)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """
+    The scene of one image, H x W.
+
+    cut: what is cut away before registration. margins: all of the border; never less than `cut`. corners:
+    uint8 0/1 of the image without its margins, where rounded corners are, or None. overlay: uint8 0/1,
+    H x W, or None.
+    """
+
+    shape: tuple[int, int]
+    cut: Margins = NONE
+    margins: Margins = NONE
+    corners: np.ndarray | None = None
+    overlay: np.ndarray | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the image is scene."""
+        return not self.bordered and self.overlay is None
+
+    @property
+    def bordered(self) -> bool:
+        """Whether the image has borders."""
+        return bool(self.margins) or self.corners is not None
+
+    def within(self) -> np.ndarray:
+        """Return what the borders enclose, overlays as well, H x W uint8 0/1."""
+        found = np.zeros(self.shape, np.uint8)
+        self.margins.inner(found)[:] = 1 if self.corners is None else 1 - self.corners
+        return found
+
+    def mask(self) -> np.ndarray:
+        """Return where the scene is, H x W uint8 0/1."""
+        found = self.within()
+        return found if self.overlay is None else found & (1 - self.overlay)
+
+    def counted(self) -> np.ndarray | None:
+        """Return `mask`, or None where all of the image is scene."""
+        return None if self.whole else self.mask()
+
+    def shown(self, image: np.ndarray) -> np.ndarray:
+        """
+        Return what is registered of an image, H x W float32 in [0, 1].
+
+        It is cut, with overlays filled, and black beyond the scene.
+        """
+        if self.overlay is not None:
+            image = fill(image, self.overlay)
+        if self.margins != self.cut or self.corners is not None:
+            image = image * self.within()
+        return np.ascontiguousarray(self.cut.inner(image))
+
+    def smooth(self, image: np.ndarray) -> np.ndarray:
+        """Return an image, H x W float32, without its margins, and with corners and overlays filled."""
+        hole = self.corners
+        if self.overlay is not None:
+            overlaid = self.margins.inner(self.overlay)
+            hole = overlaid if hole is None else hole | overlaid
+        image = np.ascontiguousarray(self.margins.inner(image))
+        return image if hole is None else fill(image, hole)
+
+    def sampled(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Sample `smooth` at points of the whole image, H x W x 2 float32; its edge goes on beyond it."""
+        offset = np.float32([self.margins.left, self.margins.top])
+        return warp.sample(self.smooth(image), points - offset)
+
+
+@dataclass(frozen=True)
+class PairScene:
+    """The scene of both images of a pair."""
+
+    thermal: Scene
+    visible: Scene
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of both images is scene."""
+        return self.thermal.whole and self.visible.whole
+
+    @property
+    def cuts(self) -> tuple[Margins, Margins]:
+        """What is cut of both images before registration."""
+        return self.thermal.cut, self.visible.cut
+
+    def enclosed(self) -> np.ndarray | None:
+        """Return what the borders of both images enclose, before registration, on the visible grid."""
+        if not (self.thermal.bordered or self.visible.bordered):
+            return None
+        shape = self.visible.shape
+        # the end of a border that both have is equal and sharp, as an overlay is
+        thermal = cv2.erode(self.thermal.within(), np.ones((5, 5), np.uint8), borderValue=0)
+        return self.visible.within() & cv2.resize(thermal, shape[::-1], interpolation=cv2.INTER_NEAREST)
+
+    def overlaid_as(self, other: 'PairScene | None') -> 'PairScene':
+        """Return the scene without the overlays of another one, if that is of the same shapes."""
+        if other is None or (other.thermal.shape, other.visible.shape) != (
+            self.thermal.shape,
+            self.visible.shape,
+        ):
+            return self
+        return PairScene(
+            replace(self.thermal, overlay=other.thermal.overlay),
+            replace(self.visible, overlay=other.visible.overlay),
+        )
+
+    def seen(self, points: np.ndarray) -> np.ndarray:
+        """Return where both images show the scene, H x W bool; points sample the thermal one."""
+        thermal = cv2.remap(self.thermal.mask(), points, None, cv2.INTER_NEAREST)
+        return (thermal & self.visible.mask()) > 0
+
+    def uncut(self, found: Alignment) -> Alignment:
+        """Return an alignment of what is `shown` as one of the whole images, less sure if little is scene."""
+        share = min(float(scene.mask().mean()) for scene in (self.thermal, self.visible)) / ENOUGH
+        confidence = found.confidence * min(1.0, share)
+        notes = (*found.notes, LITTLE) if share < 1 else found.notes
+        found = replace(found, confidence=confidence, notes=notes)
+        if found.source == 'identity' or not any(self.cuts):
+            return found
+        return found.uncut(*((scene.shape, scene.cut) for scene in (self.thermal, self.visible)))
+
+
+class Scenes:
+    """
+    Finds the scene of pairs, with the memory of a stream.
+
+    rois: (x, y, width, height) of the thermal and the visible image, a width or height of 0 reaching to the
+    edge.
+    """
+
+    def __init__(self, thermal_roi: tuple[int, ...] = (), visible_roi: tuple[int, ...] = ()):
+        self._rois = thermal_roi, visible_roi
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._margins = (_Lasting(), _Lasting())
+        self._overlaid: np.ndarray | None = None
+
+    def find(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
+        """
+        Return the scene of a thermal and a visible image, H x W of integers or floats, without overlays.
+
+        Raises ImageError for a region of interest that is not within its image.
+        """
+        images = [borders.as_byte(image) for image in (thermal, visible)]
+        found = borders.find(*images)
+        shapes = [image.shape for image in images]
+        settled = [memory.settled(*each) for memory, *each in zip(self._margins, found, shapes, strict=True)]
+        named = zip(settled, ('thermal', 'visible'), self._rois, shapes, strict=True)
+        margins = [_with_roi(*each) for each in named]
+        cuts = _cuts(margins, shapes)
+        return PairScene(
+            *(
+                Scene(image.shape, cut, own, borders.corners(own.inner(image)))
+                for image, cut, own in zip(images, cuts, margins, strict=True)
+            )
+        )
+
+    def without_overlays(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
+        """Return scenes with what overlays take of them; images are float32 brightness in [0, 1]."""
+        shape = visible.shape
+        images = [cv2.convertScaleAbs(image, alpha=255) for image in (thermal, visible)]
+        if thermal.shape != shape:
+            images[0] = cv2.resize(images[0], shape[::-1], interpolation=cv2.INTER_LINEAR)
+        found = self._known(overlays.common(*images, scenes.enclosed()), shape)
+        if found is None:
+            return scenes
+        own = found
+        if thermal.shape != shape:
+            own = cv2.resize(found, thermal.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        return PairScene(replace(scenes.thermal, overlay=own), replace(scenes.visible, overlay=found))
+
+    def _known(self, found: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+        """Return what of an overlay is where overlays were in the stream: what moves is scene."""
+        grid = tuple(max(1, side // NEAR) for side in shape)
+        if found is None:
+            here = np.zeros(grid, np.float32)
+        else:
+            near = cv2.dilate(found, np.ones((NEAR, NEAR), np.uint8))
+            here = cv2.resize(near, grid[::-1], interpolation=cv2.INTER_NEAREST).astype(np.float32)
+        if self._overlaid is None or self._overlaid.shape != grid:
+            self._overlaid = here
+            return found
+        self._overlaid += np.float32(NEW) * (here - self._overlaid)
+        if found is None:
+            return None
+        known = (self._overlaid >= KNOWN).astype(np.uint8)
+        found = found & cv2.resize(known, shape[::-1], interpolation=cv2.INTER_NEAREST)
+        return found if found.any() else None
+
+
+def roi_margins(name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:
+    """Return what lies beyond a region of interest; raises ImageError if that is not within an image."""
+    x, y, width, height = roi
+    width, height = width or shape[1] - x, height or shape[0] - y
+    right, bottom = shape[1] - x - width, shape[0] - y - height
+    if min(x, y, right, bottom) < 0 or min(width, height) < SMALLEST:
+        text = (
+            f"'{name}.roi' is {list(roi)}: it has to lie within the {name} image, which is "
+            f'{shape[1]}x{shape[0]}, with at least {SMALLEST} pixels a side'
+        )
+        raise ImageError('roi', text, name)
+    return Margins(x, y, right, bottom)
+
+
+def roi_problem(roi: tuple[int, ...]) -> str | None:
+    """Say what is wrong with a region of interest whatever the image, or None."""
+    if len(roi) not in (0, 4):
+        return 'must be x, y, width and height, or nothing'
+    if any(roi) and (min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:])):
+        return f'must not be negative, nor width and height under {SMALLEST}'
+    return None
+
+
+class _Lasting:
+    """The margins of a stream, which change when another value lasts."""
+
+    def __init__(self):
+        self._kept: Margins | None = None
+        self._shape: tuple[int, ...] = ()
+        self._next, self._frames = NONE, 0
+
+    def settled(self, found: Margins, shape: tuple[int, int]) -> Margins:
+        self._frames = self._frames + 1 if found == self._next else 1
+        self._next = found
+        if self._kept is None or shape != self._shape or self._frames >= LASTING:
+            self._kept, self._shape = found, shape
+        return self._kept
+
+
+def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:
+    """Return the border of an image and what lies beyond its region of interest."""
+    if any(roi):
+        beyond = roi_margins(name, roi, shape)
+        found = Margins(*(max(pair) for pair in zip(astuple(found), astuple(beyond), strict=True)))
+    height, width = shape
+    small = min(width - found.left - found.right, height - found.top - found.bottom) < SMALLEST
+    return NONE if small else found
+
+
+def _cuts(margins: list[Margins], shapes: list[tuple[int, int]]) -> list[Margins]:
+    """Return what is cut from both images: of every side the share that both have as a border."""
+    cuts: list[dict[str, int]] = [{}, {}]
+    for side, axis in (('left', 1), ('top', 0), ('right', 1), ('bottom', 0)):
+        own = [getattr(each, side) for each in margins]
+        lengths = [shape[axis] for shape in shapes]
+        share = min(depth / length for depth, length in zip(own, lengths, strict=True))
+        for cut, depth, length in zip(cuts, own, lengths, strict=True):
+            common = round(share * length)
+            cut[side] = depth if common and depth - common <= THIN else common
+    return [Margins(**cut) for cut in cuts]

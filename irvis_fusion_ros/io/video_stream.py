@@ -1,0 +1,55 @@
+"""
+Images that come as a video: one compressed frame a message, most of them differences from the one before.
+
+Needs PyAV (extra `video`), which is imported when the first frame comes.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from irvis_fusion_ros.errors import ImageError
+
+# Encodings of Image, and formats of CompressedImage and CompressedVideo, to the names that decoders have.
+CODECS = {'h264': 'h264', 'h265': 'hevc', 'hevc': 'hevc'}
+
+
+class VideoDecoder:
+    """Decodes the frames of one stream, which must come in order and without B-frames."""
+
+    def __init__(self):
+        self._codec = ''
+        self._context: Any = None
+
+    def decode(self, data: Any, codec: str) -> np.ndarray:
+        """
+        Return the picture of a frame, H x W x 3 (BGR).
+
+        codec: one of CODECS. Raises ImageError with cause 'no_decoder', 'corrupt', or 'no_key_frame' as long
+        as nothing was seen that the frame could differ from.
+        """
+        av = _pyav(codec)
+        if codec != self._codec:
+            self._codec, self._context = codec, av.CodecContext.create(CODECS[codec], 'r')
+            self._context.flags |= av.codec.context.Flags.low_delay  # a frame comes out with its own message
+        try:
+            frames = self._context.decode(av.Packet(bytes(data)))
+        except av.error.FFmpegError as error:
+            if self._context.width:  # which comes with the first key frame
+                raise ImageError('corrupt', f'a frame of {codec} is damaged: {error.strerror}') from error
+            frames = []
+        if not frames:
+            raise ImageError('no_key_frame', f'{codec} begins with a key frame, and none has come yet')
+        return frames[-1].to_ndarray(format='bgr24')
+
+
+def _pyav(codec: str) -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise ImageError(
+            'no_decoder',
+            f'images of {codec} are decoded by PyAV, which is not installed: '
+            f"pip install 'irvis_fusion_ros[video]'",
+        ) from error
+    return av

@@ -1,0 +1,1 @@
+"""Bags to bags, without ROS and as fast as it computes: what `fuse_bag` is made of."""

@@ -1,0 +1,27 @@
+"""The predictor that the parameters of the node ask for; imports no ROS."""
+
+from irvis_fusion_ros import calibration
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.ros.options import NodeConfig
+
+
+def build_predictor(config: NodeConfig) -> Predictor:
+    """
+    Return a predictor that is ready to run.
+
+    Raises ValueError, naming the parameter or the file, for what cannot be had.
+    """
+    fixed = calibration.load(config.calibration.file) if config.calibration.source == 'file' else None
+    predictor = Predictor(
+        config.system(),
+        calibration=fixed,
+        tone=config.thermal,
+        depth=config.visible,
+        gray=config.output_encoding == 'mono8',
+        targets=config.targets,
+        highlight=config.highlight,
+    )
+    # what is exported is for the size of the camera, which is not known yet
+    if predictor.backend == 'torch':
+        predictor.warm_up()
+    return predictor

@@ -1,0 +1,39 @@
+"""What a stream leaves in a predictor is all that another one needs to go on with it."""
+
+import numpy as np
+import pytest
+
+from irvis_fusion_ros import memory
+from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.io import values
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.systems import registry
+
+
+def frames(count):
+    thermal, visible = pair((96, 128), seed=5)
+    deep = thermal.astype(np.uint16) * 20 + 5000
+    return [(np.roll(deep, number, 1) + np.uint16(40 * number), visible) for number in range(count)]
+
+
+@pytest.mark.parametrize('preset', registry.PRESETS)
+def test_another_predictor_goes_on_as_if_it_had_seen_the_stream(tmp_path, preset):
+    stream = frames(5)
+    first, second = Predictor(preset, 'cpu'), Predictor(preset, 'cpu')
+    for thermal, visible in stream[:3]:
+        first(thermal, visible)
+    values.write(tmp_path / 'memory.npz', memory.of(first))
+    memory.put(second, values.read(tmp_path / 'memory.npz'))
+    for thermal, visible in stream[3:]:
+        one, two = first(thermal, visible), second(thermal, visible)
+        for name in ('fused', 'registered', 'deformation', 'valid', 'transform'):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+        assert (one.confidence, one.source, one.cold) == (two.confidence, two.source, two.cold)
+
+
+def test_looking_at_the_memory_forgets_nothing():
+    predictor = Predictor('classical', 'cpu')
+    thermal, visible = frames(1)[0]
+    predictor(thermal, visible)
+    memory.of(predictor)
+    assert not predictor(thermal, visible).cold
