@@ -1,4 +1,4 @@
-"""The border of an image, from each side: cut away, or put back around what is left."""
+"""What is left out of an image at its sides, and the image within."""
 
 from dataclasses import dataclass
 
