@@ -35,11 +35,11 @@ import numpy as np
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.data import targets as target_files
 from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation import baselines, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
-from irvis_fusion_ros.evaluation.metrics import targets as target_files
 from irvis_fusion_ros.evaluation.runner import Runner, spread
 from irvis_fusion_ros.evaluation.target_runner import TargetRunner
 from irvis_fusion_ros.systems import registry

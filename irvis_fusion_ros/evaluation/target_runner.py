@@ -14,9 +14,10 @@ import torch
 from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import datasets
 from irvis_fusion_ros.data.datasets import ImagePair
+from irvis_fusion_ros.data.targets import Box
 from irvis_fusion_ros.detection.detector import Detector
 from irvis_fusion_ros.evaluation.metrics import detection, targets
-from irvis_fusion_ros.evaluation.metrics.targets import Box, Region
+from irvis_fusion_ros.evaluation.metrics.targets import Region
 from irvis_fusion_ros.evaluation.runner import Runner
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color

@@ -7,12 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from irvis_fusion_ros.config import option
+
 
 @dataclass(frozen=True)
 class TargetFinderConfig:
-    """channels: at each scale, from half the sides of the image, each next one halved again."""
+    """Its size."""
 
-    channels: tuple[int, ...] = (12, 20, 32, 40)
+    channels: tuple[int, ...] = option(
+        (12, 20, 32, 40),
+        'Channels at each scale, from half the sides of the image, each next one halved again.',
+    )
 
     @property
     def multiple(self) -> int:

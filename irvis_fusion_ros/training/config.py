@@ -126,8 +126,10 @@ def _converted(default: Any, value: Any, name: str) -> Any:
             raise ValueError(f"'{name}' is {value!r}; it has to be keys with values")
         return filled(type(default), value, f'{name}.')
     if isinstance(default, tuple):
-        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-            raise ValueError(f"'{name}' is {value!r}; it has to be a list of names")
+        kind = type(default[0]) if default else str
+        if not isinstance(value, list) or not all(type(entry) is kind for entry in value):
+            wanted = 'names' if kind is str else f'type {kind.__name__}'
+            raise ValueError(f"'{name}' is {value!r}; it has to be a list of {wanted}")
         return tuple(value)
     if isinstance(default, bool) or not isinstance(default, int | float):
         fits = isinstance(value, type(default))

@@ -26,10 +26,12 @@ from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import atomic, weights
 from irvis_fusion_ros.training import config
-from irvis_fusion_ros.training.data import pack, recording
+from irvis_fusion_ros.training.data import pack, recording, targets
 from irvis_fusion_ros.training.data.batches import PairSource
 from irvis_fusion_ros.training.data.cleaning import Cleaner
 from irvis_fusion_ros.training.data.pack import Item
+from irvis_fusion_ros.training.data.target_batches import TargetSource
+from irvis_fusion_ros.training.data.targets import TargetItem
 from irvis_fusion_ros.training.recipes import table
 from irvis_fusion_ros.training.recipes.base import Recipe
 from irvis_fusion_ros.training.trainer import Trainer
@@ -72,10 +74,15 @@ def _train(options: argparse.Namespace) -> int:
     run, own = config.load(options.config, recipe_class)
     if options.data:
         run = dataclasses.replace(run, data=tuple(options.data))
+    accepted = frozenset(run.accept) | frozenset(options.accept)
+    if bool(options.targets) != recipe_class.boxed:
+        wanted = 'boxes: name them by --targets' if recipe_class.boxed else 'pairs, without --targets'
+        raise FileError(f'{options.system} learns from {wanted}')
     if options.bag:
         items = _recorded(options, recipe_class)
+    elif recipe_class.boxed:
+        items = _boxed(run.data, options.targets, own.ground, accepted)
     else:
-        accepted = frozenset(run.accept) | frozenset(options.accept)
         items = _items(run.data, accepted, recipe_class.aligned)
     start = _start(options)
     if start is not None and hasattr(own, 'network'):
@@ -83,7 +90,7 @@ def _train(options: argparse.Namespace) -> int:
     device = resolve_device(options.device, ('cuda', 'cpu'))
     folder = options.out or Path('runs') / (options.bag or options.config).stem
     folder.mkdir(parents=True, exist_ok=True)
-    train, val = _sources(items, run, device)
+    train, val = (_target_sources if recipe_class.boxed else _sources)(items, run, device)
     with _locked(folder):
         trainer = Trainer(
             options.system,
@@ -99,7 +106,7 @@ def _train(options: argparse.Namespace) -> int:
         validation = f'{len(val)} to watch' if val is not None else 'none to watch: no scene is left for that'
         print(
             f'{options.system}: {trainer.parameters / 1e6:.2f} M parameters on {device}; '
-            f'{len(train)} pairs to learn from, {validation}; '
+            f'{len(train)} {"images" if recipe_class.boxed else "pairs"} to learn from, {validation}; '
             f'step {trainer.step} of {trainer.steps}; writing to {folder}'
         )
         with Interruption(options.minutes) as stop:
@@ -191,6 +198,24 @@ def _sources(
     return train, PairSource(validation, 'val', run.seed, device, run.joint, run.sensors)
 
 
+def _target_sources(
+    items: Sequence[TargetItem], run: config.TrainConfig, device: str
+) -> tuple[TargetSource, TargetSource | None]:
+    train = TargetSource(items, 'train', run.seed, device)
+    watched = any(item.part == 'val' and item.targets.any() for item in items)
+    return train, TargetSource(items, 'val', run.seed, device) if watched else None
+
+
+def _boxed(
+    data: Sequence[str], files: Sequence[Path], ground: Sequence[str], accepted: frozenset[str]
+) -> list[TargetItem]:
+    if not data:
+        raise FileError("no training data: give --data, or 'data' in the configuration")
+    items, remarks = targets.collect([Path(entry) for entry in data], files, ground, accepted)
+    print(*remarks, sep='\n', end='\n' if remarks else '')
+    return items
+
+
 def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list[Item]:
     paths = [Path(entry) for entry in data]
     if not paths:
@@ -210,12 +235,13 @@ def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list
     return items
 
 
-def _fingerprint(items: Sequence[Item]) -> int:
+def _fingerprint(items: Sequence[Item] | Sequence[TargetItem]) -> int:
     """Return a number that identifies the training set, wherever it is stored."""
     found = 0
     for item in items:
         found = zlib.crc32(f'{item.name} {item.part} {item.thermal.shape}'.encode(), found)
-        found = zlib.crc32(item.visible, zlib.crc32(item.thermal, found))
+        for image in item.images:
+            found = zlib.crc32(image, found)
     return found
 
 
@@ -233,6 +259,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--data', nargs='+', default=[], metavar='PATH', help='packs, data sets or folders of data sets'
+    )
+    parser.add_argument(
+        '--targets',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='SET.json',
+        help='boxes of the data sets of these names, for a system that learns from them',
     )
     parser.add_argument(
         '--accept',

@@ -6,14 +6,13 @@ box widened by half its width, at least 6 px, without the mask and 2 px around i
 visible grid by the deformation that registered the thermal image. Pictures are H x W float, 0 to 255.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.data.targets import Box, warm_part, whole_pixels
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import warp
 
@@ -23,8 +22,6 @@ WIDENED, NARROWEST, GAP = 0.5, 6, 2
 SHARE, LEVELS, SEPARABLE = 0.5, 15.0, 0.8
 # Percentiles between which a thermal image is stretched, so that pictures of any gain are compared.
 STRETCHED = (0.5, 99.5)
-
-Box = Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -38,28 +35,6 @@ class Region:
     def shown(self) -> bool:
         """Whether both have pixels in the picture."""
         return bool(self.mask.any() and self.ring.any())
-
-
-def load(file: Path) -> dict[str, list[Box]]:
-    """
-    Read a targets file: {"PAIR NAME": [[x1, y1, x2, y2], ...]}, thermal pixels.
-
-    Raises FileError, with what was expected and found, for anything else.
-    """
-    expected = 'expected {"PAIR NAME": [[x1, y1, x2, y2], ...]} in thermal pixels'
-    try:
-        content = json.loads(Path(file).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise FileError(f'{file}: {expected} ({error})') from error
-    if not isinstance(content, dict) or not content:
-        raise FileError(f'{file}: {expected}, found {_kind(content)}')
-    for name, boxes in content.items():
-        if not isinstance(boxes, list):
-            raise FileError(f"{file}: {expected}; '{name}' has {_kind(boxes)}")
-        for box in boxes:
-            if not _is_box(box):
-                raise FileError(f"{file}: {expected} with x1 < x2 and y1 < y2; '{name}' has {box!r}")
-    return content
 
 
 def check(boxes: Sequence[Box], shape: tuple[int, ...], name: str) -> None:
@@ -88,10 +63,10 @@ def region(box: Box, thermal: np.ndarray, deformation: np.ndarray) -> Region:
     where the thermal image shows nothing.
     """
     height, width = thermal.shape
-    x1, y1, x2, y2 = _clipped(box, (height, width))
+    x1, y1, x2, y2 = whole_pixels(box, (height, width))
     widened = max(NARROWEST, round(WIDENED * (box[2] - box[0])))
     mask = np.zeros((height, width), np.uint8)
-    mask[y1:y2, x1:x2] = _warm(thermal[y1:y2, x1:x2])
+    mask[y1:y2, x1:x2] = warm_part(thermal[y1:y2, x1:x2])
     ring = np.zeros_like(mask)
     ring[max(y1 - widened, 0) : y2 + widened, max(x1 - widened, 0) : x2 + widened] = 255
     ring[cv2.dilate(mask, np.ones((2 * GAP + 1, 2 * GAP + 1), np.uint8)) > 0] = 0
@@ -130,30 +105,3 @@ def kept(picture: np.ndarray, thermal: np.ndarray, region: Region) -> bool:
     """
     found, needed = abs(contrast(picture, region)), SHARE * abs(contrast(thermal, region))
     return found >= max(needed, LEVELS) and separability(picture, region) >= SEPARABLE
-
-
-def _warm(crop: np.ndarray) -> np.ndarray:
-    low, high = float(crop.min()), float(crop.max())
-    if high <= low:
-        return np.full(crop.shape, 255, np.uint8)
-    levels = np.round((crop.astype(np.float32) - low) * (255 / (high - low))).astype(np.uint8)
-    return cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[1]
-
-
-def _clipped(box: Box, shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The whole pixels of a box inside an image, at least one."""
-    height, width = shape
-    x1, y1 = (
-        min(max(int(np.floor(v)), 0), size - 1) for v, size in zip(box[:2], (width, height), strict=True)
-    )
-    x2, y2 = (min(int(np.ceil(v)), size) for v, size in zip(box[2:], (width, height), strict=True))
-    return x1, y1, max(x2, x1 + 1), max(y2, y1 + 1)
-
-
-def _is_box(box: object) -> bool:
-    numbers = isinstance(box, list) and len(box) == 4 and all(type(v) in (int, float) for v in box)
-    return numbers and bool(np.isfinite(box).all()) and box[0] < box[2] and box[1] < box[3]
-
-
-def _kind(content: object) -> str:
-    return f'{type(content).__name__} {str(content)[:40]}'

@@ -46,6 +46,11 @@ class Item:
     visible: np.ndarray
     aligned: bool = True
 
+    @property
+    def images(self) -> tuple[np.ndarray, ...]:
+        """The images, which identify the item."""
+        return self.thermal, self.visible
+
 
 def collect(
     folders: Sequence[Path],

@@ -64,12 +64,14 @@ class Recipe:
     of the configuration file sets, and implements build, stages and losses.
 
     aligned: whether training needs known warps of aligned pairs. A recipe with aligned False also gets pairs
-    as they were recorded; its losses must use neither `truth` nor `thermal`. added: parts of names of
+    as they were recorded; its losses must use neither `truth` nor `thermal`. boxed: whether it learns from
+    thermal images with boxes (data/target_batches.TargetBatch) instead of pairs. added: parts of names of
     parameters that older weights may lack; a run that starts from such weights initialises them anew.
     """
 
     Config: type
     aligned = True
+    boxed = False
     added: tuple[str, ...] = ()
 
     def __init__(self, config: Any):

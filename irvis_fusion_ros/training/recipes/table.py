@@ -18,6 +18,7 @@ RECIPES: dict[str, str | type[Recipe]] = {
     'swift': f'{_HERE}.swift:SwiftRecipe',
     'umf_cmgr': f'{_HERE}.umf_cmgr:UmfCmgrRecipe',
     'bsr': f'{_HERE}.bsr:BsrRecipe',
+    'targets': f'{_HERE}.targets:TargetsRecipe',
 }
 
 

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from irvis_fusion_ros.data.targets import load
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.evaluation.metrics import targets
 
@@ -87,7 +88,7 @@ def test_a_file_that_is_none_is_refused(tmp_path, content):
     file = tmp_path / 't.json'
     file.write_text(content)
     with pytest.raises(FileError, match='expected'):
-        targets.load(file)
+        load(file)
 
 
 def test_a_box_outside_is_refused():
@@ -98,6 +99,6 @@ def test_a_box_outside_is_refused():
 
 def test_the_boxes_of_ours_can_be_read(request):
     folder = request.config.rootpath / 'test' / 'data' / 'targets'
-    counts = {file.stem: sum(map(len, targets.load(file).values())) for file in folder.glob('*.json')}
+    counts = {file.stem: sum(map(len, load(file).values())) for file in folder.glob('*.json')}
     assert sum(counts[name] for name in ('llvip', 'vifb', 'msrs', 'tno')) >= 150
     assert all(json.loads(file.read_text()) for file in folder.glob('*.json'))
