@@ -169,7 +169,7 @@ class Scenes:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._margins = (_Lasting(), _Lasting())
+        self._margins = (LastingMargins(), LastingMargins())
         self._overlaid: np.ndarray | None = None
 
     def find(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
@@ -248,20 +248,22 @@ def roi_problem(roi: tuple[int, ...]) -> str | None:
     return None
 
 
-class _Lasting:
-    """The margins of a stream, which change when another value lasts."""
+@dataclass
+class LastingMargins:
+    """The margins of a stream. They change only when another value has lasted for LASTING frames."""
 
-    def __init__(self):
-        self._kept: Margins | None = None
-        self._shape: tuple[int, ...] = ()
-        self._next, self._frames = NONE, 0
+    kept: Margins | None = None
+    shape: tuple[int, ...] = ()
+    candidate: Margins = NONE
+    frames: int = 0
 
     def settled(self, found: Margins, shape: tuple[int, int]) -> Margins:
-        self._frames = self._frames + 1 if found == self._next else 1
-        self._next = found
-        if self._kept is None or shape != self._shape or self._frames >= LASTING:
-            self._kept, self._shape = found, shape
-        return self._kept
+        """Take the margins of a frame of `shape` and return those of the stream."""
+        self.frames = self.frames + 1 if found == self.candidate else 1
+        self.candidate = found
+        if self.kept is None or shape != self.shape or self.frames >= LASTING:
+            self.kept, self.shape = found, shape
+        return self.kept
 
 
 def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:
