@@ -109,6 +109,32 @@ def add_fusion_choices(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_show_targets(parser: argparse.ArgumentParser) -> None:
+    """Add --show-targets, which the predictor calls targets."""
+    parser.add_argument(
+        '--show-targets',
+        choices=registry.TARGETS,
+        default='warm',
+        help='which things that stand out of the thermal image the fusion shows (default: warm)',
+    )
+
+
+def add_target_choices(parser: argparse.ArgumentParser) -> None:
+    """Add --targets and --highlight."""
+    parser.add_argument(
+        '--targets',
+        choices=registry.TARGETS,
+        default='warm',
+        help='which things that stand out of the thermal image are always seen (default: warm)',
+    )
+    parser.add_argument(
+        '--highlight',
+        choices=registry.HIGHLIGHTS,
+        default='none',
+        help='tint colours these things for human eyes (default: none)',
+    )
+
+
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """Add --backend."""
     parser.add_argument(

@@ -18,7 +18,8 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, Note, identity
 from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
-from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.config import unknown
+from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
@@ -27,6 +28,7 @@ from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
+from irvis_fusion_ros.systems.targets import Targets
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
@@ -37,6 +39,11 @@ LARGEST_SIDE = 32766  # cv2.remap
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
 RAMP = 17
+# Colours of highlighted targets by their sign, red, green and blue; how much of it they take.
+TINTS = {1: (1.0, 0.45, 0.05), -1: (0.1, 0.55, 1.0)}
+TINTED = 0.8
+# How the thermal image is stretched for the search for targets.
+CONTRAST = ToneConfig(normalisation='percentile')
 
 
 @dataclass(frozen=True)
@@ -79,8 +86,10 @@ class Predictor:
     preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
     that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
     every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
-    off. gray: fused output without colour. Raises ChoiceError, saying what is valid, for names that do not go
-    together, and FileError for weights that are missing or damaged.
+    off. gray: fused output without colour. targets: which things that stand out of the thermal image are
+    shown (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where
+    the fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
+    that do not go together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(
@@ -98,6 +107,8 @@ class Predictor:
         backend: str = 'auto',
         thermal_roi: tuple[int, ...] = (),
         visible_roi: tuple[int, ...] = (),
+        targets: str = 'warm',
+        highlight: str = 'none',
     ):
         if isinstance(preset, SystemConfig):
             self.config = preset
@@ -113,6 +124,7 @@ class Predictor:
         self._scenes = Scenes(thermal_roi, visible_roi)
         self._scene: PairScene | None = None
         self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
+        self.set_targets(targets, highlight)
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
     @property
@@ -165,10 +177,28 @@ class Predictor:
         """Change what is scene while running; as in the constructor."""
         self._scenes = Scenes(thermal, visible)
 
+    def set_targets(self, targets: str, highlight: str) -> None:
+        """Change which targets are shown, and how, while running; raises ChoiceError for unknown names."""
+        for name, value, valid in (
+            ('targets', targets, registry.TARGETS),
+            ('highlight', highlight, registry.HIGHLIGHTS),
+        ):
+            if value not in valid:
+                raise ChoiceError(name, unknown(name, value, valid))
+        self._emphasised = self.config.entry.targets
+        self._highlight = highlight == 'tint'
+        wanted = targets != 'off' and (self._emphasised or self._highlight)
+        self._targets = Targets(targets, self.temporal) if wanted else None
+        # targets are sought in the stretched image whatever the gain that is fused
+        self._contrast = ThermalTone(CONTRAST)
+
     def reset(self) -> None:
         """Forget the stream: the next pair is a cold one."""
         self._reset_registration()
         self._tone.reset()
+        self._contrast.reset()
+        if self._targets is not None:
+            self._targets.reset()
         self._depth.reset()
         self._scenes.reset()
         self._scene = None
@@ -287,7 +317,15 @@ class Predictor:
             else:
                 luma, corrected = self._fuse_scene(visible_luma, bright, points, fading, scenes)
             clock.lap('fuse')
+            where = {}
+            # a blank image teaches nothing and shows no target
+            if self._targets is not None and learns:
+                luma, where = self._show_targets(luma, thermal_gray, points, fading, scenes)
+            clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma)
+            if self._highlight and fused.ndim == 3:
+                for sign, share in where.items():
+                    fused = color.tinted(fused, share * TINTED, TINTS[sign], visible_order)
             clock.lap('colour')
         if 'valid' in outputs:
             believed = shown if trust is None else shown & (trust >= BELIEVED)
@@ -373,6 +411,35 @@ class Predictor:
             bright = self._tone.apply(thermal)
         self._scene = scenes
         return bright, scenes
+
+    def _show_targets(
+        self,
+        luma: np.ndarray,
+        thermal: np.ndarray,
+        points: np.ndarray,
+        fading: np.ndarray,
+        scenes: PairScene,
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """
+        Show targets in fused brightness, where both images show the scene.
+
+        thermal: its values, as it was recorded. points: where it is sampled. Returns the brightness, and by
+        sign where targets are, H x W float32 [0, 1].
+        """
+        inner = scenes.visible.margins.inner
+        self._contrast.update(thermal, scenes.thermal.counted())
+        warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
+        trust = np.ascontiguousarray(inner(fading))
+        found = self._targets.find(warmth, trust)
+        part, where = self._targets.show(np.ascontiguousarray(inner(luma)), warmth, trust, found)
+        if self._emphasised:
+            luma = luma.copy()
+            inner(luma)[:] = part
+        if scenes.visible.margins:
+            for sign, share in where.items():
+                where[sign] = np.zeros(luma.shape, np.float32)
+                inner(where[sign])[:] = share
+        return luma, where
 
     def _align(
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]

@@ -17,6 +17,7 @@ import irvis_fusion_ros
 
 PACKAGE = ElementTree.parse(REPOSITORY / 'package.xml').getroot()
 EXECUTABLES = {
+    'detect',
     'fusion_node',
     'replay',
     'make_flight',
@@ -33,6 +34,8 @@ EXECUTABLES = {
 DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'backports': 'backports.zstd'}
 # imported by what an extra or the build of the wheels brings
 OPTIONAL = {'onnx', 'onnxscript', 'matplotlib', 'av', 'onnxruntime', 'tensorrt', 'foxglove_msgs', 'ray'}
+# messages for boxes where a distribution without vision_msgs has them
+OPTIONAL |= {'visualization_msgs', 'geometry_msgs'}
 # in the standard library of later versions of Python
 LATER = {'compression'}
 
@@ -111,6 +114,7 @@ ROOMS = (
     ('data', 'flight'),
     ('classical', 'networks'),
     ('backends',),
+    ('detection',),
     ('backbones',),
     ('systems',),
     ('predictor',),

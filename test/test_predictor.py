@@ -492,3 +492,90 @@ def test_a_deep_visible_image_is_as_bright_as_one_of_8_bits(bits):
     for predictor in (Predictor('unregistered', 'cpu'), Predictor('unregistered', 'cpu', depth=known)):
         assert np.abs(predictor(THERMAL, deep).fused - plain).mean() < 2
         assert np.abs(predictor(None, deep).fused.astype(int) - VISIBLE).max() <= 1
+
+
+class TestTargets:
+    """A warm figure on ground that the visible camera sees well, where there is nothing else to see."""
+
+    SHAPE = (192, 256)
+
+    def pair(self, depth=np.uint8):
+        rng = np.random.default_rng(0)
+        thermal = cv2.GaussianBlur(rng.normal(0, 1, self.SHAPE).astype(np.float32), (0, 0), 6) * 30 + 60
+        thermal = cv2.ellipse(thermal, (128, 96), (7, 24), 0, 0, 360, 130, -1)
+        thermal = cv2.GaussianBlur(thermal, (0, 0), 1) + rng.normal(0, 1, self.SHAPE)
+        visible = np.full((*self.SHAPE, 3), (90, 120, 100), np.uint8)
+        gain, offset = {np.uint8: (1, 0), np.uint16: (4, 28000)}[depth]
+        return (thermal * gain + offset).clip(0, np.iinfo(depth).max).astype(depth), visible
+
+    def fused(self, depth=np.uint8, preset='classical', **options):
+        fixed = Calibration(np.eye(3), self.SHAPE, self.SHAPE)
+        predictor = Predictor(preset, 'cpu', temporal=False, calibration=fixed, **options)
+        return predictor(*self.pair(depth)).fused.astype(int)
+
+    @pytest.mark.parametrize('depth', [np.uint8, np.uint16])
+    def test_they_are_seen_unless_they_are_switched_off(self, depth):
+        on, off = self.fused(depth), self.fused(depth, targets='off')
+        assert on[96, 128].mean() - on[96, 60].mean() > 40
+        assert on[96, 128].mean() - off[96, 128].mean() > 20
+        assert np.abs(on - off)[:, :80].max() <= 1
+
+    def test_a_fusion_of_its_own_is_left_alone(self):
+        np.testing.assert_array_equal(
+            self.fused(preset='unregistered'), self.fused(preset='unregistered', targets='off')
+        )
+
+    def test_a_tint_colours_them_alone(self):
+        plain, tinted = self.fused(), self.fused(highlight='tint')
+        blue, _, red = tinted[96, 128]
+        assert red - blue > 80
+        np.testing.assert_array_equal(tinted[:, :80], plain[:, :80])
+
+    def test_a_tint_goes_with_every_preset(self):
+        blue, _, red = self.fused(preset='unregistered', highlight='tint')[96, 128]
+        assert red - blue > 60
+
+    @pytest.mark.parametrize('camera', ['thermal_roi', 'visible_roi'])
+    def test_they_are_not_shown_beyond_the_scene(self, camera):
+        within, beyond = (
+            np.abs(self.fused(**{camera: roi}) - self.fused(targets='off', **{camera: roi}))
+            for roi in ((64, 0, 128, 192), (0, 0, 100, 192))
+        )
+        assert within[96, 128].mean() > 20
+        assert beyond[:, 100:].max() == 0
+
+    def test_a_tint_lies_where_they_are_beside_a_border(self):
+        options = {'thermal_roi': (64, 16, 192, 160), 'visible_roi': (64, 16, 192, 160)}
+        plain, tinted = self.fused(**options), self.fused(highlight='tint', **options)
+        changed = np.abs(tinted - plain).max(-1) > 8
+        assert changed[96, 128]
+        assert not changed[:, :110].any()
+        assert not changed[:, 146:].any()
+
+    def test_they_can_be_changed_while_running(self):
+        fixed = Calibration(np.eye(3), self.SHAPE, self.SHAPE)
+        predictor = Predictor('classical', 'cpu', temporal=False, calibration=fixed, targets='off')
+        before = predictor(*self.pair()).fused
+        predictor.set_targets('warm', 'none')
+        assert np.abs(predictor(*self.pair()).fused.astype(int) - before).max() > 20
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            ({'targets': 'hot'}, "unknown targets 'hot'; valid: warm, cold, both, off"),
+            ({'highlight': 'glow'}, "unknown highlight 'glow'; valid: none, tint"),
+        ],
+    )
+    def test_unknown_names_list_what_is_valid(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            Predictor('classical', 'cpu', **options)
+
+    @pytest.mark.parametrize('level', [0, 120, 255])
+    def test_a_blank_thermal_image_shows_none(self, level):
+        fixed = Calibration(np.eye(3), self.SHAPE, self.SHAPE)
+        predictor = Predictor('classical', 'cpu', temporal=False, calibration=fixed, targets='both')
+        _, visible = self.pair()
+        thermal = np.full(self.SHAPE, level, np.uint8)
+        with_targets = predictor(thermal, visible).fused
+        predictor.set_targets('off', 'none')
+        np.testing.assert_array_equal(with_targets, predictor(thermal, visible).fused)

@@ -3,8 +3,8 @@ Multi-scale fusion of two brightness images without weights.
 
 The picture stays the visible one. Thermal detail replaces visible detail, scale by scale, where it is
 clearly stronger; coarse thermal shading is only let in where the visible camera sees nothing (night, glare),
-so that no halo grows around cold sky and no dark scene turns grey. Compact warm things, such as people and
-engines, are always shown.
+so that no halo grows around cold sky and no dark scene turns grey. People and other targets are shown after
+that (systems/targets.py).
 """
 
 import cv2
@@ -22,10 +22,6 @@ DARK, LIT = 0.06, 0.22
 BRIGHT, GLARE = 0.93, 0.995
 # Trust below which the result fades to the visible image.
 NEARLY = 0.25
-# A warm thing is at most this share of the image's shorter side.
-LARGEST_THING = 0.3
-# Warmth above the surroundings and the scene, in thermal brightness, at which a thing is shown fully.
-WARM = 0.25
 
 
 def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
@@ -36,9 +32,8 @@ def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndar
         for pyramid in (v, t, trusted):
             pyramid.append(cv2.pyrDown(pyramid[-1]))
     middle = min(FINE_LEVELS, levels)
-    warm = _warm_things(t[middle]) * trusted[middle]
     unseen = _unseen(v[middle])
-    fused = v[-1] + _fitted(warm, v[-1]) * np.maximum(t[-1] - v[-1], 0)
+    fused = v[-1]
     for k in reversed(range(levels)):
         v_detail, t_detail = _detail(v[k], v[k + 1]), _detail(t[k], t[k + 1])
         blind = _fitted(unseen, v_detail)
@@ -46,9 +41,8 @@ def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndar
         share *= trusted[k]
         if k >= FINE_LEVELS:
             share *= blind
-        # visible detail gives way to thermal detail, but a warm thing is added to what is seen of it
         v_detail *= 1 - share
-        t_detail *= np.maximum(share, _fitted(warm, share))
+        t_detail *= share
         v_detail += t_detail
         fused = cv2.pyrUp(fused, dstsize=v_detail.shape[1::-1])
         fused += v_detail
@@ -77,16 +71,6 @@ def _stronger(thermal: np.ndarray, visible: np.ndarray, blind: np.ndarray) -> np
     v += NOISE**4
     t /= v
     return t
-
-
-def _warm_things(thermal: np.ndarray) -> np.ndarray:
-    """Return how far compact things are warmer than what is around them and than the scene, [0, 1]."""
-    size = max(3, int(LARGEST_THING * min(thermal.shape))) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    above = cv2.morphologyEx(thermal, cv2.MORPH_TOPHAT, kernel)
-    np.minimum(above, thermal - float(np.median(thermal)), out=above)
-    share = np.clip(above / np.float32(WARM), 0, 1)
-    return share * share * (3 - 2 * share)
 
 
 def _unseen(visible: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ gives details: a list with one object per pair, of which these keys are used (pa
     ir_raw, H_raw_to_vi the same for a second, unaligned thermal image of an aligned pair
     sequence            the video that the pair is a frame of, in natural order of name
     scene, location     what the pair shows, if it is not part of a video; a scene is never split
+    light               'day' or 'night'
 
 Split. Neighbouring frames show the same scene, so pairs are not split at random. A scene is given by
 pairs.json, or else it is a run of frames whose numbers (the last number in the name) are at most SCENE_GAP
@@ -41,7 +42,7 @@ class ImagePair:
 
     scene: pairs of one scene show the same things. part: 'train' or 'val'. video: the clip that the pair is a
     frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images are
-    aligned.
+    aligned. light: 'day' or 'night' if pairs.json gives it, else None.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ImagePair:
     part: str
     video: str | None = None
     calibration: np.ndarray | None = field(default=None, compare=False)
+    light: str | None = None
 
 
 def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
@@ -67,6 +69,7 @@ def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
             scene,
             part,
             record.get('sequence'),
+            light=record.get('light'),
         )
         for record, scene, part in _records(Path(folder))
     ]

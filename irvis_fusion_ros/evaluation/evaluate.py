@@ -19,6 +19,8 @@ The JSON file:
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
                 warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
                 (each frame's) and the measures of evaluation/metrics/video.Steadiness
+    targets     with --targets, what evaluation/target_runner.py says of each preset and pair, the pairs as
+                they were recorded; target_summaries, and with --detector detection_summaries, count it
 """
 
 import argparse
@@ -33,10 +35,13 @@ import numpy as np
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import datasets, protocols
+from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.evaluation import baselines, report
+from irvis_fusion_ros.evaluation import baselines, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
+from irvis_fusion_ros.evaluation.metrics import targets as target_files
 from irvis_fusion_ros.evaluation.runner import Runner, spread
+from irvis_fusion_ros.evaluation.target_runner import TargetRunner
 from irvis_fusion_ros.systems import registry
 
 DEFAULT_PROTOCOLS = ('zero', 'fr', 'shift5', 'elastic_mid', 'large')
@@ -48,7 +53,9 @@ class Plan:
     The options of an evaluation.
 
     presets may name baselines; backbone and registration_first apply to presets that let one choose them;
-    part and limit choose pairs (datasets.select).
+    part and limit choose pairs (datasets.select). targets: a file of boxes that the fused image should keep,
+    which is measured in the place of registration errors; detector: what looks for them
+    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows.
     """
 
     data: Path
@@ -64,10 +71,13 @@ class Plan:
     aligned: bool = False
     video: bool = False
     jobs: int = 1
+    targets: Path | None = None
+    detector: Path | None = None
+    shown: str = 'warm'
 
-    def runner(self) -> Runner:
+    def runner(self) -> Runner | TargetRunner:
         """Return a runner with these options."""
-        return Runner(
+        runner = Runner(
             self.presets,
             self.device,
             self.seed,
@@ -75,10 +85,12 @@ class Plan:
             self.aligned,
             self.backbone,
             self.registration_first,
+            self.shown,
         )
+        return runner if self.targets is None else TargetRunner(runner, self.detector)
 
 
-# One task: a method of Runner and its arguments. Tasks run in any order.
+# One task: a method of the runner and its arguments. Tasks run in any order.
 Task = tuple[Callable[..., list[dict]], tuple]
 
 
@@ -94,13 +106,10 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
 
     Raises FileError for data that cannot be used.
     """
+    if plan.targets is not None:
+        return _targets(plan, progress)
     tasks = _video_tasks(plan) if plan.video else _pair_tasks(plan)
-    found: list[dict] = []
-    unit = 'video' if plan.video else 'pair'
-    with cli.progress(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
-        for records in _run_tasks(plan, tasks):
-            found += records
-            bar.update()
+    found = _found(plan, tasks, progress)
     found.sort(
         key=lambda record: (
             plan.protocols.index(record['protocol']),
@@ -111,16 +120,61 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
     )
     records = [] if plan.video else found
     return {
+        **_about(plan),
+        'summaries': _summaries(plan, records) if records else [],
+        'records': records,
+        'videos': found if plan.video else [],
+    }
+
+
+def _targets(plan: Plan, progress: bool) -> dict:
+    """Measure what is kept of the targets of a file; the same content, about them."""
+    boxes = target_files.load(plan.targets)
+    pairs = {pair.name: pair for pair in datasets.recorded(plan.data)}
+    unknown = [name for name in boxes if name not in pairs]
+    if unknown:
+        raise FileError(
+            f"{plan.targets}: '{unknown[0]}' is no pair of {plan.data}, which has {next(iter(pairs))}, ..."
+        )
+    chosen = datasets.select([pairs[name] for name in boxes], plan.part, plan.limit)
+    tasks = [(TargetRunner.pair, (pair, boxes[pair.name], plan.presets)) for pair in chosen]
+    records = _found(plan, tasks, progress)
+    order = list(boxes)
+    records.sort(key=lambda record: (plan.presets.index(record['preset']), order.index(record['pair'])))
+    result = {
+        **_about(plan),
+        'summaries': [],
+        'records': [],
+        'videos': [],
+        'targets': records,
+        'target_summaries': target_runner.summarise(records),
+    }
+    if plan.detector is not None:
+        score = description.read(plan.detector).score
+        result['detection_summaries'] = target_runner.summarise_detections(records, score)
+    return result
+
+
+def _about(plan: Plan) -> dict:
+    """What was run, as a result says it."""
+    return {
         'data': str(plan.data),
         'split': plan.part,
         'seed': plan.seed,
         'device': plan.device,
         'backbone': plan.backbone,
         'registration_first': plan.registration_first,
-        'summaries': _summaries(plan, records) if records else [],
-        'records': records,
-        'videos': found if plan.video else [],
     }
+
+
+def _found(plan: Plan, tasks: list[Task], progress: bool) -> list[dict]:
+    found: list[dict] = []
+    unit = 'video' if plan.video else 'pair'
+    with cli.progress(total=len(tasks), unit=unit, desc=plan.data.name, disable=not progress) as bar:
+        for records in _run_tasks(plan, tasks):
+            found += records
+            bar.update()
+    return found
 
 
 def _pair_tasks(plan: Plan) -> list[Task]:
@@ -161,7 +215,7 @@ def _run_tasks(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
             raise
 
 
-_runner: Runner | None = None
+_runner: Runner | TargetRunner | None = None
 
 
 def _start_worker(plan: Plan) -> None:
@@ -245,6 +299,18 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     parser.add_argument(
         '--video', action='store_true', help='measure videos under a fixed misalignment, frames in order'
     )
+    parser.add_argument(
+        '--targets',
+        type=Path,
+        metavar='F',
+        help='count which boxes of this file the fused picture keeps, and others, instead of errors',
+    )
+    parser.add_argument(
+        '--detector',
+        type=Path,
+        metavar='D.yaml',
+        help='with --targets: let a detector look for them in the same pictures (docs/detectors.md)',
+    )
     parser.add_argument('--split', choices=datasets.PARTS, default='all', help='part of DATA, split by scene')
     parser.add_argument(
         '--limit', type=cli.positive, metavar='N', help='at most N pairs, evenly spread, or N frames a video'
@@ -252,6 +318,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     parser.add_argument('--seed', type=int, default=0, help='another draw of the warps (default: 0)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
+    cli.add_show_targets(parser)
     parser.add_argument(
         '--jobs',
         type=cli.positive,
@@ -277,6 +344,9 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             aligned=options.aligned,
             video=options.video,
             jobs=options.jobs,
+            targets=options.targets,
+            detector=options.detector,
+            shown=options.show_targets,
         )
         baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
@@ -285,6 +355,11 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
     ):
         parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
+    if plan.detector is not None and plan.targets is None:
+        parser.error('--detector needs --targets: the boxes that it has to find')
+    measured = plan.video or options.fusion or options.protocol or options.plots
+    if plan.targets is not None and measured:
+        parser.error('--targets goes with neither --protocol, --fusion, --video nor --plots')
     if plan.aligned and plan.protocols != ('zero',):
         parser.error('--aligned goes with protocol zero alone: the pairs are not moved')
     return plan, options

@@ -71,6 +71,21 @@ VIDEO: tuple[Column, ...] = (
     ('ms worst', lambda s: s['milliseconds']['worst'], '.0f'),
 )
 
+TARGETS: tuple[Column, ...] = (
+    ('picture', lambda s: s['picture'], 's'),
+    ('targets', lambda s: s['targets'], 'd'),
+    ('kept', lambda s: s['kept'], '.3f'),
+    ('of thermal', lambda s: s['kept_of_thermal'], '.3f'),
+)
+
+DETECTIONS: tuple[Column, ...] = (
+    ('picture', lambda s: s['picture'], 's'),
+    ('people', lambda s: s['people'], 'd'),
+    ('recall', lambda s: s['recall'], '.3f'),
+    ('false alarms', lambda s: s['false_alarms'], '.2f'),
+    ('recall at equal', lambda s: s['recall_equal'], '.3f'),
+)
+
 
 def text(result: dict, markdown: bool = False) -> str:
     """Return every table that a result of `evaluate` holds."""
@@ -81,15 +96,23 @@ def text(result: dict, markdown: bool = False) -> str:
             parts.append(table(result['summaries'], FUSION, markdown))
     if result['videos']:
         parts.append(table(result['videos'], VIDEO, markdown))
+    for name, columns in (('target_summaries', TARGETS), ('detection_summaries', DETECTIONS)):
+        if result.get(name):
+            parts.append(table(result[name], columns, markdown, first='light'))
     return '\n\n'.join(parts)
 
 
-def table(summaries: list[dict], columns: tuple[Column, ...] = REGISTRATION, markdown: bool = False) -> str:
-    """Return a table with one row for each of `summaries`: protocol, preset, then the columns."""
-    rows = [['protocol', 'preset', *(title for title, _, _ in columns)]]
+def table(
+    summaries: list[dict],
+    columns: tuple[Column, ...] = REGISTRATION,
+    markdown: bool = False,
+    first: str = 'protocol',
+) -> str:
+    """Return a table with one row for each of `summaries`: `first`, preset, then the columns."""
+    rows = [[first, 'preset', *(title for title, _, _ in columns)]]
     for summary in summaries:
         values = [_cell(value(summary), style) for _, value, style in columns]
-        rows.append([summary['protocol'], summary['preset'], *values])
+        rows.append([summary[first], summary['preset'], *values])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths, markdown) for row in rows]
     if markdown:

@@ -61,7 +61,7 @@ class Runner:
 
     fusion: also score fused images, which takes seconds per pair. aligned: give every preset the alignment of
     pairs that are not moved, so that only its fusion is scored. backbone and registration_first: for presets
-    that let one choose them (predictor.Predictor).
+    that let one choose them (predictor.Predictor). targets: which of them the fusion shows.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Runner:
         aligned: bool = False,
         backbone: str = '',
         registration_first: str = 'auto',
+        targets: str = 'warm',
     ):
         # the baseline of a system that corrects a fused image is its backbone alone
         chosen = (*presets, BACKBONE_ALONE)
@@ -81,6 +82,7 @@ class Runner:
         self._seed = seed
         self._fusion = fusion
         self._aligned = aligned
+        self._targets = targets
         self._predictors: dict[str, Predictor] = {}
         self._aligned_predictors: dict[str, Predictor] = {}
 
@@ -149,7 +151,7 @@ class Runner:
         }
 
     def _predictor(self, preset: str, **options) -> Predictor:
-        return Predictor(self._systems[preset], **options)
+        return Predictor(self._systems[preset], targets=self._targets, **options)
 
     def _record(self, case: Case, preset: str, unmoved: FusionResult | None) -> dict:
         if unmoved is not None and np.array_equal(case.thermal, case.still):

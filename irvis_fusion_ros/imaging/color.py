@@ -44,6 +44,29 @@ def with_luminance(image: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.nd
     return cv2.merge(planes)
 
 
+def tinted(image: np.ndarray, where: np.ndarray, color: tuple[float, float, float], order: str) -> np.ndarray:
+    """
+    Return `image` (H x W x 3 uint8) in another color where `where` (H x W float32 [0, 1]) says so.
+
+    color: red, green and blue in [0, 1], shown at the brightness that the image has there, or as bright as it
+    can be.
+    """
+    x, y, width, height = cv2.boundingRect((where > 1 / 255).astype(np.uint8))
+    if not width:
+        return image
+    part, share = image[y : y + height, x : x + width], where[y : y + height, x : x + width, None]
+    luma = gray(part, order).astype(np.float32)[..., None]
+    weights = np.float32((0.299, 0.587, 0.114))
+    painted = luma * (np.float32(color) / float(np.float32(color) @ weights))
+    # a color is darker than white: it is kept, and not its brightness, so that white targets have one, too
+    painted *= 255 / np.maximum(painted.max(-1, keepdims=True), 255)
+    if order == 'bgr':
+        painted = painted[..., ::-1]
+    result = image.copy()
+    result[y : y + height, x : x + width] = np.round(part + (painted - part) * share)
+    return result
+
+
 def to_byte(luma: np.ndarray) -> np.ndarray:
     """Return H x W uint8 of luminance in [0, 1]."""
     return cv2.convertScaleAbs(np.clip(luma, 0, 1), alpha=255)

@@ -14,8 +14,8 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.margins import NONE, Margins
 from irvis_fusion_ros.imaging import borders, overlays
-from irvis_fusion_ros.imaging.borders import NONE, Margins
 from irvis_fusion_ros.imaging.fill import fill
 
 # Frames that a change of the borders has to last: the scene may look like one for a moment.

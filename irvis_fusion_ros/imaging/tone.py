@@ -50,6 +50,8 @@ class ThermalTone:
     JUMP = 0.75
     # At most about this many pixels are looked at: percentiles need no more.
     SAMPLES = 40_000
+    # Values of 8 bit that differ by less are the steps of a converter, not a picture.
+    LEAST_8_BIT = 8.0
 
     def __init__(self, config: ToneConfig = ToneConfig()):
         self.config = config
@@ -84,6 +86,11 @@ class ThermalTone:
 
     def apply(self, thermal: np.ndarray) -> np.ndarray:
         """Return brightness, float32 [0, 1], of thermal values; needs an `update` first."""
+        bright = self.stretch(thermal)
+        return np.clip(bright, 0, 1, out=bright)
+
+    def stretch(self, thermal: np.ndarray) -> np.ndarray:
+        """Return the same without limits, float32: what is beyond the percentiles keeps its texture."""
         if self._low_high is None:
             raise RuntimeError('ThermalTone.apply: call update with a frame of the stream first')
         low, high = self._low_high
@@ -96,7 +103,7 @@ class ThermalTone:
         bright *= gain
         if thermal.dtype.kind == 'f':
             np.nan_to_num(bright, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.clip(bright, 0, 1, out=bright)
+        return bright
 
     def _mode(self, dtype: np.dtype) -> str:
         mode = self.config.normalisation
@@ -115,7 +122,7 @@ class ThermalTone:
             return None
         low, high = np.percentile(values, (self.config.percentile_low, self.config.percentile_high))
         # a flat frame must not turn sensor noise into a picture
-        least = 1e-3 * max(abs(high), 1.0)
+        least = self.LEAST_8_BIT if values.dtype == np.uint8 else 1e-3 * max(abs(high), 1.0)
         if high - low < least:
             middle = (low + high) / 2
             low, high = middle - least / 2, middle + least / 2

@@ -18,6 +18,8 @@ def build_predictor(config: NodeConfig) -> Predictor:
         tone=config.thermal,
         depth=config.visible,
         gray=config.output_encoding == 'mono8',
+        targets=config.targets,
+        highlight=config.highlight,
     )
     # what is exported is for the size of the camera, which is not known yet
     if predictor.backend == 'torch':

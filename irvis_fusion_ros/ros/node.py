@@ -302,6 +302,10 @@ class FusionNode(LifecycleNode):
                 self._worker.between_frames(lambda: pipeline.predictor.set_tone(new.thermal))
             if old.visible != new.visible:
                 self._worker.between_frames(lambda: pipeline.predictor.set_depth(new.visible))
+            if (old.targets, old.highlight) != (new.targets, new.highlight):
+                self._worker.between_frames(
+                    lambda: pipeline.predictor.set_targets(new.targets, new.highlight)
+                )
         if old.output_encoding != new.output_encoding:
             self._worker.between_frames(lambda: pipeline.set_gray(new.output_encoding == 'mono8'))
         realtime = new.mode == 'realtime'

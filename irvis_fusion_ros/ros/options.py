@@ -202,6 +202,21 @@ class NodeConfig:
         kind='registration',
         live=True,
     )
+    targets: str = option(
+        'warm',
+        'What stands out of the thermal image and is always seen in the fused one, by day and night: warm '
+        'things such as people, cold ones, both, or off. Presets with a fusion of their own (busref, bsr, '
+        'umf_cmgr, and those with a backbone) show what it shows.',
+        choices=registry.TARGETS,
+        live=True,
+    )
+    highlight: str = option(
+        'none',
+        'How targets are made conspicuous for human eyes: none, or tint, which colours warm ones orange and '
+        'cold ones blue, with every preset; not with output_encoding mono8.',
+        choices=registry.HIGHLIGHTS,
+        live=True,
+    )
     device: str = option('auto', 'Where it runs: auto, cpu, cuda or cuda:N.', live=True)
     backend: str = option(
         'auto',

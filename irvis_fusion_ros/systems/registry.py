@@ -19,8 +19,9 @@ class Preset:
     devices: kinds of device ('cuda', 'cpu'), preferred first. build(config, temporal) makes the system; it is
     a function or the place to import it from (lazy.load). backbone: the default fusion network
     (backbones.table), or None where none can be chosen. backends: the backends that can run its networks,
-    preferred first. alone: registration_first auto resolves to none, because the preset is to be measured by
-    itself.
+    preferred first. targets: whether targets are shown in what it fuses (systems/targets.py); False for a
+    preset whose fusion is its own. alone: registration_first auto resolves to none, because the preset is to
+    be measured by itself.
 
     `build` raises FileError, with the remedy, if weights are missing or damaged.
     """
@@ -29,12 +30,16 @@ class Preset:
     build: str | Callable[[SystemConfig, bool], System]
     backbone: str | None = None
     backends: tuple[str, ...] = ('torch',)
+    targets: bool = False
     alone: bool = False
 
 
 # Backends of networks; auto stands for the preferred one of the preset.
 BACKENDS = ('auto', 'torch', 'onnx', 'tensorrt')
 AUTO = 'auto'
+# Which targets are shown, and how they are made conspicuous.
+TARGETS = ('warm', 'cold', 'both', 'off')
+HIGHLIGHTS = ('none', 'tint')
 # The presets that register best, preferred first. Of pairs as recorded swift_lite loses fewest, and
 # it finds a pair in half the time of the others (README.md). busref is better at large displacements, but its
 # fields differ three times as much between two displacements of one scene. The choice is the same on a GPU:
@@ -44,10 +49,10 @@ BEST = ('swift_lite', 'classical')
 
 _HERE = 'irvis_fusion_ros.systems'
 PRESETS = {
-    'classical': Preset(('cpu',), f'{_HERE}.classical:build'),
+    'classical': Preset(('cpu',), f'{_HERE}.classical:build', targets=True),
     'busref': Preset(('cuda', 'cpu'), f'{_HERE}.factories:busref'),
-    'swift': Preset(('cuda', 'cpu'), f'{_HERE}.factories:swift', backends=BACKENDS[1:]),
-    'swift_lite': Preset(('cpu', 'cuda'), f'{_HERE}.factories:swift', backends=BACKENDS[1:]),
+    'swift': Preset(('cuda', 'cpu'), f'{_HERE}.factories:swift', backends=BACKENDS[1:], targets=True),
+    'swift_lite': Preset(('cpu', 'cuda'), f'{_HERE}.factories:swift', backends=BACKENDS[1:], targets=True),
     'unregistered': Preset(('cuda', 'cpu'), f'{_HERE}.factories:unregistered', backbone='average'),
     'fusion_register': Preset(('cuda', 'cpu'), f'{_HERE}.factories:fusion_register', backbone='average'),
     'umf_cmgr': Preset(('cuda', 'cpu'), f'{_HERE}.factories:umf_cmgr'),

@@ -99,8 +99,9 @@ def _run(options: argparse.Namespace) -> int:
     frames, error = _folder(options.folder) if options.folder else _made_up(options)
     before = _rss_peak_mib()
     try:
-        found = _both_paths(options.system, frames, options, error)
-        cold = Predictor(options.system, temporal=False)
+        targets = {'targets': options.targets, 'highlight': options.highlight}
+        found = _both_paths(options.system, frames, options, error, **targets)
+        cold = Predictor(options.system, temporal=False, **targets)
         memory = {
             'rss_before_mib': before,
             'rss_peak_mib': _rss_peak_mib(),
@@ -115,6 +116,7 @@ def _run(options: argparse.Namespace) -> int:
         'backbone': cold.backbone,
         'registration_first': cold.config.registration_first,
         'backend': cold.backend,
+        'targets': options.targets,
         'device': cold.device,
         'size': list(visible.shape[1::-1]),
         'thermal_size': list(thermal.shape[1::-1]),
@@ -152,15 +154,17 @@ def _network(cold: Predictor, thermal: np.ndarray, visible: np.ndarray) -> dict 
     from irvis_fusion_ros.backends import flops
 
     # on a GPU the first call runs several times, to record it
-    predictor = Predictor(cold.config.on_cpu(), temporal=False)
+    predictor = Predictor(cold.config.on_cpu(), temporal=False, targets='off')
     parameters, gmacs = flops.count(predictor.network, lambda: predictor(thermal, visible))
     return {'parameters': parameters, 'gmacs': gmacs}
 
 
-def _both_paths(system: SystemConfig, frames: Frames, options: argparse.Namespace, error) -> dict:
+def _both_paths(
+    system: SystemConfig, frames: Frames, options: argparse.Namespace, error, **targets: str
+) -> dict:
     found = {}
     for path, temporal in (('cold', False), ('tracked', True)):
-        predictor = Predictor(system, temporal=temporal)
+        predictor = Predictor(system, temporal=temporal, **targets)
         title = f'{system.preset} {path}'
         found[path] = measure(predictor, frames, options.frames, options.outputs, error, title)
     return found
@@ -279,6 +283,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     cli.add_fusion_choices(parser)
     cli.add_backend(parser)
+    cli.add_target_choices(parser)
     parser.add_argument('--json', type=cli.new_file, metavar='F', help='write the result here')
     parser.add_argument(
         '--frames', type=cli.positive, default=100, metavar='N', help='calls timed (default: 100)'

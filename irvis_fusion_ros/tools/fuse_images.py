@@ -85,7 +85,13 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
 def _run(options: argparse.Namespace) -> int:
     found = folders.find(options.thermal_dir, options.visible_dir, options.pattern, options.pairs)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(options.system, temporal=options.sequence, calibration=fixed)
+    predictor = Predictor(
+        options.system,
+        temporal=options.sequence,
+        calibration=fixed,
+        targets=options.targets,
+        highlight=options.highlight,
+    )
     if found.pattern and not options.pattern:
         _complain(f"no stem is shared: paired by the pattern '{found.pattern}'")
     if found.unpaired:
@@ -129,6 +135,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
     cli.add_backend(parser)
+    cli.add_target_choices(parser)
     parser.add_argument(
         '--sequence',
         action='store_true',

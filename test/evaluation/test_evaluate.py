@@ -281,3 +281,48 @@ def test_auto_is_measured_under_the_name_of_what_it_is(data, tmp_path):
         == 0
     )
     assert [record['preset'] for record in json.loads(out.read_text())['records']] == [best]
+
+
+def test_kept_targets_are_counted(data, tmp_path, capsys):
+    boxes, out = tmp_path / 'boxes.json', tmp_path / 'result.json'
+    boxes.write_text('{"0": [[20, 20, 40, 50], [60, 30, 70, 44]], "2": [[10, 10, 30, 30]]}')
+    presets = ['--preset', 'identity', 'identity-max']
+    assert main([str(data), *presets, '--targets', str(boxes), '--json', str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert [(each['preset'], each['pair'], len(each['targets'])) for each in result['targets']] == [
+        ('identity', '0', 2),
+        ('identity', '2', 1),
+        ('identity-max', '0', 2),
+        ('identity-max', '2', 1),
+    ]
+    pictures = {'visible', 'thermal', 'average', 'max', 'laplacian', 'gaf', 'fused'}
+    assert set(result['targets'][0]['targets'][0]['kept']) == pictures
+    # the baseline that averages is what is compared with as `average`
+    for record in result['targets'][:2]:
+        for target in record['targets']:
+            assert target['contrast']['fused'] == pytest.approx(target['contrast']['average'], abs=1)
+    summary = {each['picture']: each for each in result['target_summaries'] if each['light'] == 'all'}
+    assert summary['thermal']['kept_of_thermal'] in (1.0, None)
+    assert summary['fused']['targets'] == 3
+    assert 'of thermal' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('{"9": [[1, 1, 9, 9]]}', "'9' is no pair of"),
+        ('{"0": [[900, 1, 909, 9]]}', 'lies outside its thermal image'),
+        ('[]', 'expected {"PAIR NAME"'),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(data, tmp_path, capsys, content, message):
+    boxes = tmp_path / 'boxes.json'
+    boxes.write_text(content)
+    assert main([str(data), '--preset', 'identity', '--targets', str(boxes)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_detector_needs_targets(data, capsys):
+    with pytest.raises(SystemExit):
+        main([str(data), '--detector', 'd.yaml'])
+    assert '--detector needs --targets' in capsys.readouterr().err

@@ -77,3 +77,20 @@ def test_orders_and_encodings():
     gray = color.in_encoding(red, 'bgr', 'mono8')
     np.testing.assert_array_equal(gray, color.in_encoding(red[..., ::-1].copy(), 'rgb', 'mono8'))
     assert color.in_encoding(gray, 'bgr', 'bgr8').shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_a_tint_colours_what_it_is_told_at_the_brightness_that_it_has(order):
+    where = np.zeros(IMAGE.shape[:2], np.float32)
+    where[10:20, 15:30] = 1
+    muted = (IMAGE // 4 + 20).astype(np.uint8)
+    found = color.tinted(muted, where, (1.0, 0.5, 0.0), order)
+    np.testing.assert_array_equal(found[where == 0], muted[where == 0])
+    np.testing.assert_allclose(color.luminance(found, order), color.luminance(muted, order), atol=0.02)
+    red, _, blue = np.moveaxis(found[where > 0] if order == 'rgb' else found[where > 0][:, ::-1], 1, 0)
+    assert (red.astype(int) > blue).all()
+
+
+def test_nothing_is_tinted_where_there_is_nothing():
+    nowhere = np.zeros(IMAGE.shape[:2], np.float32)
+    assert color.tinted(IMAGE, nowhere, (1.0, 0.5, 0.0), 'bgr') is IMAGE

@@ -1,0 +1,1 @@
+"""Runs detectors that others trained, from ONNX, on pictures."""
