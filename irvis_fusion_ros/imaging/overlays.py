@@ -18,8 +18,9 @@ AROUND, SHRUNK = (25, 101), 4
 PART, ALONE, OUTLINED = 8, 1.0, 0.5
 # Share of the image that is overlay at least; 200 aligned pairs without one have up to 0.0008.
 LEAST = 0.001
-# Grey levels by which solid parts differ at most, and how many pixels they reach from what was found.
-SOLID, REACH = 3, 16
+# Grey levels by which solid parts differ in the two images at most, and how sharp their outline is at least;
+# how many pixels they reach from what was found.
+SOLID, FAINT, REACH = 3, 15, 16
 SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -50,7 +51,8 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     if within is not None:
         solid *= within
-    found |= _parts(solid, cv2.compare(steps, CONTRAST, cv2.CMP_GT))
+    edges = cv2.compare(steps, FAINT, cv2.CMP_GT)
+    found |= _parts(solid & ~edges, cv2.dilate(edges, SQUARE))
     near = cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
     return cv2.dilate(found, SQUARE) | near & solid & 1
 

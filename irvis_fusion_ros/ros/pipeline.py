@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.ros import camera_info, conversions
@@ -40,6 +41,8 @@ def build_predictor(config: NodeConfig) -> Predictor:
         tone=config.thermal,
         depth=config.visible,
         gray=config.output_encoding == 'mono8',
+        thermal_roi=roi_of(config.thermal.roi),
+        visible_roi=roi_of(config.visible.roi),
     )
     # what is exported is for the size of the camera, which is not known yet
     if predictor.backend == 'torch':

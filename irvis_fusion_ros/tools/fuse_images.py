@@ -16,6 +16,7 @@ import numpy as np
 
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.errors import FileError, ImageError
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.io import images, pairs
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
@@ -83,7 +84,13 @@ def _run(options: argparse.Namespace) -> int:
     else:
         chosen, unpaired = pairs.by_stem(*folders, options.marks)
     fixed = calibration.load(options.calibration) if options.calibration else None
-    predictor = Predictor(options.system, temporal=options.sequence, calibration=fixed)
+    predictor = Predictor(
+        options.system,
+        temporal=options.sequence,
+        calibration=fixed,
+        thermal_roi=options.thermal_roi,
+        visible_roi=options.visible_roi,
+    )
     if unpaired:
         _complain(f'{len(unpaired)} file(s) without a partner of the same stem: {_listing(unpaired)}')
     fused, skipped = fuse_folder(chosen, options.out, predictor)
@@ -129,6 +136,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    for name in ('thermal', 'visible'):
+        parser.add_argument(
+            f'--{name}-roi',
+            type=_roi,
+            default=(),
+            metavar='X,Y,W,H',
+            help=f'the part of the {name} images that is used, pixels; a W or H of 0 reaches to the edge',
+        )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         '--marks',
@@ -149,6 +164,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return options
+
+
+def _roi(text: str) -> tuple[int, ...]:
+    try:
+        return roi_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} {error}') from error
 
 
 def _listing(names: list[str]) -> str:
