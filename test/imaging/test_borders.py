@@ -97,6 +97,8 @@ def test_rounded_corners(value):
 
 def test_a_scene_has_no_rounded_corners():
     assert corners(THERMAL) is None and corners(VISIBLE) is None
+    turned = cv2.warpAffine(VISIBLE, cv2.getRotationMatrix2D((160, 120), 1, 1), (320, 240))
+    assert corners(turned) is None
     assert corners(np.zeros((100, 120), np.uint8)) is None
     assert corners(np.zeros((1, 1), np.uint8)) is None
 
