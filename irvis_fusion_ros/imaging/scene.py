@@ -20,8 +20,8 @@ from irvis_fusion_ros.imaging.fill import fill
 
 # Frames that a change of the borders has to last: the scene may look like one for a moment.
 LASTING = 8
-# Pixels of a border that a cut leaves at least: networks take a thinner black rim for a part of the scene.
-THIN = 8
+# Pixels of a border that a cut leaves at least: networks take a thin black rim for a part of the scene.
+THIN = 2
 # Pixels of a side of the scene at least, and the share of both images that it has to be for full confidence.
 SMALLEST, ENOUGH = 32, 0.5
 # An overlay is known to be where it was in at least half of the last frames, about a tenth of them new; by so
@@ -239,13 +239,23 @@ def roi_margins(name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Marg
     return Margins(x, y, right, bottom)
 
 
-def roi_problem(roi: tuple[int, ...]) -> str | None:
-    """Say what is wrong with a region of interest whatever the image, or None."""
-    if len(roi) not in (0, 4):
-        return 'must be x, y, width and height, or nothing'
-    if any(roi) and (min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:])):
-        return f'must not be negative, nor width and height under {SMALLEST}'
-    return None
+def roi_of(text: str) -> tuple[int, ...]:
+    """
+    Return the region of interest that a text says, `x, y, width, height`; an empty one is none, ().
+
+    Raises ValueError, saying what has to be, for another text.
+    """
+    if not text.strip():
+        return ()
+    try:
+        roi = tuple(int(part) for part in text.strip().strip('[]()').replace(',', ' ').split())
+    except ValueError:
+        roi = ()
+    if len(roi) != 4:
+        raise ValueError("must be four whole numbers, 'x, y, width, height', or empty")
+    if min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:]):
+        raise ValueError(f'must not be negative, and width and height are 0 or at least {SMALLEST}')
+    return roi
 
 
 @dataclass
