@@ -27,8 +27,8 @@ ALIKE = 2
 # Pixels of the thinnest border, and the share of a side that the thickest takes.
 THINNEST, THICKEST = 4, 0.45
 # Rounded corners: pixels of one at least, the share of the image that it takes at most, by how much another
-# one may be larger, the ratio of its sides at most, the share of its shape that has its value at every corner,
-# and the grey levels by which the scene beside them differs on average.
+# one may be larger, the ratio of its sides at most, the share of its shape that has its value at every
+# corner, and the grey levels by which the scene beside them differs on average.
 CORNER_PIXELS, CORNER, CORNERS_ALIKE, CORNER_ASPECT, CORNER_SHARE, CORNER_STEP = 12, 0.06, 1.2, 2.5, 0.97, 20
 
 
