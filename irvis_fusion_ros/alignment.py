@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.imaging.borders import Margins
+from irvis_fusion_ros.geometry.margins import Margins
 
 # Where an alignment came from, worst to best known; FusionResult.source is one of these.
 SOURCES = ('identity', 'held', 'calibration', 'track', 'search', 'pass_through')

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from irvis_fusion_ros.geometry.margins import Margins
+
 # Grey levels of 255 by which compression changes a border: where it meets the scene, and away from that.
 RINGING, FLAT = 12, 3
 # Pixels from the end of a border within which compression makes ringing, and over which it ends at most.
@@ -27,36 +29,6 @@ THINNEST, THICKEST = 4, 0.45
 # Rounded corners: pixels of one at least, the share of the image that it takes at most, by how much another
 # one may be larger, and the grey levels by which the scene beside them differs on average.
 CORNER_PIXELS, CORNER, CORNERS_ALIKE, CORNER_STEP = 12, 0.06, 1.2, 20
-
-
-@dataclass(frozen=True)
-class Margins:
-    """Pixels of an image that are border, from each side."""
-
-    left: int = 0
-    top: int = 0
-    right: int = 0
-    bottom: int = 0
-
-    def inner(self, image: np.ndarray) -> np.ndarray:
-        """Return the view of an image, H x W or H x W x C, without them."""
-        height, width = image.shape[:2]
-        return image[self.top : height - self.bottom, self.left : width - self.right]
-
-    def shape_of(self, shape: tuple[int, int]) -> tuple[int, int]:
-        """Return the shape that an image of `shape` has without them."""
-        return shape[0] - self.top - self.bottom, shape[1] - self.left - self.right
-
-    def around(self, image: np.ndarray) -> np.ndarray:
-        """Return an image with its edge values repeated over them."""
-        sides = self.top, self.bottom, self.left, self.right
-        return cv2.copyMakeBorder(image, *sides, cv2.BORDER_REPLICATE)
-
-    def __bool__(self) -> bool:
-        return any((self.left, self.top, self.right, self.bottom))
-
-
-NONE = Margins()
 
 
 def as_byte(image: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.margins import NONE, Margins
 from irvis_fusion_ros.imaging import borders, overlays
-from irvis_fusion_ros.imaging.borders import NONE, Margins
 from irvis_fusion_ros.imaging.fill import fill
 
 # Frames that a change of the borders has to last: the scene may look like one for a moment.
@@ -248,20 +248,21 @@ def roi_problem(roi: tuple[int, ...]) -> str | None:
     return None
 
 
+@dataclass
 class _Lasting:
-    """The margins of a stream, which change when another value lasts."""
+    """The margins of a stream, which change when another value lasts; io/values.py can store them."""
 
-    def __init__(self):
-        self._kept: Margins | None = None
-        self._shape: tuple[int, ...] = ()
-        self._next, self._frames = NONE, 0
+    kept: Margins | None = None
+    shape: tuple[int, ...] = ()
+    next: Margins = NONE
+    frames: int = 0
 
     def settled(self, found: Margins, shape: tuple[int, int]) -> Margins:
-        self._frames = self._frames + 1 if found == self._next else 1
-        self._next = found
-        if self._kept is None or shape != self._shape or self._frames >= LASTING:
-            self._kept, self._shape = found, shape
-        return self._kept
+        self.frames = self.frames + 1 if found == self.next else 1
+        self.next = found
+        if self.kept is None or shape != self.shape or self.frames >= LASTING:
+            self.kept, self.shape = found, shape
+        return self.kept
 
 
 def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:

@@ -13,11 +13,13 @@ from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.offline.source import Image
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.ros import camera_info
+from irvis_fusion_ros.ros import camera_info, topics
 from irvis_fusion_ros.ros.formats import Format
 from irvis_fusion_ros.ros.options import NodeConfig
 
-OUTPUTS = ('fused', 'registered', 'deformation', 'valid')
+OUTPUTS = ('fused', 'registered', 'deformation', 'deformation_fused', 'misregistration', 'valid')
+# Of those that have the same encoding whatever the cameras and the parameters.
+_ENCODINGS = {topics.OUTPUT_OF[topic]: encoding for topic, encoding in topics.ENCODINGS.items()}
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ class Fuser:
             images['fused'] = in_encoding(result.fused, order, wanted), wanted
         if result.registered is not None:
             images['registered'] = result.registered, encoding
-        if result.deformation is not None:
-            images['deformation'] = result.deformation, '32FC2'
-        if result.valid is not None:
-            images['valid'] = result.valid, 'mono8'
+        for name, encoding in _ENCODINGS.items():
+            pixels = getattr(result, name)
+            if pixels is not None:  # not every system corrects what it fused
+                images[name] = pixels, encoding
         return images
 
     def _decoded(self, name: str, image: Image) -> Picture | None:

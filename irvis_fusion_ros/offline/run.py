@@ -30,6 +30,8 @@ IMAGE_TOPICS = {
     'fused': absolute(topics.FUSED),
     'registered': absolute(topics.REGISTERED),
     'deformation': absolute(topics.DEFORMATION),
+    'deformation_fused': absolute(topics.DEFORMATION_FUSED),
+    'misregistration': absolute(topics.MISREGISTRATION),
     'valid': absolute(topics.VALID),
 }
 INFO_TOPICS = {'fused': absolute(topics.FUSED_INFO), 'registered': absolute(topics.REGISTERED_INFO)}
@@ -127,7 +129,7 @@ class Run:
             'preset': self.predictor.preset,
             'device': self.predictor.device,
             'pairs': self.pairs,
-            'deformation_of': self.predictor.deformation_of,
+            'deformation_of': 'thermal',
             'pairs_in': self.pairs_in,
             'images_in': {name: self._source.received(name) for name in STREAMS},
             'drops': dict(self._source.drops() + self._fuser.drops),
