@@ -99,6 +99,12 @@ def test_images_that_cannot_be_used_are_counted_and_said_once(tmp_path):
     assert [text for text in said if '20x20' in text] == said and len(said) == 1
 
 
+def test_a_system_that_corrects_the_fused_image_says_how(tmp_path):
+    run(write(tmp_path / 'in', count=2), tmp_path / 'out', config=replace(CONFIG, preset='fusion_register'))
+    for topic, encoding in (('deformation_fused', '32FC2'), ('misregistration', '32FC1')):
+        assert [each.encoding for each in images(tmp_path / 'out', f'/{topic}/image')] == [encoding] * 2
+
+
 def test_only_what_is_asked_for_is_written(tmp_path):
     run(write(tmp_path / 'in'), tmp_path / 'out', outputs=('fused',))
     with bags.BagReader(tmp_path / 'out') as bag:
