@@ -129,7 +129,7 @@ def half_of(device: str) -> 'torch.dtype | None':
 
 
 def precision_of(half: 'torch.dtype | None') -> str:
-    """Return the name of what `half_of` returned: 'float16', 'bfloat16', or 'float32' for None."""
+    """Return the name of a dtype from `half_of`: 'float16', 'bfloat16', or 'float32' for None."""
     return 'float32' if half is None else str(half).removeprefix('torch.')
 
 

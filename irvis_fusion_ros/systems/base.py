@@ -47,11 +47,11 @@ class System(Protocol):
 @dataclass(frozen=True)
 class Correction:
     """
-    A fused image that was registered after it had been fused.
+    A fused image that was corrected after fusion.
 
-    fused: what `System.fuse` returns. moved: H x W x 2 float32, (dx, dy) in pixels, backward as every
-    deformation: the mean displacement of what a pixel shows, not marked where it leaves the image.
-    misregistration: H x W float32 [0, 1], where the fused image was found to be misaligned.
+    fused: the image that `System.fuse` returns. moved: H x W x 2 float32, (dx, dy) in pixels, backward as
+    every deformation: the mean displacement of a pixel's content; not NaN where a sample lies outside the
+    image. misregistration: H x W float32 [0, 1], high where the fused image was found to be misaligned.
     """
 
     fused: np.ndarray
@@ -64,4 +64,4 @@ class PostRegistration(System, Protocol):
     """A system that registers after fusion: it warps the misregistered parts of the fused image."""
 
     def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
-        """Return the fused and corrected image, as `fuse` does, and the deformation of the fused image."""
+        """Return the fused and corrected image, as `fuse` does, with the correction."""

@@ -37,7 +37,7 @@ class Hybrid(Classical):
 
     @property
     def precision(self) -> str:
-        """What the network is computed in."""
+        """The number format of the network."""
         return self._network.precision
 
     @property

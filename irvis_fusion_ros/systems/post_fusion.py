@@ -42,8 +42,8 @@ class PostFusion:
         self.network = network.with_features_in(kind)
         self.precision = precision_of(kind)
         self.backbone = backbone
-        told = network.config.evidence and not alone
-        self._measure = Recorded(network.evidence.measure, device) if told else None
+        uses_evidence = network.config.evidence and not alone
+        self._measure = Recorded(network.evidence.measure, device) if uses_evidence else None
         self._alone = alone
         self._correct = Recorded(self._run, device)
         self._device = device

@@ -53,9 +53,9 @@ PRESETS = {
     'umf_cmgr': Preset(('cuda', 'cpu'), f'{_HERE}.factories:umf_cmgr'),
     'bsr': Preset(('cuda', 'cpu'), f'{_HERE}.factories:bsr'),
 }
-# What may be asked for as preset.
+# Names that a user can choose as preset.
 NAMES = (*PRESETS, AUTO)
-# What may register the thermal image for a preset that does not do so itself.
+# Names that a user can choose to register the thermal image for a preset without registration of its own.
 FIRST = ('none', *(name for name, preset in PRESETS.items() if preset.backbone is None), AUTO)
 
 
@@ -105,7 +105,7 @@ class SystemConfig:
         return SystemConfig(self.registration_first, self.device, presets=self.presets)
 
     def misses_gpu(self, asked: str) -> bool:
-        """Say whether the preset prefers a GPU, of which there is none; asked: the device asked for."""
+        """Return whether the preset prefers a GPU but none was found; asked: the requested device."""
         return asked == 'auto' and self.device == 'cpu' and self.entry.devices[0] == 'cuda'
 
     def on_cpu(self) -> SystemConfig:
@@ -163,8 +163,8 @@ class SystemConfig:
 
 
 def best() -> str:
-    """Return the preset that registers best of those that have what they need."""
-    from irvis_fusion_ros.io import weights  # here, because it brings torch
+    """Return the best preset for registration whose weights are installed."""
+    from irvis_fusion_ros.io import weights  # imported here, because it needs torch
 
     return next((name for name in BEST[:-1] if weights.file_of(name).exists()), BEST[-1])
 

@@ -134,11 +134,11 @@ def state_of(
 ) -> State:
     """Return the state of a new alignment, with its confidence; even: see MatchingNetwork."""
     evidence = float(agreement.correlation)
-    return State(shapes, start, affine, residual, agreement, belief_in(evidence, even), usual=evidence)
+    return State(shapes, start, affine, residual, agreement, confidence_of(evidence, even), usual=evidence)
 
 
-def belief_in(evidence: float, even: float) -> float:
-    """Return how likely an alignment is right, [0, 1], by its agreement; even: see MatchingNetwork."""
+def confidence_of(evidence: float, even: float) -> float:
+    """Return the probability, [0, 1], that an alignment is right; even: see MatchingNetwork."""
     return float(1 / (1 + np.exp(-STEEPNESS * (evidence - even))))
 
 

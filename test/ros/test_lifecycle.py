@@ -91,10 +91,7 @@ def test_a_signal_during_the_work_ends_it_cleanly(rig, start_node):
 @pytest.mark.parametrize(
     ('parameters', 'words'),
     [
-        (
-            {'preset': 'nonsense'},
-            ["'preset' is 'nonsense'", "unknown preset 'nonsense'; valid: ", 'classical'],
-        ),
+        ({'preset': 'nonsense'}, ["'preset' is 'nonsense'", 'valid: classical, ']),
         ({'sync.tolerance': -1.0}, ["'sync.tolerance' is -1.0", 'at least 0 s']),
         ({'sync.tolerance': 'wide'}, ["'sync.tolerance' is 'wide'", 'a number']),
         ({'mode': 'fast'}, ["'mode' is 'fast'", 'every_frame']),

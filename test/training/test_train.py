@@ -66,7 +66,7 @@ def test_a_signal_saves_and_stops(data, tmp_path, monkeypatch, capsys, number):
     monkeypatch.setitem(table.RECIPES, 'tiny', Signalled)
     assert train('--data', data) == 128 + number
     assert 'stopped and saved at step 3 of 12; the same command goes on' in capsys.readouterr().out
-    assert checkpoint.load(Path('runs/small/checkpoint.pt'), 'tiny', torch.device('cpu')).step == 3
+    assert checkpoint.load(Path('runs/small/checkpoint.pt'), 'tiny').step == 3
     assert signal.getsignal(number) == handler
     assert train('--data', data) == 0
     assert 'step 3 of 12' in capsys.readouterr().out

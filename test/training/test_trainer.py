@@ -200,7 +200,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     cut, straight = tmp_path / 'cut', tmp_path / 'straight'
     killed = subprocess.run([sys.executable, Path(__file__).parent / 'tiny.py', *arguments, cut])
     assert killed.returncode == -signal.SIGKILL
-    assert checkpoint.load(cut / 'checkpoint.pt', 'tiny', torch.device('cpu')).step == 21
+    assert checkpoint.load(cut / 'checkpoint.pt', 'tiny').step == 21
     monkeypatch.setitem(table.RECIPES, 'tiny', Tiny)
     for folder in (cut, straight):
         assert train.main([*arguments, str(folder)]) == 0
