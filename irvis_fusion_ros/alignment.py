@@ -7,6 +7,7 @@ import numpy as np
 
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.imaging.borders import Margins
+from irvis_fusion_ros.imaging.scene import PairScene
 
 # Where an alignment came from, worst to best known; FusionResult.source is one of these.
 SOURCES = ('identity', 'held', 'calibration', 'track', 'search', 'pass_through')
@@ -91,10 +92,27 @@ class Alignment:
         return cv2.resize(self.trust, shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def of_whole(found: Alignment, scenes: PairScene) -> Alignment:
+    """Return an alignment of what is shown of scenes as one of whole images, less sure if that is little."""
+    share = scenes.share() / ENOUGH
+    notes = (*found.notes, LITTLE) if share < 1 else found.notes
+    found = replace(found, confidence=found.confidence * min(1.0, share), notes=notes)
+    # no alignment at all is the same for both
+    if found.source == 'identity' or not any(scenes.cuts):
+        return found
+    return found.uncut(*((scene.shape, scene.cut) for scene in (scenes.thermal, scenes.visible)))
+
+
 def _shift(x: float, y: float) -> np.ndarray:
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
 
 
+# The share of an image that has to be scene for full confidence.
+ENOUGH = 0.5
+LITTLE = Note(
+    'little_scene',
+    'borders and overlays take more than half of an image: set the cameras to record without them',
+)
 WEAK = Note('weak_evidence', 'thermal and visible image have too little structure in common to register them')
 
 
