@@ -36,15 +36,15 @@ def as_byte(image: np.ndarray) -> np.ndarray:
     """Return an image, H x W of integers or floats, as uint8 over its whole range; NaN is the low end."""
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
-    values = image.astype(np.float32)
-    if image.dtype.kind == 'f':
+    # what OpenCV converts at once
+    values = image if image.dtype in (np.uint16, np.float32) else image.astype(np.float32)
+    if values.dtype.kind == 'f':
         finite = np.isfinite(values)
-        low = float(values[finite].min()) if finite.any() else 0.0
-        values[~finite] = low
-    low, high = float(values.min()), float(values.max())
-    return cv2.convertScaleAbs(
-        values, alpha=255 / max(high - low, 1e-12), beta=-low * 255 / max(high - low, 1e-12)
-    )
+        if not finite.all():
+            values = np.where(finite, values, values[finite].min() if finite.any() else 0)
+    low, high, _, _ = cv2.minMaxLoc(values)
+    gain = 255 / max(high - low, 1e-12)
+    return cv2.convertScaleAbs(values, alpha=gain, beta=-low * gain)
 
 
 def find(*images: np.ndarray) -> list[Margins]:

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from irvis_fusion_ros.data.synthetic import pair
-from irvis_fusion_ros.imaging.borders import NONE, Margins, as_byte, corners, find
+from irvis_fusion_ros.geometry.margins import NONE, Margins
+from irvis_fusion_ros.imaging.borders import as_byte, corners, find
 
 THERMAL, VISIBLE = (image if image.ndim == 2 else image[..., 1].copy() for image in pair((240, 320)))
 
