@@ -23,7 +23,7 @@ from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
-from irvis_fusion_ros.imaging.scene import PairScene, Scenes
+from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
@@ -280,13 +280,19 @@ class Predictor:
             return self._pass_through(thermal, visible, thermal_order, visible_order, outputs, clock)
 
         thermal_gray = color.gray(thermal, thermal_order)
-        visible_luma = color.luminance(visible, visible_order)
-        scenes = self._borders(thermal_gray, visible_luma)
+        visible_gray = color.gray(visible, visible_order)
+        visible_luma = color.luminance(visible_gray, visible_order)
+        scenes = self._borders(thermal_gray, visible_gray)
         clock.lap('scene')
         blank = _blank(scenes.thermal.margins.inner(thermal), scenes.visible.margins.inner(visible))
         # what a blank frame would teach the gain control is wrong for the next one
         learns = not any(note.code.startswith('thermal') for note in blank)
-        bright, scenes = self._brightened(thermal_gray, visible_luma, scenes, learns)
+        bright, scenes = self._brightened(
+            thermal_gray,
+            visible_gray if visible_gray.dtype == np.uint8 else visible_luma,
+            scenes,
+            learns,
+        )
         clock.lap('tone')
 
         alignment = self._align(bright, visible_luma, scenes, blank)
@@ -455,7 +461,7 @@ class Predictor:
         if scenes.whole:
             return registration.register(bright, visible_luma)
         found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
-        return scenes.uncut(found)
+        return of_whole(found, scenes)
 
     def _reset_registration(self) -> None:
         self._system.reset()

@@ -579,3 +579,108 @@ class TestTargets:
         with_targets = predictor(thermal, visible).fused
         predictor.set_targets('off', 'none')
         np.testing.assert_array_equal(with_targets, predictor(thermal, visible).fused)
+
+
+def widened(image, value):
+    return cv2.copyMakeBorder(image, 40, 40, 50, 50, cv2.BORDER_CONSTANT, value=(value,) * 3)
+
+
+def marked(image):
+    image = image // 2
+    for row, text in enumerate(('2023-06-01 12:00:06', 'ALT 30.1 m', 'SPD 4.2 m/s')):
+        cv2.putText(image, text, (8, 24 + 24 * row), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255,) * 3, 2)
+    return image
+
+
+def moved_pair():
+    """A pair, its thermal image moved, and the transform that lays it back."""
+    thermal, visible = pair((240, 320), 5)
+    matrix = cv2.getRotationMatrix2D((160, 120), 1, 1.02)
+    matrix[:, 2] += (4, -3)
+    moved = cv2.warpAffine(thermal, matrix, (320, 240), borderMode=cv2.BORDER_REPLICATE)
+    return moved, visible, np.vstack([matrix, (0, 0, 1)])
+
+
+def endpoint_error(result, matrix, sides=(0, 0)):
+    (y, x), (height, width) = sides, (240, 320)
+    found = result.deformation[y : y + height, x : x + width]
+    wanted = transform.displacement(matrix, (height, width))
+    return float(np.nanmean(np.linalg.norm(found - wanted, axis=-1)))
+
+
+@pytest.mark.parametrize('preset', ['classical', 'swift_lite'])
+@pytest.mark.parametrize('value', [0, 128, 255])
+def test_a_border_does_not_take_part_in_registration(preset, value):
+    thermal, visible, matrix = moved_pair()
+    predictor = Predictor(preset, 'cpu', temporal=False)
+    without = predictor(thermal, visible)
+    result = predictor(widened(thermal, value), widened(visible, value))
+    assert abs(endpoint_error(result, matrix, (40, 50)) - endpoint_error(without, matrix)) < 0.2
+    assert result.confidence > 0.9 * without.confidence
+    # what is not scene is the visible image, and is not valid
+    border = np.ones(result.valid.shape, bool)
+    border[40:-40, 50:-50] = False
+    assert not result.valid[border].any()
+    np.testing.assert_array_equal(result.fused[border], widened(visible, value)[border])
+    # beside it the fused image is the one of the pair without it
+    difference = result.fused[40:-40, 50:-50].astype(float) - without.fused
+    assert np.abs(difference).mean() < 2
+
+
+@pytest.mark.parametrize('preset', ['classical', 'swift_lite'])
+def test_an_overlay_does_not_take_part_in_registration(preset):
+    thermal, visible, matrix = moved_pair()
+    predictor = Predictor(preset, 'cpu', temporal=False)
+    without = predictor(thermal // 2, visible // 2)
+    result = predictor(marked(thermal), marked(visible))
+    assert abs(endpoint_error(result, matrix) - endpoint_error(without, matrix)) < 0.5
+    letters = marked(visible)[..., 0] == 255
+    np.testing.assert_array_equal(result.fused[letters], marked(visible)[letters])
+
+
+def test_a_stream_with_a_border_is_tracked():
+    thermal, visible, matrix = moved_pair()
+    predictor = Predictor('classical', 'cpu')
+    results = [predictor(widened(thermal, 255), widened(visible, 255)) for _ in range(3)]
+    assert [result.source for result in results] == ['search', 'track', 'track']
+    assert endpoint_error(results[-1], matrix, (40, 50)) < 1.5
+
+
+def test_a_border_takes_no_part_in_gain_control(fixed):
+    predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'))
+    deep = THERMAL.astype(np.uint16) * 10 + 29000
+    predictor(deep, VISIBLE)
+    expected = system.seen[0]
+    predictor.reset()
+    sides = 20, 20, 20, 20
+    predictor(
+        cv2.copyMakeBorder(deep, *sides, cv2.BORDER_CONSTANT, value=65535),
+        cv2.copyMakeBorder(VISIBLE, *sides, cv2.BORDER_CONSTANT, value=(255,) * 3),
+    )
+    np.testing.assert_allclose(system.seen[0], expected, atol=0.01)
+
+
+def test_a_calibration_holds_for_the_image_with_its_border(fixed):
+    calibration = Calibration(np.eye(3), (176, 228), (176, 228))
+    predictor, system = fixed(None, calibration=calibration)
+    result = predictor(widened(THERMAL, 255), widened(VISIBLE, 255))
+    np.testing.assert_allclose(result.deformation, 0, atol=1e-4)
+    # fusion sees the scene alone
+    assert system.trust.shape == (96, 128) and system.trust.mean() > 0.5
+    assert result.confidence == 1
+
+
+def test_a_region_of_interest_is_what_is_used(fixed):
+    rois = {'thermal_roi': (20, 10, 64, 48), 'visible_roi': (20, 10, 64, 48)}
+    predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'), **rois)
+    predictor.warm_up()
+    result = predictor(THERMAL, VISIBLE)
+    assert system.seen[0].shape == system.seen[1].shape == (48, 64)
+    assert result.valid[10:58, 20:84].all() and result.valid.sum() == 255 * 48 * 64
+    assert [note.code for note in result.notes] == ['little_scene']
+    assert result.confidence == pytest.approx(0.5)
+    predictor.set_rois((), ())
+    assert predictor(THERMAL, VISIBLE).valid.all()
+    predictor.set_rois((0, 0, 500, 50), ())
+    with pytest.raises(ImageError, match=r"'thermal.roi' is .* 128x96"):
+        predictor(THERMAL, VISIBLE)

@@ -27,23 +27,24 @@ ALIKE = 2
 # Pixels of the thinnest border, and the share of a side that the thickest takes.
 THINNEST, THICKEST = 4, 0.45
 # Rounded corners: pixels of one at least, the share of the image that it takes at most, by how much another
-# one may be larger, and the grey levels by which the scene beside them differs on average.
-CORNER_PIXELS, CORNER, CORNERS_ALIKE, CORNER_STEP = 12, 0.06, 1.2, 20
+# one may be larger, the ratio of its sides at most, the share of its shape that has its value at every
+# corner, and the grey levels by which the scene beside them differs on average.
+CORNER_PIXELS, CORNER, CORNERS_ALIKE, CORNER_ASPECT, CORNER_SHARE, CORNER_STEP = 12, 0.06, 1.2, 2.5, 0.97, 20
 
 
 def as_byte(image: np.ndarray) -> np.ndarray:
     """Return an image, H x W of integers or floats, as uint8 over its whole range; NaN is the low end."""
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
-    values = image.astype(np.float32)
-    if image.dtype.kind == 'f':
+    # what OpenCV converts at once
+    values = image if image.dtype in (np.uint16, np.float32) else image.astype(np.float32)
+    if values.dtype.kind == 'f':
         finite = np.isfinite(values)
-        low = float(values[finite].min()) if finite.any() else 0.0
-        values[~finite] = low
-    low, high = float(values.min()), float(values.max())
-    return cv2.convertScaleAbs(
-        values, alpha=255 / max(high - low, 1e-12), beta=-low * 255 / max(high - low, 1e-12)
-    )
+        if not finite.all():
+            values = np.where(finite, values, values[finite].min() if finite.any() else 0)
+    low, high, _, _ = cv2.minMaxLoc(values)
+    gain = 255 / max(high - low, 1e-12)
+    return cv2.convertScaleAbs(values, alpha=gain, beta=-low * gain)
 
 
 def find(*images: np.ndarray) -> list[Margins]:
@@ -76,8 +77,11 @@ def corners(image: np.ndarray) -> np.ndarray | None:
     shape, value = found[0], int(image[0, 0])
     around = cv2.dilate(shape, np.ones((5, 5), np.uint8)) - shape
     steps = sorted(abs(cv2.mean(np.ascontiguousarray(each), around)[0] - value) for each in turned)
-    dark = all(abs(cv2.mean(np.ascontiguousarray(each), shape)[0] - value) <= RINGING for each in turned)
-    if not dark or steps[-2] < CORNER_STEP:
+    _, _, width, height = cv2.boundingRect(shape)
+    # the rim of a turned image is a thin wedge
+    thin = max(width, height) > CORNER_ASPECT * min(width, height)
+    shares = [float((np.abs(each[shape > 0].astype(np.int16) - value) <= RINGING).mean()) for each in turned]
+    if thin or min(shares) < CORNER_SHARE or steps[-2] < CORNER_STEP:
         return None
     mirrored = [shape[::down, ::along] for down in (1, -1) for along in (1, -1)]
     return np.ascontiguousarray(mirrored[0] | mirrored[1] | mirrored[2] | mirrored[3])

@@ -18,8 +18,9 @@ AROUND, SHRUNK = (25, 101), 4
 PART, ALONE, OUTLINED = 8, 1.0, 0.5
 # Share of the image that is overlay at least; 200 aligned pairs without one have up to 0.0008.
 LEAST = 0.001
-# Grey levels by which solid parts differ at most, and how many pixels they reach from what was found.
-SOLID, REACH = 3, 16
+# Grey levels by which solid parts differ in the two images at most, and how sharp their outline is at least;
+# how many pixels they reach from what was found.
+SOLID, FAINT, REACH = 3, 15, 16
 SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -30,27 +31,33 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     thermal, visible: on one grid as they were recorded, before registration. within: uint8 0/1, where to
     look; None is everywhere.
     """
-    brighter, darker = (
-        [_contrasted(image, sign) for image in (thermal, visible)] for sign in (cv2.subtract, _from)
-    )
-    both = brighter[0] & brighter[1] | darker[0] & darker[1]
-    equal = both & cv2.compare(cv2.absdiff(thermal, visible), EQUAL, cv2.CMP_LE)
+    equal = cv2.compare(cv2.absdiff(thermal, visible), EQUAL, cv2.CMP_LE)
     if within is not None:
         equal *= within
+    brighter, darker = (
+        [_contrasted(image, difference) for image in (thermal, visible)]
+        for difference in (cv2.subtract, _below)
+    )
+    shared = [equal & one & other for one, other in (brighter, darker)]
     least = max(PART, LEAST * thermal.size)
-    if cv2.countNonZero(equal) < least:
+    if cv2.countNonZero(shared[0] | shared[1]) < least:
         return None
-    alone = (brighter[0] | brighter[1] | darker[0] | darker[1]) & ~both
     steps = cv2.min(_steps(thermal), _steps(visible))
-    found = _parts(equal, cv2.compare(steps, SHARP, cv2.CMP_GT), alone)
-    if cv2.countNonZero(found & equal) < least:
+    sharp = cv2.compare(steps, SHARP, cv2.CMP_GT)
+    parts = [
+        _parts(mask, sharp, one ^ other)
+        for mask, (one, other) in zip(shared, (brighter, darker), strict=True)
+    ]
+    found = parts[0] | parts[1]
+    if cv2.countNonZero(found & (shared[0] | shared[1])) < least:
         return None
     # boxes and bars, which differ less from what is around them; where there is no text there are none
     solid = cv2.compare(cv2.absdiff(thermal, visible), SOLID, cv2.CMP_LE)
     solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     if within is not None:
         solid *= within
-    found |= _parts(solid, cv2.compare(steps, CONTRAST, cv2.CMP_GT))
+    edges = cv2.compare(steps, FAINT, cv2.CMP_GT)
+    found |= _parts(solid & ~edges, cv2.dilate(edges, SQUARE))
     near = cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
     return cv2.dilate(found, SQUARE) | near & solid & 1
 
@@ -61,6 +68,8 @@ def _parts(mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None)
 
     mask, sharp and alone, what only one image shows, are H x W uint8 0/255.
     """
+    # compression makes holes
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, SQUARE)
     rim = mask & ~cv2.erode(mask, SQUARE, borderValue=0)
     near = cv2.dilate(mask, SQUARE)
     count, parts = cv2.connectedComponents(near, connectivity=8)
@@ -91,7 +100,7 @@ def _contrasted(image: np.ndarray, difference) -> np.ndarray:
     return found
 
 
-def _from(image: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _below(image: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return cv2.subtract(mean, image)
 
 

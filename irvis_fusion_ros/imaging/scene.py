@@ -13,20 +13,22 @@ import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.geometry.margins import NONE, Margins
 from irvis_fusion_ros.imaging import borders, overlays
 from irvis_fusion_ros.imaging.fill import fill
 
 # Frames that a change of the borders has to last: the scene may look like one for a moment.
 LASTING = 8
-# Pixels of a border that a cut leaves at least: networks take a thinner black rim for a part of the scene.
-THIN = 8
-# Pixels of a side of the scene at least, and the share of both images that it has to be for full confidence.
-SMALLEST, ENOUGH = 32, 0.5
-# An overlay is known to be where it was in at least half of the last frames, about a tenth of them new; by so
-# many pixels its digits change.
-KNOWN, NEW, NEAR = 0.5, 0.1, 16
+# Pixels of a border that a cut leaves at least: networks take a thin black rim for a part of the scene.
+THIN = 2
+# Pixels of a side of the scene at least.
+SMALLEST = 32
+# Pairs of a stream from one look for overlays to the next. One is known to be where it was in at least half
+# of the last looks, about a quarter of them new; by so many pixels its digits change.
+LOOK = 5
+KNOWN, NEW, NEAR = 0.5, 0.25, 16
+# The share of an image that has to be scene for full confidence.
+ENOUGH = 0.5
 LITTLE = Note(
     'little_scene',
     'borders and overlays take more than half of an image: set the cameras to record without them',
@@ -98,7 +100,8 @@ class Scene:
     def sampled(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Sample `smooth` at points of the whole image, H x W x 2 float32; its edge goes on beyond it."""
         offset = np.float32([self.margins.left, self.margins.top])
-        return warp.sample(self.smooth(image), points - offset)
+        smooth = self.smooth(image)
+        return cv2.remap(smooth, points - offset, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,10 @@ class PairScene:
     def cuts(self) -> tuple[Margins, Margins]:
         """What is cut of both images before registration."""
         return self.thermal.cut, self.visible.cut
+
+    def share(self) -> float:
+        """Return the share of the image that is scene, of the image of which less is."""
+        return min(float(scene.mask().mean()) for scene in (self.thermal, self.visible))
 
     def enclosed(self) -> np.ndarray | None:
         """Return what the borders of both images enclose, before registration, on the visible grid."""
@@ -144,15 +151,20 @@ class PairScene:
         thermal = cv2.remap(self.thermal.mask(), points, None, cv2.INTER_NEAREST)
         return (thermal & self.visible.mask()) > 0
 
-    def uncut(self, found: Alignment) -> Alignment:
-        """Return an alignment of what is `shown` as one of the whole images, less sure if little is scene."""
-        share = min(float(scene.mask().mean()) for scene in (self.thermal, self.visible)) / ENOUGH
-        confidence = found.confidence * min(1.0, share)
-        notes = (*found.notes, LITTLE) if share < 1 else found.notes
-        found = replace(found, confidence=confidence, notes=notes)
-        if found.source == 'identity' or not any(self.cuts):
-            return found
-        return found.uncut(*((scene.shape, scene.cut) for scene in (self.thermal, self.visible)))
+
+def of_whole(found: Alignment, scenes: PairScene) -> Alignment:
+    """
+    Return an alignment of the scenes as one of the whole images.
+
+    Its confidence falls where the scenes are less than ENOUGH of the images.
+    """
+    share = scenes.share() / ENOUGH
+    notes = (*found.notes, LITTLE) if share < 1 else found.notes
+    found = replace(found, confidence=found.confidence * min(1.0, share), notes=notes)
+    # no alignment at all is the same for both
+    if found.source == 'identity' or not any(scenes.cuts):
+        return found
+    return found.uncut(*((scene.shape, scene.cut) for scene in (scenes.thermal, scenes.visible)))
 
 
 class Scenes:
@@ -169,8 +181,10 @@ class Scenes:
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._margins = (_Lasting(), _Lasting())
-        self._overlaid: np.ndarray | None = None
+        self._margins = (LastingMargins(), LastingMargins())
+        self._shapes, self._pairs = ((0, 0), (0, 0)), 0
+        self._overlay: np.ndarray | None = None
+        self._areas: np.ndarray | None = None
 
     def find(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
         """
@@ -193,34 +207,50 @@ class Scenes:
         )
 
     def without_overlays(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
-        """Return scenes with what overlays take of them; images are float32 brightness in [0, 1]."""
-        shape = visible.shape
-        images = [cv2.convertScaleAbs(image, alpha=255) for image in (thermal, visible)]
-        if thermal.shape != shape:
-            images[0] = cv2.resize(images[0], shape[::-1], interpolation=cv2.INTER_LINEAR)
-        found = self._known(overlays.common(*images, scenes.enclosed()), shape)
+        """
+        Return scenes with what overlays take of them, looked for at every LOOK-th pair of a stream.
+
+        Images are H x W float32 brightness in [0, 1], or uint8.
+        """
+        shapes = thermal.shape, visible.shape
+        if shapes != self._shapes or self._pairs % LOOK == 0:
+            if shapes != self._shapes:
+                self._shapes, self._pairs, self._areas = shapes, 0, None
+            self._overlay = self._known(self._common(scenes, thermal, visible))
+        self._pairs += 1
+        found = self._overlay
         if found is None:
             return scenes
         own = found
-        if thermal.shape != shape:
+        if thermal.shape != visible.shape:
             own = cv2.resize(found, thermal.shape[::-1], interpolation=cv2.INTER_NEAREST)
         return PairScene(replace(scenes.thermal, overlay=own), replace(scenes.visible, overlay=found))
 
-    def _known(self, found: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+    def _common(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> np.ndarray | None:
+        images = [
+            image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255)
+            for image in (thermal, visible)
+        ]
+        if thermal.shape != visible.shape:
+            images[0] = cv2.resize(images[0], visible.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return overlays.common(*images, scenes.enclosed())
+
+    def _known(self, found: np.ndarray | None) -> np.ndarray | None:
         """Return what of an overlay is where overlays were in the stream: what moves is scene."""
+        shape = self._shapes[1]
         grid = tuple(max(1, side // NEAR) for side in shape)
         if found is None:
             here = np.zeros(grid, np.float32)
         else:
             near = cv2.dilate(found, np.ones((NEAR, NEAR), np.uint8))
             here = cv2.resize(near, grid[::-1], interpolation=cv2.INTER_NEAREST).astype(np.float32)
-        if self._overlaid is None or self._overlaid.shape != grid:
-            self._overlaid = here
+        if self._areas is None:
+            self._areas = here
             return found
-        self._overlaid += np.float32(NEW) * (here - self._overlaid)
+        self._areas += np.float32(NEW) * (here - self._areas)
         if found is None:
             return None
-        known = (self._overlaid >= KNOWN).astype(np.uint8)
+        known = (self._areas >= KNOWN).astype(np.uint8)
         found = found & cv2.resize(known, shape[::-1], interpolation=cv2.INTER_NEAREST)
         return found if found.any() else None
 
@@ -239,29 +269,41 @@ def roi_margins(name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Marg
     return Margins(x, y, right, bottom)
 
 
-def roi_problem(roi: tuple[int, ...]) -> str | None:
-    """Say what is wrong with a region of interest whatever the image, or None."""
-    if len(roi) not in (0, 4):
-        return 'must be x, y, width and height, or nothing'
-    if any(roi) and (min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:])):
-        return f'must not be negative, nor width and height under {SMALLEST}'
-    return None
+def roi_of(text: str) -> tuple[int, ...]:
+    """
+    Return the region of interest that a text says, `x, y, width, height`; an empty one is none, ().
+
+    Raises ValueError, saying what has to be, for another text.
+    """
+    if not text.strip():
+        return ()
+    try:
+        roi = tuple(int(part) for part in text.strip().strip('[]()').replace(',', ' ').split())
+    except ValueError:
+        roi = ()
+    if len(roi) != 4:
+        raise ValueError("must be four whole numbers, 'x, y, width, height', or empty")
+    if min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:]):
+        raise ValueError(f'must not be negative, and width and height are 0 or at least {SMALLEST}')
+    return roi
 
 
-class _Lasting:
-    """The margins of a stream, which change when another value lasts."""
+@dataclass
+class LastingMargins:
+    """The margins of a stream. They change only when another value has lasted for LASTING frames."""
 
-    def __init__(self):
-        self._kept: Margins | None = None
-        self._shape: tuple[int, ...] = ()
-        self._next, self._frames = NONE, 0
+    kept: Margins | None = None
+    shape: tuple[int, ...] = ()
+    candidate: Margins = NONE
+    frames: int = 0
 
     def settled(self, found: Margins, shape: tuple[int, int]) -> Margins:
-        self._frames = self._frames + 1 if found == self._next else 1
-        self._next = found
-        if self._kept is None or shape != self._shape or self._frames >= LASTING:
-            self._kept, self._shape = found, shape
-        return self._kept
+        """Take the margins of a frame of `shape` and return those of the stream."""
+        self.frames = self.frames + 1 if found == self.candidate else 1
+        self.candidate = found
+        if self.kept is None or shape != self.shape or self.frames >= LASTING:
+            self.kept, self.shape = found, shape
+        return self.kept
 
 
 def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks import layers, matching
 from irvis_fusion_ros.networks.field_fit import SmoothFit
 from irvis_fusion_ros.networks.layers import conv
 from irvis_fusion_ros.networks.matching import COARSEST, Registering
@@ -28,6 +28,12 @@ EDGES = (12, 48)
 # Stride and search radius, in its cells, of each step; together they measure shifts of up to 32 pixels.
 AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3),)
+# A measured displacement is used from this correlation of the descriptions under it, and from this share of
+# the correlation gained by it; each with the width of the transition. Measured on 18 pairs that are learned
+# from: correlation is at most 0.05 for images of different scenes and at least 0.18 for pairs of one scene;
+# aligned pairs gain 0.03 to 0.22, nine in ten pairs moved by protocol fr gain more than 0.34.
+AGREED, AGREED_STEP = 0.1, 0.01
+GAINED, GAINED_STEP = 0.25, 0.03
 
 
 class Comparison(nn.Module):
@@ -53,11 +59,14 @@ class Comparison(nn.Module):
         self.dense = nn.ModuleList(Match(*step, MATCH) for step in DENSE_STEPS)
         self.fit = SmoothFit()
 
-    def forward(self, images: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor]) -> SwiftResult:
+    def forward(
+        self, images: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor]
+    ) -> tuple[SwiftResult, Tensor]:
         """
         Compare the visible and the thermal image, B x 1 x H x W in [0, 1] each, by features of their size.
 
-        The result is on the grid of the images padded to multiples of COARSEST.
+        The result is on the grid of the images padded to multiples of COARSEST. The tensor, of length B in
+        [0, 1], is near 0 where the images agree as well without the displacement, or not even with it.
         """
         described = [
             self.described(layers.padded(image, COARSEST), layers.padded(feature, COARSEST))
@@ -66,7 +75,9 @@ class Comparison(nn.Module):
         start = images[0].new_zeros(len(images[0]), 2, 3)
         # descriptions may be computed in half precision, but comparing and fitting need single precision
         with layers.single_precision(start.device):
-            return measure_and_fit(*described, start, self.affine, self.dense, self.fit)
+            found = measure_and_fit(*described, start, self.affine, self.dense, self.fit)
+            with torch.no_grad():
+                return found, _worth(described, found, start)
 
     def described(self, image: Tensor, features: Tensor) -> list[Tensor]:
         """Return the descriptions at strides 4 and 8, the latter twice, as `matching` needs them."""
@@ -89,3 +100,10 @@ class Comparison(nn.Module):
     def field(found: SwiftResult, shape: tuple[int, int]) -> Tensor:
         """Return the displacement of the thermal image, B x H x W x 2 in pixels."""
         return Registering.field(found, shape)
+
+
+def _worth(described: list[list[Tensor]], found: SwiftResult, start: Tensor) -> Tensor:
+    moved = matching.agreement(*described, found.affine, found.residual).correlation
+    unmoved = matching.agreement(*described, start, torch.zeros_like(found.residual)).correlation
+    gained = 1 - unmoved / moved.clamp(min=1e-3)
+    return torch.sigmoid((moved - AGREED) / AGREED_STEP) * torch.sigmoid((gained - GAINED) / GAINED_STEP)

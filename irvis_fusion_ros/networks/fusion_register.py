@@ -133,11 +133,27 @@ class FusionRegister(nn.Module):
             part.to(torch.float32 if name in ('evidence', 'compare') else kind)
         return self
 
+    def encode_sources(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the features of both sources, B x C x H x W each."""
+        kind = self.localise[0].merge.weight.dtype
+        return self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
+
     def compared(self, visible: Tensor, thermal: Tensor) -> SwiftResult:
         """Return only the comparison of the sources (config.compare)."""
-        kind = self.localise[0].merge.weight.dtype
-        features = self.visible(visible.to(kind)).float(), self.thermal(thermal.to(kind)).float()
-        return self.compare((visible, thermal), features)
+        features = self.encode_sources(visible, thermal)
+        return self.compare((visible, thermal), tuple(each.float() for each in features))[0]
+
+    def measure(self, visible: Tensor, thermal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """
+        Return the displacement of the thermal image by comparison (config.compare), and the features used.
+
+        The displacement is B x H x W x 2 in pixels, 0 where it gains nothing. `forward` takes all three.
+        """
+        features = self.encode_sources(visible, thermal)
+        found, worth = self.compare((visible, thermal), tuple(each.float() for each in features))
+        with layers.single_precision(visible.device):
+            field = self.compare.field(found, visible.shape[-2:]) * worth[:, None, None, None]
+        return field, *features
 
     def forward(
         self,
@@ -145,30 +161,36 @@ class FusionRegister(nn.Module):
         visible: Tensor,
         thermal: Tensor,
         misplaced: Tensor | None = None,
+        of_visible: Tensor | None = None,
+        of_thermal: Tensor | None = None,
         every_scale: bool = False,
         alone: bool = False,
     ) -> Corrected:
         """
         Correct a fused image by its sources, B x 1 x H x W in [0, 1] each, sides in multiples of `multiple`.
 
-        misplaced: the result of `evidence.measure` for the sources, where the caller has it already.
-        every_scale: also warp the image at the coarser scales, and compare even when evidence is given; the
-        losses need both. alone: run without evidence.
+        misplaced: the result of `evidence.measure`, or with of_visible and of_thermal that of `measure`, for
+        the sources, where the caller has it already. every_scale: also warp the image at the coarser scales,
+        and compare even when evidence is given; the losses need both. alone: run without evidence.
         """
         # features may be in half precision; images, fields and sampling stay in single precision
         kind = self.localise[0].merge.weight.dtype
         features = self.fused(fused.to(kind))
-        of_visible, of_thermal = self.visible(visible.to(kind)), self.thermal(thermal.to(kind))
+        if of_visible is None or of_thermal is None:
+            of_visible, of_thermal = self.encode_sources(visible, thermal)
         images, warped, above, refined = _halved(fused, len(features)), [], (), None
         uses_evidence = self.config.evidence and not alone
         measured = compared = distances = None
         if self.config.compare:
-            if not uses_evidence or every_scale:
-                compared = self.compare((visible, thermal), (of_visible.float(), of_thermal.float()))
-            if not uses_evidence:
+            needs_comparison = not uses_evidence and misplaced is None
+            if needs_comparison or every_scale:
+                sources = (of_visible.float(), of_thermal.float())
+                compared, worth = self.compare((visible, thermal), sources)
+            if needs_comparison:
                 # no gradient: the known warp trains the comparison, the losses of the image do not
                 with layers.single_precision(visible.device):
-                    misplaced = self.compare.field(compared, visible.shape[-2:]).detach()
+                    field = self.compare.field(compared, visible.shape[-2:])
+                    misplaced = (field * worth[:, None, None, None]).detach()
             elif misplaced is None:
                 with layers.single_precision(visible.device):
                     misplaced = self.evidence.measure(visible, thermal)

@@ -13,11 +13,18 @@ from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.offline.source import Image
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
-from irvis_fusion_ros.ros import camera_info
+from irvis_fusion_ros.ros import camera_info, topics
 from irvis_fusion_ros.ros.formats import Format
 from irvis_fusion_ros.ros.options import NodeConfig
 
-OUTPUTS = ('fused', 'registered', 'deformation', 'valid')
+# Topic of each output; those of `topics.ENCODINGS` are written as they are. What fuse_bag does not write: the
+# same image compressed, and deformations in colour, which are for eyes.
+TOPIC_OF = {
+    output: topic
+    for topic, output in topics.OUTPUT_OF.items()
+    if topic not in (topics.FUSED_COMPRESSED, topics.DEFORMATION_COLOR)
+}
+OUTPUTS = tuple(TOPIC_OF)
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,10 @@ class Fuser:
             images['fused'] = in_encoding(result.fused, order, wanted), wanted
         if result.registered is not None:
             images['registered'] = result.registered, encoding
-        if result.deformation is not None:
-            images['deformation'] = result.deformation, '32FC2'
-        if result.valid is not None:
-            images['valid'] = result.valid, 'mono8'
+        for output, topic in TOPIC_OF.items():
+            pixels = getattr(result, output)
+            if topic in topics.ENCODINGS and pixels is not None:
+                images[output] = pixels, topics.ENCODINGS[topic]
         return images
 
     def _decoded(self, name: str, image: Image) -> Picture | None:

@@ -16,7 +16,7 @@ from irvis_fusion_ros import memory
 from irvis_fusion_ros.errors import BagError, FileError, IncompleteBagError
 from irvis_fusion_ros.io import values
 from irvis_fusion_ros.io.bags import CAMERA_INFO, BagReader, BagWriter, Record, header
-from irvis_fusion_ros.offline.fuser import OUTPUTS, Frame, Fuser
+from irvis_fusion_ros.offline.fuser import OUTPUTS, TOPIC_OF, Frame, Fuser
 from irvis_fusion_ros.offline.source import PairSource, find_topics
 from irvis_fusion_ros.offline.split_bag import SplitBag
 from irvis_fusion_ros.pairing import STREAMS, Pair
@@ -26,12 +26,7 @@ from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.topics import absolute
 
 STATE = '.fuse_bag'
-IMAGE_TOPICS = {
-    'fused': absolute(topics.FUSED),
-    'registered': absolute(topics.REGISTERED),
-    'deformation': absolute(topics.DEFORMATION),
-    'valid': absolute(topics.VALID),
-}
+IMAGE_TOPICS = {output: absolute(topic) for output, topic in TOPIC_OF.items()}
 INFO_TOPICS = {'fused': absolute(topics.FUSED_INFO), 'registered': absolute(topics.REGISTERED_INFO)}
 
 
@@ -127,7 +122,7 @@ class Run:
             'preset': self.predictor.preset,
             'device': self.predictor.device,
             'pairs': self.pairs,
-            'deformation_of': self.predictor.deformation_of,
+            'deformation_of': 'thermal',
             'pairs_in': self.pairs_in,
             'images_in': {name: self._source.received(name) for name in STREAMS},
             'drops': dict(self._source.drops() + self._fuser.drops),

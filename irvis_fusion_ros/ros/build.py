@@ -1,6 +1,7 @@
 """The predictor that the parameters of the node ask for; imports no ROS."""
 
 from irvis_fusion_ros import calibration
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros.options import NodeConfig
 
@@ -20,6 +21,8 @@ def build_predictor(config: NodeConfig) -> Predictor:
         gray=config.output_encoding == 'mono8',
         targets=config.targets,
         highlight=config.highlight,
+        thermal_roi=roi_of(config.thermal.roi),
+        visible_roi=roi_of(config.visible.roi),
     )
     # what is exported is for the size of the camera, which is not known yet
     if predictor.backend == 'torch':

@@ -15,6 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
 from irvis_fusion_ros.ros import qos, topics
 from irvis_fusion_ros.ros.build import build_predictor
@@ -306,6 +307,9 @@ class FusionNode(LifecycleNode):
                 self._worker.between_frames(
                     lambda: pipeline.predictor.set_targets(new.targets, new.highlight)
                 )
+            if (old.thermal.roi, old.visible.roi) != (new.thermal.roi, new.visible.roi):
+                rois = roi_of(new.thermal.roi), roi_of(new.visible.roi)
+                self._worker.between_frames(lambda: pipeline.predictor.set_rois(*rois))
         if old.output_encoding != new.output_encoding:
             self._worker.between_frames(lambda: pipeline.set_gray(new.output_encoding == 'mono8'))
         realtime = new.mode == 'realtime'

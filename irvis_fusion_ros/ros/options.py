@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.errors import ChoiceError
 from irvis_fusion_ros.imaging.depth import DepthConfig
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
@@ -88,6 +89,13 @@ class ThermalConfig(ToneConfig):
         'thermal/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
         choices=TRANSPORTS,
     )
+    roi: str = option(
+        '',
+        'The part of the thermal image that is used: x, y, width and height in pixels, as 0, 0, 640, 480; a '
+        'width or height of 0 reaches to the edge, empty is all of it. Borders of one brightness, and '
+        'overlays that both images carry, are found without it.',
+        live=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,13 @@ class VisibleConfig(DepthConfig):
         'raw subscribes to visible/image_raw, compressed to visible/image_raw/compressed, h264 to '
         'visible/image_raw/h264 (CompressedVideo of foxglove_msgs; needs the extra `video`).',
         choices=TRANSPORTS,
+    )
+    roi: str = option(
+        '',
+        'The part of the visible image that is used: x, y, width and height in pixels, as 0, 0, 640, 480; a '
+        'width or height of 0 reaches to the edge, empty is all of it. Borders of one brightness, and '
+        'overlays that both images carry, are found without it.',
+        live=True,
     )
 
 
@@ -268,10 +283,21 @@ def conflict(config: NodeConfig) -> str | None:
     if tone.normalisation == 'range' and not tone.range_min < tone.range_max:
         least = f"above 'thermal.range_min' ({tone.range_min:g})"
         return f"'thermal.range_max' is {tone.range_max:g}: must be {least}"
+    for name, camera in (('thermal', config.thermal), ('visible', config.visible)):
+        if problem := _roi_problem(name, camera.roi):
+            return problem
     if calibration.source == 'file' and not calibration.file:
         return "'calibration.file' is empty: calibration.source 'file' needs the path of a YAML file"
     try:
         config.system()
     except ChoiceError as error:
         return f"'{error.option}' is {getattr(config, error.option)!r}: {error}"
+    return None
+
+
+def _roi_problem(camera: str, roi: str) -> str | None:
+    try:
+        roi_of(roi)
+    except ValueError as error:
+        return f"'{camera}.roi' is {roi!r}: {error}"
     return None

@@ -6,7 +6,7 @@ What is refused names the parameter, its value and the limit; what is misspelt i
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -65,6 +65,9 @@ class Parameters:
             if isinstance(default, float) and type(value) is int:  # `tolerance: 1` in a YAML file
                 value = float(value)
                 overrides[name] = Parameter(name, Parameter.Type.DOUBLE, value)
+            if name.endswith('.roi') and isinstance(value, Sequence) and not isinstance(value, str):
+                value = ', '.join(map(str, value))  # `roi: [0, 0, 640, 480]` in a YAML file
+                overrides[name] = Parameter(name, Parameter.Type.STRING, value)
             problem = problem_of(name, spec, default, value)
             if problem:
                 raise ParameterError(problem)

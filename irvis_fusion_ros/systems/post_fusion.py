@@ -42,8 +42,12 @@ class PostFusion:
         self.network = network.with_features_in(kind)
         self.precision = precision_of(kind)
         self.backbone = backbone
-        uses_evidence = network.config.evidence and not alone
-        self._measure = Recorded(network.evidence.measure, device) if uses_evidence else None
+        # what is measured is smoothed over the stream before the network uses it
+        self._measure = None
+        if network.config.evidence and not alone:
+            self._measure = Recorded(lambda *pair: (network.evidence.measure(*pair),), device)
+        elif network.config.compare:
+            self._measure = Recorded(network.measure, device)
         self._alone = alone
         self._correct = Recorded(self._run, device)
         self._device = device
@@ -70,7 +74,8 @@ class PostFusion:
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
         images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
         if self._measure is not None:
-            images.append(self._smooth(self._measure(*images[1:])))
+            misplaced, *features = self._measure(*images[1:])
+            images += [self._smooth(misplaced), *features]
         fused, effective, mask = self._correct(*images)
         fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
         return Correction(

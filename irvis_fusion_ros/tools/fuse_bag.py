@@ -4,7 +4,8 @@
 Pairs are made as the node makes them in mode every_frame, by their stamps alone, so that two runs are equal
 to the byte. OUT gets /fused/image, /registered/image, /deformation/image, /valid_mask/image, the CameraInfo
 beside the first two, the topics of --copy and summary.json: that of fuse_images, and `pairs_in`, `images_in`
-and `drops` (images and pairs of which nothing came, by cause).
+and `drops` (images and pairs of which nothing came, by cause). A preset that corrects the fused image adds
+/deformation_fused/image and /misregistration/image.
 
 OUT is written file by file. A run that was ended goes on with --resume behind the last file that is whole.
 """

@@ -18,6 +18,7 @@ import numpy as np
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
+from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import OF_CORRECTION, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry
@@ -91,6 +92,8 @@ def _run(options: argparse.Namespace) -> int:
         calibration=fixed,
         targets=options.targets,
         highlight=options.highlight,
+        thermal_roi=options.thermal_roi,
+        visible_roi=options.visible_roi,
     )
     if found.pattern and not options.pattern:
         _complain(f"no stem is shared: paired by the pattern '{found.pattern}'")
@@ -144,6 +147,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    for name in ('thermal', 'visible'):
+        parser.add_argument(
+            f'--{name}-roi',
+            type=_roi,
+            default=(),
+            metavar='X,Y,W,H',
+            help=f'the part of the {name} images that is used, pixels; a W or H of 0 reaches to the edge',
+        )
     cli.add_pairing(parser)
     options = parser.parse_args(argv)
     try:
@@ -151,6 +162,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return options
+
+
+def _roi(text: str) -> tuple[int, ...]:
+    try:
+        return roi_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} {error}') from error
 
 
 def _listing(names: list[str]) -> str:

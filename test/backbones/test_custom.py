@@ -63,7 +63,7 @@ def test_images_are_fused_by_it_as_they_are(tmp_path):
     name = own(tmp_path, '.pt2', 'weighed')
     thermal, tinted = synthetic.pair((120, 161), 3)
     dim, visible = thermal // 4, tinted[..., 1] // 4
-    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name)
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name, registration_first='none')
     fused = predictor(dim, visible).fused
     assert predictor.backbone == name
     assert np.abs(fused - expected(visible.astype(float), dim)).max() <= 1

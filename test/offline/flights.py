@@ -11,6 +11,7 @@ from irvis_fusion_ros.ros.options import NodeConfig
 START = 1_700_000_000_000_000_000
 STEP = 100_000_000
 SHAPE = (96, 128)
+CONFIG = NodeConfig(preset='classical', device='cpu')
 
 
 def write(path, count=12, lost=(), broken=(), thermal_shape=SHAPE):
@@ -36,7 +37,7 @@ def write(path, count=12, lost=(), broken=(), thermal_shape=SHAPE):
     return path
 
 
-def run(source, out, resume=False, stop_after=None, config=NodeConfig(device='cpu'), **options):
+def run(source, out, resume=False, stop_after=None, config=CONFIG, **options):
     """Fuse a bag, or a part of it as a run does that is killed; returns its summary and what was said."""
     said = []
     task = Task(source, out, config, **{'part_bytes': 200_000, **options})

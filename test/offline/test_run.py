@@ -2,18 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
-from flights import SHAPE, START, STEP, contents, run, write
+from flights import CONFIG, SHAPE, START, STEP, contents, run, write
 from rosbags.rosbag2 import Reader
 
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io import bags, encodings
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.ros.options import NodeConfig, SyncConfig
+from irvis_fusion_ros.ros.options import SyncConfig
 
 
 def images(path, topic):
@@ -29,7 +30,7 @@ def test_what_comes_out_is_what_the_predictor_makes_of_the_pairs(tmp_path):
     assert [pair['name'] for pair in summary['pairs']] == [str(START + number * STEP) for number in numbers]
     assert (summary['pairs_in'], summary['drops']) == (11, {'no_partner': 1})
     assert summary['images_in'] == {'thermal': 12, 'visible': 11}
-    predictor = Predictor('classical', 'cpu')
+    predictor = Predictor('auto', 'cpu')  # the node's default
     predictor.warm_up()
     thermal, visible = images(source, '/thermal/image_raw'), images(source, '/visible/image_raw')
     made = {
@@ -98,6 +99,12 @@ def test_images_that_cannot_be_used_are_counted_and_said_once(tmp_path):
     assert [text for text in said if '20x20' in text] == said and len(said) == 1
 
 
+def test_a_system_that_corrects_the_fused_image_says_how(tmp_path):
+    run(write(tmp_path / 'in', count=2), tmp_path / 'out', config=replace(CONFIG, preset='fusion_register'))
+    for topic, encoding in (('deformation_fused', '32FC2'), ('misregistration', '32FC1')):
+        assert [each.encoding for each in images(tmp_path / 'out', f'/{topic}/image')] == [encoding] * 2
+
+
 def test_only_what_is_asked_for_is_written(tmp_path):
     run(write(tmp_path / 'in'), tmp_path / 'out', outputs=('fused',))
     with bags.BagReader(tmp_path / 'out') as bag:
@@ -110,7 +117,7 @@ def test_a_run_goes_on_with_the_same_task_only(tmp_path):
     with pytest.raises(BagError, match='exists already'):
         run(source, tmp_path / 'out')
     with pytest.raises(BagError, match='was begun with another'):
-        run(source, tmp_path / 'out', resume=True, config=NodeConfig(device='cpu', output_encoding='mono8'))
+        run(source, tmp_path / 'out', resume=True, config=replace(CONFIG, output_encoding='mono8'))
     (tmp_path / 'out' / 'out_0.mcap').unlink()
     with pytest.raises(BagError, match=r"'out_0\.mcap' is missing"):
         run(source, tmp_path / 'out', resume=True, part_bytes=150_000)
@@ -118,13 +125,10 @@ def test_a_run_goes_on_with_the_same_task_only(tmp_path):
 
 def test_parameters_of_the_node_are_kept_to(tmp_path):
     source = write(tmp_path / 'in')
-    config = NodeConfig(device='cpu', output_encoding='mono8', sync=SyncConfig(tolerance=0.001))
+    config = replace(CONFIG, output_encoding='mono8', sync=SyncConfig(tolerance=0.001))
     summary, _ = run(source, tmp_path / 'far', config=config)
     assert (summary['pairs_in'], summary['drops']) == (0, {'no_partner': 24})
-    config = NodeConfig(
-        device='cpu', output_encoding='mono8', sync=SyncConfig(0.001, 0.0), preset='classical'
-    )
-    config = NodeConfig(device='cpu', output_encoding='mono8', sync=SyncConfig(thermal_offset=-0.003))
+    config = replace(CONFIG, output_encoding='mono8', sync=SyncConfig(thermal_offset=-0.003))
     summary, _ = run(source, tmp_path / 'near', config=config)
     assert summary['pairs_in'] == 12
     assert images(tmp_path / 'near', '/fused/image')[0].encoding == 'mono8'

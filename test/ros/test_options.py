@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from irvis_fusion_ros.config import check, walk
-from irvis_fusion_ros.ros.options import NodeConfig, ThermalConfig, conflict
+from irvis_fusion_ros.ros.options import NodeConfig, ThermalConfig, VisibleConfig, conflict
 
 
 def test_the_defaults_keep_to_their_own_limits():
@@ -42,6 +42,8 @@ def test_what_the_architecture_fixes():
         'calibration.file': '',
         'thermal.transport': 'raw',
         'visible.transport': 'raw',
+        'thermal.roi': '',
+        'visible.roi': '',
         'on_missing': 'drop',
     }
     assert {name: names[name] for name in fixed} == fixed
@@ -54,6 +56,14 @@ def test_what_the_architecture_fixes():
         (
             {'thermal': ThermalConfig(normalisation='range', range_min=5, range_max=5)},
             "'thermal.range_max' is 5",
+        ),
+        (
+            {'thermal': ThermalConfig(roi='0, 0, 640')},
+            "'thermal.roi' is '0, 0, 640': must be four whole numbers",
+        ),
+        (
+            {'visible': VisibleConfig(roi='-1, 0, 640, 480')},
+            "'visible.roi' is '-1, 0, 640, 480': must not be",
         ),
         (
             {'preset': 'classical', 'backbone': 'max'},

@@ -95,7 +95,7 @@ def test_what_is_measured_is_smoothed_over_a_stream_and_a_jump_is_followed(tempo
     flat, edges = np.full(SHAPE, 0.5, np.float32), np.random.default_rng(0).random(SHAPE, np.float32)
 
     def moved(pixels, shape=SHAPE):
-        system._measure = lambda visible, thermal: torch.full((1, *visible.shape[-2:], 2), float(pixels))
+        system._measure = lambda visible, _: (torch.full((1, *visible.shape[-2:], 2), float(pixels)),)
         images = (image[: shape[0], : shape[1]] for image in (flat, edges, np.ones_like(flat)))
         # all that is to be seen is thermal
         return np.median(system.correct(*images).moved)

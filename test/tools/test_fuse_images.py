@@ -232,3 +232,15 @@ def test_pairs_of_one_folder_and_of_a_list(folders, tmp_path, capsys):
     (tmp_path / 'a.mp4').write_bytes(b'video')
     assert run((tmp_path / 'a.mp4', folders[1]), tmp_path / 'out') == 1
     assert 'the other one is a video' in capsys.readouterr().err
+
+
+def test_a_region_of_interest_is_used_or_refused_by_name(folders, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert run(folders, out, '--thermal-roi', '0,0,64,48', '--visible-roi', '0,0,64,48') == 0
+    valid = images.read(out / 'valid' / 'frame1.png')
+    assert valid.any() and not valid[48:].any() and not valid[:, 64:].any()
+    with pytest.raises(SystemExit):
+        run(folders, out, '--visible-roi', '0,0,64')
+    assert "--visible-roi: '0,0,64' must be four whole numbers" in capsys.readouterr().err
+    assert run(folders, out, '--visible-roi', '0,0,640,480') == 1
+    assert "'visible.roi' is [0, 0, 640, 480]: it has to lie within" in capsys.readouterr().err
