@@ -195,13 +195,13 @@ def test_unknown_parameters_are_told_with_what_was_meant(start_node):
         {
             'sync.tolerence': 0.1,
             'tolerance': 0.1,
-            'nothing_like_it': 1,
+            'xyzzy': 1,
             'qos_overrides./thermal/imag_raw.subscription.depth': 3,
         }
     )
     assert "unknown parameter 'sync.tolerence' is ignored; did you mean 'sync.tolerance'?" in node.log
     assert "unknown parameter 'tolerance' is ignored; did you mean 'sync.tolerance'?" in node.log
-    assert "unknown parameter 'nothing_like_it' is ignored\n" in node.log
+    assert "unknown parameter 'xyzzy' is ignored\n" in node.log
     assert "'qos_overrides./thermal/imag_raw.subscription.depth' names no topic" in node.log
 
 
