@@ -50,14 +50,19 @@ def file_of(name: str) -> Path:
     return folder() / f'{name}{SUFFIX}'
 
 
-def load(name: str, system: str) -> Weights:
+def load(name: str, system: str, or_shipped: bool = False) -> Weights:
     """
     Return the weights `name`, for a system.
+
+    or_shipped: take those of the package where IRVIS_MODELS names a folder without them; a folder with the
+    weights of one system that was adapted should not take away what every system uses.
 
     Raises FileError, with the remedy, if they are missing, do not match the hash on their card, or belong to
     another system.
     """
     path = file_of(name)
+    if or_shipped and not path.exists():
+        path = share.folder() / 'models' / path.name
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -91,13 +96,14 @@ def into(network: Network, name: str, system: str) -> Network:
     return built(lambda config: network, name, system)
 
 
-def built(build: Callable[[dict], Network], name: str, system: str) -> Network:
+def built(build: Callable[[dict], Network], name: str, system: str, or_shipped: bool = False) -> Network:
     """
     Return the network that `build` makes from the options saved with the weights `name`, with these weights.
 
-    Raises FileError as `load` does, and for options or weights that do not fit the network.
+    or_shipped: see `load`. Raises FileError as `load` does, and for options or weights that do not fit the
+    network.
     """
-    saved = load(name, system)
+    saved = load(name, system, or_shipped)
     try:
         network = build(saved.config)
         network.load_state_dict(saved.state)

@@ -235,7 +235,11 @@ def network() -> TargetFinder:
     def build(config: dict) -> TargetFinder:
         return TargetFinder(TargetFinderConfig(channels=tuple(config['network']['channels'])))
 
-    return weights.built(build, 'targets', 'targets').eval().to(memory_format=torch.channels_last)
+    return (
+        weights.built(build, 'targets', 'targets', or_shipped=True)
+        .eval()
+        .to(memory_format=torch.channels_last)
+    )
 
 
 def _reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

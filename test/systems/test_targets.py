@@ -164,3 +164,8 @@ def test_images_of_any_size(shape):
 def test_unknown_targets():
     with pytest.raises(ValueError, match="unknown targets 'hot'; valid: warm, cold, both, off"):
         Targets('hot')
+
+
+def test_a_folder_of_other_weights_leaves_the_shipped_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv('IRVIS_MODELS', str(tmp_path))
+    assert Targets('warm').kind == 'warm'
