@@ -30,7 +30,7 @@ def test_what_comes_out_is_what_the_predictor_makes_of_the_pairs(tmp_path):
     assert [pair['name'] for pair in summary['pairs']] == [str(START + number * STEP) for number in numbers]
     assert (summary['pairs_in'], summary['drops']) == (11, {'no_partner': 1})
     assert summary['images_in'] == {'thermal': 12, 'visible': 11}
-    predictor = Predictor('auto', 'cpu')  # the node's default
+    predictor = Predictor(CONFIG.preset, CONFIG.device)
     predictor.warm_up()
     thermal, visible = images(source, '/thermal/image_raw'), images(source, '/visible/image_raw')
     made = {
