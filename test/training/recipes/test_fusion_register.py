@@ -27,7 +27,7 @@ STILL = augmentation.AugmentationConfig(
     pseudo=0, blur=0, coarse=0, noise=0, stripes=0, vignetting=0, occluders=0, low_light=0
 )
 NETWORK = NetworkConfig(width=8, blocks=1)
-CONFIGS = sorted((Path(__file__).parents[2] / 'config').glob('train_fusion_register*.yaml'))
+CONFIGS = sorted((Path(__file__).parents[3] / 'config').glob('train_fusion_register*.yaml'))
 
 
 @pytest.fixture(scope='module')
@@ -195,7 +195,8 @@ def test_the_configurations_of_the_repository_are_valid(path):
     assert run.mixture.large == 0
     FusionRegisterRecipe(own)
     plain = '.plain' in path.stem
-    assert own.network.evidence is own.network.compare is not plain
+    assert own.network.compare is not plain
+    assert not own.network.evidence
     assert own.network.width == (32 if 'wide' in path.stem else 16)
     assert own.network.scales == (3 if '3_scales' in path.stem else 2)
 
