@@ -8,7 +8,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def set_up() -> None:
-    """Keep freed memory in the process, NumPy's linear algebra in one thread, and idle threads asleep."""
+    """Keep freed memory in the process, NumPy's linear algebra in one thread, and waits of threads short."""
     _keep_memory()
     _keep_to_few_threads()
 
@@ -38,6 +38,7 @@ def _keep_to_few_threads() -> None:
     beside two busy processes. (MKL_NUM_THREADS would limit networks to one thread, too.)
     """
     os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
-    # The threads of torch otherwise spin while they wait for each other. Beside busy processes on two cores,
-    # a cold pair of swift_lite then took 10 to 15 times as long, and averaging alone 4 to 13 times.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+    # The threads of torch spin while they wait for each other, by default so long that beside two busy
+    # processes on two cores a cold pair of swift_lite took seconds. Milliseconds idle, and beside these two:
+    # 99 and thousands as they are, 110 and 313 with this count, 168 and 227 where they sleep at once.
+    os.environ.setdefault('GOMP_SPINCOUNT', '1000')
