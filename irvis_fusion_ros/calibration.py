@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.io import yaml_file
 
 # Far outside any image.
 _NOWHERE = 1e6
@@ -76,12 +76,7 @@ def load(path: Path) -> Calibration:
 
     Raises FileError, naming the file, the key and the remedy.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise FileError(f'{path}: calibration file cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    content = yaml_file.read(path, 'calibration file')
     if not isinstance(content, dict):
         raise FileError(f'{path}: a calibration file needs the keys {", ".join(KEYS)}')
     for key in (*KEYS, *content):

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io import yaml_file
 
 IMAGES = ('visible', 'thermal')
 CHANNELS = {'luminance': 1, 'rgb': 3}
@@ -58,14 +57,7 @@ class Description:
 
 def read(path: Path) -> Description:
     """Return the description in a YAML file. Raises FileError with the expected and the found value."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise FileError(
-            f'{path}: the description of the network cannot be read ({error.strerror})'
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    content = yaml_file.read(path, 'the description of the network')
     try:
         return _parse(content)
     except ValueError as error:

@@ -22,9 +22,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io import yaml_file
 
 OUTPUTS = ('nanodet', 'yolov5', 'yolov8', 'yolo11')
 COLOURS = ('rgb', 'bgr')
@@ -52,14 +51,7 @@ class Description:
 
 def read(path: Path) -> Description:
     """Return the description in a YAML file; raises FileError with what was expected and found."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise FileError(
-            f'{path}: the description of the detector cannot be read ({error.strerror})'
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    content = yaml_file.read(path, 'the description of the detector')
     try:
         return _described(content, path.resolve().parent)
     except ValueError as error:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from irvis_fusion_ros.config import check, group, option
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io import yaml_file
 from irvis_fusion_ros.training.data import warps
 from irvis_fusion_ros.training.data.augmentation import AugmentationConfig
 from irvis_fusion_ros.training.data.batches import JointConfig
@@ -72,12 +71,7 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
 
     Raises FileError, with the file, the key and the valid values, for a file that cannot be used.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise FileError(f'{path}: the configuration cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    content = yaml_file.read(path, 'the configuration')
     if content is None:
         content = {}
     try:
