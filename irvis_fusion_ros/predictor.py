@@ -496,9 +496,9 @@ class Predictor:
             matrix = alignment.transform
             deformation = warp.mark_outside(alignment.deformation(shape), thermal.shape)
             registered = warp.warp(thermal, deformation)
-            gray = color.gray(registered, thermal_order)
-            self._tone.update(gray)
-            fused = color.to_byte(self._tone.apply(gray))
+            gray = color.gray(thermal, thermal_order)
+            self._tone.update(gray, self._scenes.of_thermal(gray, self._scene).counted())
+            fused = color.to_byte(self._tone.apply(color.gray(registered, thermal_order)))
             if not self.gray:
                 fused = cv2.cvtColor(fused, cv2.COLOR_GRAY2BGR)
         clock.lap('pass_through')
