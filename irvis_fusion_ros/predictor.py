@@ -21,6 +21,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.config import unknown
 from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
@@ -34,7 +35,6 @@ OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
 OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
 SMALLEST_SIDE = 32
-LARGEST_SIDE = 32766  # cv2.remap
 # Trust below this is not believed: 0 in the valid mask.
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.

@@ -27,6 +27,7 @@ import numpy as np
 
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import plausible
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.io import images
 
@@ -135,7 +136,7 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
     aligned: whether a pair without a calibration is aligned. Raises FileError for a file that cannot be read,
-    and for an aligned pair of two sizes.
+    for an aligned pair of two sizes, and for a calibration that no rig has.
     """
     thermal, visible = color.gray(images.read(pair.thermal), 'bgr'), images.read(pair.visible)
     if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
@@ -143,6 +144,10 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
             f"pair '{pair.name}': thermal {_size(thermal)} and visible {_size(visible)}, but an aligned pair "
             'has one size; give a homography in pairs.json and use --protocol natural, or resize the images'
         )
+    if pair.calibration is not None:
+        problem = plausible.problem_of_homography(pair.calibration, thermal.shape, visible.shape)
+        if problem:
+            raise FileError(f"pair '{pair.name}': its homography in pairs.json {problem}; correct it")
     return thermal, visible
 
 
@@ -221,8 +226,11 @@ def _scenes(records: list[dict]) -> list[str]:
 
 
 def _matrix(values: object, where: str) -> np.ndarray:
-    matrix = np.array(values, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+    try:
+        matrix = np.array(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        matrix = np.empty(0)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
         raise FileError(f'{where} is not an invertible 3x3')
     return matrix
 
