@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.io import encodings, images
+from irvis_fusion_ros.io import encodings, image_header, images
 from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.io.video_stream import CODECS, VideoDecoder
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
@@ -169,19 +169,16 @@ def _check_compressed(message: CompressedImage, max_pixels: int) -> None:
             'unknown_encoding',
             f"format '{message.format}' is of the compressedDepth transport; publish the compressed one",
         )
-    size = images.encoded_size(message.data)
-    if size is None:
-        raise ImageError('corrupt', f"compressed image ('{message.format}') is neither JPEG nor PNG nor TIFF")
-    check_size(*size, max_pixels)
+    try:
+        header = image_header.read(message.data)
+    except ImageError as error:
+        raise ImageError(error.cause, f"compressed image ('{message.format}'): {error}") from error
+    check_size(header.width, header.height, max_pixels)
+    image_header.check_size(header, max_pixels)
 
 
 def _decode(message: CompressedImage) -> Picture:
-    pixels = images.decode(message.data)
-    if pixels is None:
-        raise ImageError(
-            'corrupt',
-            f"compressed image ('{message.format}', {len(message.data)} bytes) is cut short or damaged",
-        )
+    pixels = images.decode(message.data, LARGEST_SIDE**2)  # `check` has seen its size
     return Picture(pixels, encodings.name_of(pixels, encodings.stated(message.format)), 'bgr')
 
 
