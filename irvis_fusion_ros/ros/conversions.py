@@ -76,21 +76,22 @@ def to_picture(message: Any, max_pixels: int) -> Picture:
     Raises ImageError as `check` and `decode` do.
     """
     check(message, max_pixels)
-    return decode(message)
+    return decode(message, max_pixels)
 
 
-def decode(message: Any) -> Picture:
+def decode(message: Any, max_pixels: int = LARGEST_SIDE**2) -> Picture:
     """
     Return the pixels of an Image or CompressedImage that `check` let pass.
 
     They are a view of the message's memory where it needs no conversion; alpha is dropped, big-endian values
-    are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt' or 'unknown_encoding'.
+    are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt', 'unknown_encoding' or
+    'too_large'.
     """
     codec = codec_of(message)
     if codec:  # a key frame can be decoded by itself; streams are decoded by the camera
-        return Picture(VideoDecoder().decode(message.data, codec), 'bgr8', 'bgr')
+        return Picture(VideoDecoder().decode(message.data, codec, max_pixels), 'bgr8', 'bgr')
     if _is_compressed(message):
-        return _decode(message)
+        return _decode(message, max_pixels)
     if not _is_known(message.encoding):
         return _by_cv_bridge(message)
     return encodings.picture(encodings.stored(message), message.encoding)
@@ -177,8 +178,8 @@ def _check_compressed(message: CompressedImage, max_pixels: int) -> None:
     image_header.check_size(header, max_pixels)
 
 
-def _decode(message: CompressedImage) -> Picture:
-    pixels = images.decode(message.data, LARGEST_SIDE**2)  # `check` has seen its size
+def _decode(message: CompressedImage, max_pixels: int) -> Picture:
+    pixels = images.decode(message.data, max_pixels)
     return Picture(pixels, encodings.name_of(pixels, encodings.stated(message.format)), 'bgr')
 
 
