@@ -39,9 +39,15 @@ def test_everything_can_be_said(described):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('', r'expected the file to be keys with values \(inputs, joined, multiple, output\), found None'),
+        (
+            '',
+            r'the file to be keys with values \(inputs, joined, multiple, output, trusted\), found None',
+        ),
         ('multiple: 8', "no key 'inputs' in the file, found multiple"),
-        (BOTH + 'size: 8', "unknown key 'size' in the file; valid: inputs, joined, multiple, output"),
+        (
+            BOTH + 'size: 8',
+            "unknown key 'size' in the file; valid: inputs, joined, multiple, output, trusted",
+        ),
         ('inputs: [{image: visible}]', "expected 'inputs' to be a list of two images"),
         (
             'inputs: [{image: ir}, {image: visible}]',
@@ -50,6 +56,8 @@ def test_everything_can_be_said(described):
         ('inputs: [{image: visible}, {image: visible}]', 'visible and thermal, found visible twice'),
         ('inputs: [{image: visible}, thermal]', r"'inputs\[1\]' to be keys with values"),
         (BOTH + 'joined: 1', "expected 'joined' to be true or false, found 1"),
+        (BOTH + 'trusted: 1', "expected 'trusted' to be true or false, found 1"),
+        (BOTH + 'output: {range: [0, .inf]}', "'output.range' to be two rising numbers"),
         (BOTH + 'multiple: 0', "expected 'multiple' to be a whole number from 1 to 256, found 0"),
         (BOTH + 'multiple: true', "expected 'multiple' to be a whole number"),
         (BOTH + 'output: {colour: hsv}', "'output.colour' to be luminance or rgb, found 'hsv'"),
