@@ -55,6 +55,7 @@ class Pipeline:
         self._started = 0.0
         self._grid_frame = ''
         self._used_infos: tuple[CameraInfo | None, ...] = ()
+        self.calibration_problem = ''  # why calibration.source camera_info gives none
         self.counts: Counter = Counter()
         self.notes: Counter = Counter()
         self.sources: Counter = Counter()
@@ -136,21 +137,27 @@ class Pipeline:
         infos = tuple(self._cameras[name].info for name in ('thermal', 'visible'))
         if self._used_infos and all(a is b for a, b in zip(infos, self._used_infos, strict=True)):
             return self.predictor.calibration is not None
-        missing = [camera.info_topic for camera in self._cameras.values() if camera.info is None]
-        problem = f'nothing came on {" and ".join(missing)} yet' if missing else None
-        if not missing:
+        problem = ' and '.join(
+            f'{camera.info_topic} {camera.info_problem}'
+            if camera.info_problem
+            else f'nothing came on {camera.info_topic}'
+            for camera in self._cameras.values()
+            if camera.info is None
+        )
+        self.predictor.calibration = None
+        if not problem:
             try:
                 self.predictor.calibration = camera_info.calibration(*infos)
             except ValueError as error:
-                self.predictor.calibration = None
                 problem = str(error)
             self._used_infos = infos
+        self.calibration_problem = problem
         if problem:
             self._throttle.warn(
-                'camera_info',
+                ('camera_info', problem),
                 f"'calibration.source' is camera_info, but {problem}; publish it, or set calibration.source",
             )
-        return problem is None
+        return not problem
 
     def _fuse(self, pair: Pair, pictures: dict[str, Picture | None], wanted: frozenset[str]) -> None:
         thermal, visible = pictures['thermal'], pictures['visible']
