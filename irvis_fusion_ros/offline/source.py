@@ -145,7 +145,7 @@ class PairSource:
         if not codec:
             return Image(message, time)
         # here and not when it is fused, because each frame builds on the one before, paired or not
-        frame = self._videos[stream].decode(message.data, codec)
+        frame = self._videos[stream].decode(message.data, codec, self._limit)
         conversions.check_size(frame.shape[1], frame.shape[0], self._limit)
         return Image(message, time, frame)
 

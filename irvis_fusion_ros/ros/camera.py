@@ -113,7 +113,7 @@ class Camera:
 
     def _frame(self, message: Any, codec: str) -> Image:
         """Decode the next frame of a video: here, because each builds on the one before, paired or not."""
-        pixels = self._video.decode(message.data, codec)
+        pixels = self._video.decode(message.data, codec, self._max_pixels())
         image = conversions.to_image(pixels, 'bgr8', conversions.header_of(message))
         conversions.check(image, self._max_pixels())
         return image
