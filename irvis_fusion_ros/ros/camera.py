@@ -13,7 +13,7 @@ from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.io.video_stream import VideoDecoder
 from irvis_fusion_ros.ros import camera_info, conversions, qos, topics
 from irvis_fusion_ros.ros.source import Source
-from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros.throttle import WarningThrottle, plain
 
 
 class Camera:
@@ -89,7 +89,7 @@ class Camera:
         """Count an image that cannot be used, and say why."""
         with self._lock:
             self.counts[error.cause] += 1
-        self.last_refusal = f'{self.image.topic}: {error}'
+        self.last_refusal = plain(f'{self.image.topic}: {error}')
         self._throttle.warn((self.name, error.cause), f'{self.last_refusal}; image refused')
 
     def _take_image(self, message: Any) -> None:

@@ -24,7 +24,7 @@ from irvis_fusion_ros.ros.filters import stamp_of
 from irvis_fusion_ros.ros.formats import Format, described
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
-from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros.throttle import WarningThrottle, plain
 
 
 class Pipeline:
@@ -104,7 +104,8 @@ class Pipeline:
         if pair.epoch != self._epoch:
             self._epoch = pair.epoch
             self.predictor.reset()
-        pictures = {name: _decode(name, getattr(pair, name)) for name in STREAMS}
+        limit = self._config().limits.max_pixels
+        pictures = {name: _decode(name, getattr(pair, name), limit) for name in STREAMS}
         # both are looked at, so that a change of both takes two frames and not three
         settled = [self._settled(name, picture) for name, picture in pictures.items()]
         if not all(settled):
@@ -149,7 +150,7 @@ class Pipeline:
             try:
                 self.predictor.calibration = camera_info.calibration(*infos)
             except ValueError as error:
-                problem = str(error)
+                problem = plain(str(error))
             self._used_infos = infos
         self.calibration_problem = problem
         if problem:
@@ -260,12 +261,12 @@ class Statistics:
         return self._values[name][-1] if self._values[name] else None
 
 
-def _decode(name: str, message: Any) -> Picture | None:
+def _decode(name: str, message: Any, max_pixels: int) -> Picture | None:
     """Return the pixels of a message that the camera has checked at its door."""
     if message is None:
         return None
     try:
-        return conversions.decode(message)
+        return conversions.decode(message, max_pixels)
     except ImageError as error:
         error.camera = name
         raise

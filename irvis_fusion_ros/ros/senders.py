@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from irvis_fusion_ros.ros.throttle import plain
+
 # Seconds after which a publisher that sends nothing is no longer there.
 _SILENT = 5.0
 # Two that sent for less time than this side by side may be one camera that hands over to its successor.
@@ -33,12 +35,12 @@ class Senders:
         header = getattr(message, 'header', message)  # CompressedVideo has the fields of one
         sender = self._heard.get(publisher)
         if sender is not None and now - sender.last < _SILENT:
-            sender.last, sender.frame_id = now, header.frame_id
+            sender.last, sender.frame_id = now, plain(header.frame_id)
             return
         if len(self._heard) >= _MOST:
             self._heard = {gid: each for gid, each in self._heard.items() if now - each.last < _SILENT}
         if len(self._heard) < _MOST:
-            self._heard[publisher] = _Sender(now, now, header.frame_id)
+            self._heard[publisher] = _Sender(now, now, plain(header.frame_id))
 
     def listed(self, publishers: dict[bytes, str], now: float) -> None:
         """Take note of the publishers that there are: names of their nodes by gid."""

@@ -11,7 +11,6 @@ from irvis_fusion_ros.ros import qos
 from irvis_fusion_ros.ros.senders import Senders, full_name
 from irvis_fusion_ros.ros.throttle import WarningThrottle
 
-
 # Numbers of more are not kept: publishers may come and go for as long as the node runs.
 _MOST_PUBLISHERS = 64
 
