@@ -75,7 +75,12 @@ class CalibrationConfig:
     file: str = option(
         '',
         'YAML file with matrix (9 numbers, row by row, thermal pixel to visible pixel, 0-based), '
-        'thermal_size and visible_size ([width, height]).',
+        'thermal_size and visible_size ([width, height]); calibrate writes it.',
+    )
+    refine: bool = option(
+        False,
+        'The calibration is where each pair starts: it finds distance, region by region, and what little else '
+        'it differs by, smoothed over the stream. A knock of the rig is followed.',
     )
 
 
