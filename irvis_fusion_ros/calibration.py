@@ -22,7 +22,7 @@ import yaml
 
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.geometry import plausible, transform
 from irvis_fusion_ros.geometry.lens import MODELS, Lens
 from irvis_fusion_ros.io import atomic, yaml_file
 
@@ -139,9 +139,9 @@ def load(path: Path) -> Calibration:
         if key not in KEYS + OPTIONAL:
             raise FileError(f"{path}: unknown key '{key}'; known are {', '.join(KEYS + OPTIONAL)}")
     matrix = _numbers(path, content, 'matrix', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
-    if abs(np.linalg.det(matrix)) < 1e-12:
-        raise FileError(f"{path}: 'matrix' cannot be inverted; it has to map thermal to visible pixels")
     shapes = [_shape(path, content, key) for key in ('thermal_size', 'visible_size')]
+    if problem := plausible.problem_of_homography(matrix, *shapes):
+        raise FileError(f"{path}: 'matrix' {problem}; it has to map thermal to visible pixels")
     spread = None
     if 'spread' in content:
         wanted = '4 numbers: sigmas of shift in x and y, turn and growth, in visible pixels'
@@ -239,15 +239,15 @@ def _number(path: Path, content: dict, key: str, default: float | None = None) -
 
 def _shape(path: Path, content: dict, key: str) -> tuple[int, int]:
     width, height = _numbers(path, content, key, 2, 'width and height in pixels, such as [640, 512]')
-    if width < 2 or height < 2 or width % 1 or height % 1:
-        raise FileError(f"{path}: '{key}' is {content[key]}; it has to be width and height in whole pixels")
+    if problem := plausible.problem_of_size(width, height):
+        raise FileError(f"{path}: '{key}' is {[width, height]}; it {problem}")
     return int(height), int(width)
 
 
 def _numbers(path: Path, content: dict, key: str, count: int, wanted: str) -> np.ndarray:
     try:
         values = np.array(content[key], np.float64).ravel()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         values = np.empty(0)
     if values.size != count or not np.isfinite(values).all():
         raise FileError(f"{path}: '{key}' has to be {wanted}")
