@@ -342,7 +342,7 @@ class FusionNode(LifecycleNode):
 
     def _on_rig(self, rig: Calibration) -> None:
         if self.config.calibration.refine and self.config.calibration.source != 'camera_info':
-            self._worker.between_frames(lambda: self._pipeline.predictor.set_calibration(rig, refine=True))
+            self._worker.between_frames(lambda: self._pipeline.use_rig(rig))
 
     def _apply(self, old: NodeConfig, new: NodeConfig) -> None:
         """Take over changed parameters while configured; raises ValueError for what cannot be had."""

@@ -80,9 +80,9 @@ class CalibrationConfig:
     )
     refine: bool = option(
         False,
-        'Whether each frame is aligned around the rig that is known: by distance, clocks and vibration. With '
-        'source none the rig is measured while it flies, and used from then on. A rig that was knocked or '
-        'zoomed is followed.',
+        'Each pair is aligned around the rig: it finds distance, region by region, and what little else it '
+        'differs by, smoothed over the stream. With source none the rig is measured while it flies, and used '
+        'from then on. A knock of the rig is followed.',
     )
 
 
