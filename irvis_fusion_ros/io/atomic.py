@@ -5,6 +5,7 @@ A file has no name until it is whole (O_TMPFILE of Linux), so a process that is 
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
@@ -12,8 +13,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from irvis_fusion_ros.errors import FileError
-
-_ATTEMPTS = 100
 
 
 def write(path: Path, data: bytes) -> None:
@@ -77,18 +76,14 @@ def _fill(file: BinaryIO, data: bytes) -> None:
 
 
 def _give_name(descriptor: int, name: str, folder: int) -> None:
-    # a link cannot replace a file, so it gets another name for a moment; who else writes the file does so, too
+    # a link cannot replace a file, so it gets another name for a moment, one writer after the other
     beside = f'.{name}.new'
-    for attempt in range(_ATTEMPTS):
-        try:
-            os.link(f'/proc/self/fd/{descriptor}', beside, dst_dir_fd=folder, follow_symlinks=True)
-            os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
-            return
-        except (FileExistsError, FileNotFoundError):
-            if attempt == _ATTEMPTS - 1:
-                raise
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside, dir_fd=folder)
+    with contextlib.suppress(OSError):  # some network file systems have no locks
+        fcntl.flock(folder, fcntl.LOCK_EX)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside, dir_fd=folder)  # of a process that was killed just then
+    os.link(f'/proc/self/fd/{descriptor}', beside, dst_dir_fd=folder, follow_symlinks=True)
+    os.replace(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _write_beside(path: Path, data: bytes) -> None:
