@@ -1,7 +1,9 @@
 """Runs a network of the user's own from an archive of `torch.export.save` (.pt2)."""
 
 import zipfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +48,17 @@ class ExportedNetwork(nn.Module):
             for name in program.graph_signature.user_inputs
         )
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
         """Run the network."""
-        output = self._module(*inputs)
-        return output if isinstance(output, Tensor) else output[0]
+        return [each.float() for each in _flat(self._module(*inputs))]
+
+
+def _flat(outputs: Any) -> Iterator[Tensor]:
+    """Yield the tensors of an output, of lists and tuples in them one after the other."""
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, Mapping):
+        yield from _flat(tuple(outputs.values()))
+    elif isinstance(outputs, Sequence):
+        for each in outputs:
+            yield from _flat(each)

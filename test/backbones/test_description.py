@@ -21,6 +21,8 @@ def test_what_is_not_said_is_a_plain_luminance_network(described):
     assert found.inputs == (Layout('luminance', (0, 1)),) * 2
     assert (found.joined, found.multiple, found.output) == (False, 1, Layout('luminance', (0, 1)))
     assert found.channels == (1, 1)
+    assert found.index is None
+    assert not found.takes_rgb and not found.gives_rgb
 
 
 def test_everything_can_be_said(described):
@@ -34,6 +36,20 @@ def test_everything_can_be_said(described):
     assert found.inputs == (Layout('rgb', (0, 255)), Layout('luminance', (-1, 1)))
     assert found.channels == (4,)
     assert (found.multiple, found.output) == (16, Layout('rgb', (-0.5, 0.5)))
+
+
+def test_mean_and_std_of_channels_give_the_values_of_black_and_white(described):
+    found = described(
+        'inputs:\n'
+        '  - {image: visible, colour: rgb, mean: [0.5, 0.25, 0], std: 0.5}\n'
+        '  - {image: thermal, colour: repeated, range: [0, 255], std: 2}\n'
+        'output: {colour: rgb, index: 3}\n'
+    )
+    assert found.inputs[0].levels == ((-1, 1), (-0.5, 1.5), (0, 2))
+    assert found.inputs[1].levels == ((0, 127.5),)
+    assert found.channels == (3, 3)
+    assert found.takes_rgb and found.gives_rgb
+    assert found.index == 3
 
 
 @pytest.mark.parametrize(
@@ -60,7 +76,12 @@ def test_everything_can_be_said(described):
         (BOTH + 'output: {range: [0, .inf]}', "'output.range' to be two rising numbers"),
         (BOTH + 'multiple: 0', "expected 'multiple' to be a whole number from 1 to 256, found 0"),
         (BOTH + 'multiple: true', "expected 'multiple' to be a whole number"),
-        (BOTH + 'output: {colour: hsv}', "'output.colour' to be luminance or rgb, found 'hsv'"),
+        (BOTH + 'output: {colour: hsv}', "'output.colour' to be luminance or repeated or rgb, found 'hsv'"),
+        (BOTH + 'output: {index: -1}', "'output.index' to be a whole number from 0 on, found -1"),
+        (BOTH + 'output: {index: true}', "'output.index' to be a whole number"),
+        (BOTH + 'output: {mean: [0, 1]}', "'output.mean' to be a number or a list of 1, found"),
+        (BOTH + 'output: {colour: rgb, mean: [0, a, 1]}', "'output.mean' to be a number or a list of 3"),
+        (BOTH + 'output: {std: 0}', "'output.std' to be above 0, found 0"),
         (BOTH + 'output: {range: [1, 0]}', "'output.range' to be two rising numbers"),
         (BOTH + 'output: {range: [a, b]}', "'output.range' to be two rising numbers"),
         ('inputs: [', 'not YAML'),
