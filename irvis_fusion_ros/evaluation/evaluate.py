@@ -1,9 +1,9 @@
 """
-`evaluate DATA --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
+`evaluate DATA... --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
 
 Every pair is registered from a cold start, and moved by a known warp that depends on seed, protocol and name
 only. With --video, the frames of a video are fused as one stream instead, under a constant misalignment.
-The JSON file:
+The JSON file, for several DATA a list of what one has, each with the protocols that its pairs allow:
 
     data, split, seed, device, backbone, registration_first   the options of the run; backbone is '' where
     each
@@ -11,16 +11,21 @@ The JSON file:
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
+                consistency, consistency_median and _worst (the yardstick: no label takes part in it),
                 means over the pairs of the other measures, and with --fusion those under the key fusion
     records     one object for each preset, protocol, pair and warp (shift5 has two warps, one per sign):
                 preset, protocol, pair, scene, warp, milliseconds (of the predictor only), confidence,
                 source, the measures of evaluation/metrics/registration.score and, with --fusion, of
                 evaluation/metrics/fusion.score under the key fusion
+    bias        what of the errors is the labels' and what is a bias of the method, see evaluation/bias.py
+    believed    share of wrong alignments by confidence, see evaluation/believed.py
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
                 warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
                 (each frame's) and the measures of evaluation/metrics/video.Steadiness
     targets     with --targets, what evaluation/target_runner.py says of each preset and pair, the pairs as
                 they were recorded; target_summaries, and with --detector detection_summaries, count it
+    recorded    with --recorded, what evaluation/recorded_runner.py says of each preset and pair, the pairs as
+                they were recorded; recorded_summaries are the means, mask_problems what is wrong with masks
 """
 
 import argparse
@@ -28,7 +33,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +41,12 @@ import numpy as np
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.data import targets as target_files
+from irvis_fusion_ros.data.masks import Masks
 from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.evaluation import baselines, report, target_runner
+from irvis_fusion_ros.evaluation import baselines, believed, bias, recorded_runner, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
+from irvis_fusion_ros.evaluation.recorded_runner import RecordedRunner
 from irvis_fusion_ros.evaluation.runner import Runner, spread
 from irvis_fusion_ros.evaluation.target_runner import TargetRunner
 from irvis_fusion_ros.systems import registry
@@ -55,7 +62,8 @@ class Plan:
     presets may name baselines; backbone and registration_first apply to presets that let one choose them;
     part and limit choose pairs (datasets.select). targets: a file of boxes that the fused image should keep,
     which is measured in the place of registration errors; detector: what looks for them
-    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows.
+    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows. recorded: judge
+    pairs as they were recorded, without a known alignment; masks: a folder of masks for that (data/masks.py).
     """
 
     data: Path
@@ -74,8 +82,10 @@ class Plan:
     targets: Path | None = None
     detector: Path | None = None
     shown: str = 'warm'
+    recorded: bool = False
+    masks: Path | None = None
 
-    def runner(self) -> Runner | TargetRunner:
+    def runner(self) -> Runner | TargetRunner | RecordedRunner:
         """Return a runner with these options."""
         runner = Runner(
             self.presets,
@@ -87,6 +97,8 @@ class Plan:
             self.registration_first,
             self.shown,
         )
+        if self.recorded:
+            return RecordedRunner(runner, self.masks)
         return runner if self.targets is None else TargetRunner(runner, self.detector)
 
 
@@ -108,6 +120,8 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
     """
     if plan.targets is not None:
         return _targets(plan, progress)
+    if plan.recorded:
+        return _recorded(plan, progress)
     tasks = _video_tasks(plan) if plan.video else _pair_tasks(plan)
     found = _found(plan, tasks, progress)
     found.sort(
@@ -123,6 +137,8 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
         **_about(plan),
         'summaries': _summaries(plan, records) if records else [],
         'records': records,
+        'bias': bias.summarise(records),
+        'believed': believed.summarise(records),
         'videos': found if plan.video else [],
     }
 
@@ -153,6 +169,33 @@ def _targets(plan: Plan, progress: bool) -> dict:
         score = description.read(plan.detector).score
         result['detection_summaries'] = target_runner.summarise_detections(records, score)
     return result
+
+
+def _recorded(plan: Plan, progress: bool) -> dict:
+    """Judge pairs as they were recorded; the same content, about them."""
+    pairs = datasets.recorded(plan.data)
+    known = {pair.name for pair in pairs}
+    masked = [] if plan.masks is None else Masks(plan.masks).names()
+    if masked and not known & set(masked):
+        raise FileError(
+            f"{plan.masks}: no mask is of a pair of {plan.data}: expected '{pairs[0].name}' or another of "
+            f"its names, found '{masked[0]}'"
+        )
+    strange = [f"{plan.masks}: '{name}' is no pair of {plan.data}" for name in masked if name not in known]
+    chosen = datasets.select(pairs, plan.part, plan.limit)
+    tasks = [(RecordedRunner.pair, (pair, plan.presets)) for pair in chosen]
+    records = _found(plan, tasks, progress)
+    order = [pair.name for pair in chosen]
+    records.sort(key=lambda record: (plan.presets.index(record['preset']), order.index(record['pair'])))
+    return {
+        **_about(plan),
+        'summaries': [],
+        'records': [],
+        'videos': [],
+        'recorded': records,
+        'recorded_summaries': recorded_runner.summarise(records, plan.data.name),
+        'mask_problems': strange + recorded_runner.problems(records),
+    }
 
 
 def _about(plan: Plan) -> dict:
@@ -215,7 +258,7 @@ def _run_tasks(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
             raise
 
 
-_runner: Runner | TargetRunner | None = None
+_runner: Runner | TargetRunner | RecordedRunner | None = None
 
 
 def _start_worker(plan: Plan) -> None:
@@ -258,14 +301,39 @@ def _run(plan: Plan, options: argparse.Namespace) -> int:
 
         plots.check()
         options.plots.mkdir(parents=True, exist_ok=True)
+    if len(options.data) > 1:
+        results = []
+        for each in _plans(plan, options.data):
+            results.append(evaluate(each))
+            print(f'{each.data}\n\n{report.text(results[-1], options.markdown)}\n')
+        if options.json:
+            cli.write_json(options.json, results)
+        return 0
     result = evaluate(plan)
     print(report.text(result, options.markdown))
+    for problem in result.get('mask_problems', ()):
+        print(f'evaluate: {problem}', file=sys.stderr)
     if options.json:
         cli.write_json(options.json, result)
     if options.plots:
         for path in plots.draw(plan, result, options.plots):
             print(f'wrote {path}')
     return 0
+
+
+def _plans(plan: Plan, folders: Sequence[Path]) -> Iterator[Plan]:
+    """Yield the plan of each data set, with those of the protocols that its pairs allow."""
+    for data in folders:
+        allowed = tuple(name for name in plan.protocols if _allows(data, name))
+        # without any, the run itself says what is wrong with the folder
+        yield replace(plan, data=data, protocols=allowed or plan.protocols)
+
+
+def _allows(data: Path, protocol: str) -> bool:
+    try:
+        return bool(datasets.natural(data) if protocol == protocols.NATURAL else datasets.aligned(data))
+    except FileError:
+        return False
 
 
 def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
@@ -276,7 +344,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         f'presets: {", ".join(registry.NAMES)}; baselines: {", ".join(baselines.BASELINES)}.',
     )
     parser.add_argument(
-        'data', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
+        'data', nargs='+', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
     )
     parser.add_argument(
         '--preset', nargs='+', action='extend', metavar='P', help='what to measure (default: classical)'
@@ -311,6 +379,17 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         metavar='D.yaml',
         help='with --targets: let a detector look for them in the same pictures (docs/detectors.md)',
     )
+    parser.add_argument(
+        '--recorded',
+        action='store_true',
+        help='judge pairs as they were recorded, where no alignment is known, by their own sources',
+    )
+    parser.add_argument(
+        '--masks',
+        type=Path,
+        metavar='DIR',
+        help='with --recorded: masks of the same things, DIR/ir/NAME.png and DIR/vi/NAME.png',
+    )
     parser.add_argument('--split', choices=datasets.PARTS, default='all', help='part of DATA, split by scene')
     parser.add_argument(
         '--limit', type=cli.positive, metavar='N', help='at most N pairs, evenly spread, or N frames a video'
@@ -331,7 +410,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
-            data=options.data,
+            data=options.data[0],
             presets=tuple(dict.fromkeys(map(_named, options.preset or ('classical',)))),
             protocols=_protocols(options.protocol or default, options.data),
             part=options.split,
@@ -347,6 +426,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             targets=options.targets,
             detector=options.detector,
             shown=options.show_targets,
+            recorded=options.recorded,
+            masks=options.masks,
         )
         baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
@@ -355,11 +436,19 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
     ):
         parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
+    if len(options.data) > 1 and (plan.video or plan.targets is not None or options.plots):
+        parser.error('--video, --targets and --plots take one DATA')
     if plan.detector is not None and plan.targets is None:
         parser.error('--detector needs --targets: the boxes that it has to find')
     measured = plan.video or options.fusion or options.protocol or options.plots
     if plan.targets is not None and measured:
         parser.error('--targets goes with neither --protocol, --fusion, --video nor --plots')
+    if plan.recorded and (measured or plan.aligned or plan.targets is not None):
+        parser.error(
+            '--recorded goes with neither --protocol, --fusion, --aligned, --video, --targets nor --plots'
+        )
+    if plan.masks is not None and not plan.recorded:
+        parser.error('--masks needs --recorded: pairs that are moved are measured by their known warp')
     if plan.aligned and plan.protocols != ('zero',):
         parser.error('--aligned goes with protocol zero alone: the pairs are not moved')
     return plan, options
@@ -369,9 +458,13 @@ def _named(preset: str) -> str:
     return registry.best() if preset == registry.AUTO else preset
 
 
-def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:
+def _protocols(names: Sequence[str], folders: Sequence[Path]) -> tuple[str, ...]:
     if 'all' in names:
-        names = [name for name in protocols.NAMES if _has_pairs(data, name == protocols.NATURAL)]
+        names = [
+            name
+            for name in protocols.NAMES
+            if any(_has_pairs(data, name == protocols.NATURAL) for data in folders)
+        ]
     for name in names:
         protocols.check(name)
     return tuple(dict.fromkeys(names))

@@ -15,6 +15,12 @@ from irvis_fusion_ros.io.image_header import MAX_PIXELS
 CODECS = {'h264': 'h264', 'h265': 'hevc', 'hevc': 'hevc'}
 
 
+def codec_of(stated: str) -> str | None:
+    """Return the codec that an encoding or format states, one of CODECS, or None."""
+    name = stated.partition(';')[0].strip().lower()
+    return name if name in CODECS else None
+
+
 class VideoDecoder:
     """Decodes the frames of one stream, which must come in order and without B-frames."""
 

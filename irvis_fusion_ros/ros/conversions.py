@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.io import encodings, image_header, images
+from irvis_fusion_ros.io import encodings, image_header, images, video_stream
 from irvis_fusion_ros.io.encodings import Picture
-from irvis_fusion_ros.io.video_stream import CODECS, VideoDecoder
+from irvis_fusion_ros.io.video_stream import VideoDecoder
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 
 try:
@@ -57,9 +57,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
 def codec_of(message: Any) -> str | None:
     """Return the codec of a message that is a frame of video (CompressedVideo, or the others used so)."""
-    stated = message.format if _is_compressed(message) else message.encoding
-    name = stated.partition(';')[0].strip().lower()
-    return name if name in CODECS else None
+    return video_stream.codec_of(message.format if _is_compressed(message) else message.encoding)
 
 
 def header_of(message: Any) -> Header:
