@@ -201,7 +201,7 @@ def test_a_rig_is_saved_or_why_not_is_said(bench, tmp_path):
     assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, right to 0.31 px'
     np.testing.assert_array_equal(calibration.load(path).matrix, np.eye(3))
     (tmp_path / 'file').write_text('')
-    with pytest.raises(FileError, match='file/rig.yaml: its folder cannot be made'):
+    with pytest.raises(FileError, match=r'file/rig\.yaml: its folder cannot be made'):
         gatherer.save(tmp_path / 'file' / 'rig.yaml')
 
 
