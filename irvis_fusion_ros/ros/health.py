@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from irvis_fusion_ros.pairing import OTHER, Pairing
 from irvis_fusion_ros.ros.camera import Camera
+from irvis_fusion_ros.ros.gatherer import Gatherer
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.pipeline import Pipeline
 from irvis_fusion_ros.ros.watch import Added, Watch
@@ -36,6 +37,7 @@ class Health:
         worker: Worker,
         pipeline: Pipeline,
         watch: Watch,
+        gatherer: Gatherer,
     ):
         self._name = name
         self._cameras = cameras
@@ -43,6 +45,7 @@ class Health:
         self._worker = worker
         self._pipeline = pipeline
         self._watch = watch
+        self._gatherer = gatherer
         self._rates: dict[str, _Rate] = {}
         self._new = Added()
 
@@ -150,6 +153,7 @@ class Health:
             'confidence p50': _number(confidence and confidence[0]),
             'alignment from': _listed(pipeline.sources),
             'notes': _listed(pipeline.notes),
+            'rig': self._gatherer.progress(),
             'errors': self._worker.counts['error'],
             'memory [MB]': _number(_resident_megabytes(), 0),
             'GPU memory [MB]': _number(_gpu_megabytes(pipeline.predictor.device), 0),

@@ -14,6 +14,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
@@ -81,6 +82,10 @@ class Pipeline:
         """Go on with another one; cameras keep their formats."""
         self.predictor = predictor
         self._used_infos = ()
+
+    def use_rig(self, rig: Calibration) -> None:
+        """Align around a rig that was measured while the node worked."""
+        self.predictor.calibration = rig
 
     def set_gray(self, gray: bool) -> None:
         """Spare the predictor the colours, or not."""
