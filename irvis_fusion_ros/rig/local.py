@@ -27,9 +27,9 @@ class LocalConfig:
     where it is expected, in shares of the width. neighbourhood: of the structure maps. edge: brightness per
     pixel of a thermal edge that counts fully. least: correlation, less the cost, from which a place is
     believed. distinct: how much it has to exceed that of other places, `apart` pixels away. cost: correlation
-    that a shift of the whole reach has to bring, from where the rig or the frame has the target, if the frame as a whole is as
-    likely wrong as right. smallest, largest: sides of a target in shares of the width. around: over which
-    distance its shift fades out, in shares of its size.
+    that a shift of the whole reach has to bring, from where the rig or the frame has the target, if the frame
+    as a whole is as likely wrong as right. smallest, largest: sides of a target in shares of the width.
+    around: over which distance its shift fades out, in shares of its size.
 
     Tuned on wisard: its forest path is the only such scene.
     """
