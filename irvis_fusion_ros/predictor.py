@@ -93,10 +93,11 @@ class Predictor:
     preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
     that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
     every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
-    off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused output without colour. targets: which things that stand out of the thermal image are
-    shown (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where
-    the fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
-    that do not go together, and FileError for weights that are missing or damaged.
+    off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused
+    output without colour. targets: which things that stand out of the thermal image are shown
+    (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where the
+    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names that do
+    not go together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(

@@ -18,8 +18,8 @@ from irvis_fusion_ros.tuning import TRACKING
 
 OUTSIDE = Note(
     'outside_rig',
-    'the images differ by more than the rig allows: the calibration is used as it is; calibrate again if that '
-    'stays so',
+    'the images differ by more than the rig allows: the calibration is used as it is; calibrate again if '
+    'that stays so',
 )
 JUMPED = Note(
     'rig_jumped', 'the cameras lie otherwise to each other than calibrated: their new place is followed'
