@@ -96,8 +96,8 @@ class Predictor:
     off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused
     output without colour. targets: which things that stand out of the thermal image are shown
     (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where the
-    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
-    that do not go together, and FileError for weights that are missing or damaged.
+    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names that do
+    not go together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(

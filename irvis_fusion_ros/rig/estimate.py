@@ -117,14 +117,23 @@ class Gathering:
             self._views = self._views[::2]
             self._every *= 2
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The pairs that are kept."""
+        return tuple(self._views)
+
+    def clock(self) -> ClockCurve | None:
+        """Return how the clocks differ by now, None where no images were given for them."""
+        if not any(len(motion.steps) for motion in self._motion.values()):
+            return None
+        return clock.compare(self._motion['thermal'], self._motion['visible'])
+
     def estimate(self) -> Estimate:
         """Return what is known by now; takes seconds."""
         notes = list(self._complaints())
-        curve = None
-        if len(self._motion['visible'].steps) or len(self._motion['thermal'].steps):
-            curve = clock.compare(self._motion['thermal'], self._motion['visible'])
-            if curve.offset is None:
-                notes.append(Note('no_clock', curve.reason))
+        curve = self.clock()
+        if curve is not None and curve.offset is None:
+            notes.append(Note('no_clock', curve.reason))
         chosen = self._views
         if len(chosen) > self.most:
             chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, self.most).round().astype(int)]
@@ -172,7 +181,7 @@ class Gathering:
             tuple(_residuals(view, pair, scale) for view, pair in zip(views, found.pairs, strict=True)),
             curve,
             tuple(notes),
-            tolerance=self._tolerance(),
+            tolerance=self.tolerance,
         )
 
     def _calibration(self, kept: View, found: Fitted) -> Calibration:
@@ -191,8 +200,9 @@ class Gathering:
             frames=int(found.agree.sum()),
         )
 
-    def _tolerance(self) -> float | None:
-        """Return half the interval of the faster camera, and a little more."""
+    @property
+    def tolerance(self) -> float | None:
+        """Half the interval between images of the faster camera and a little more, seconds, if known."""
         intervals = [
             float(np.median(steps[:, 1] - steps[:, 0]))
             for steps in (motion.steps for motion in self._motion.values())
