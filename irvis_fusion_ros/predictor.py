@@ -21,20 +21,22 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.config import unknown
 from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
+from irvis_fusion_ros.rig.refiner import Refiner
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.systems.targets import Targets
+from irvis_fusion_ros.systems.where_targets import WhereTargets
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
 OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
 SMALLEST_SIDE = 32
-LARGEST_SIDE = 32766  # cv2.remap
 # Trust below this is not believed: 0 in the valid mask.
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
@@ -91,9 +93,10 @@ class Predictor:
     preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
     that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
     every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
-    off. gray: fused output without colour. targets: which things that stand out of the thermal image are
-    shown (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where
-    the fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
+    off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused
+    output without colour. targets: which things that stand out of the thermal image are shown
+    (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where the
+    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
     that do not go together, and FileError for weights that are missing or damaged.
     """
 
@@ -104,6 +107,7 @@ class Predictor:
         *,
         temporal: bool = True,
         calibration: Calibration | None = None,
+        refine: bool = False,
         tone: ToneConfig = ToneConfig(),
         depth: DepthConfig = DepthConfig(),
         gray: bool = False,
@@ -121,6 +125,8 @@ class Predictor:
             self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
         self.calibration = calibration
+        self.refine = refine
+        self._refiner: Refiner | None = None
         self.gray = gray
         self._build()
         self._fallen: tuple[Note, ...] = ()
@@ -472,8 +478,10 @@ class Predictor:
     def _align(
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
-        if self.calibration is not None:
+        if self.calibration is not None and (blank or not self.refine):
             return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
+        if self.calibration is not None:
+            return self._refined(bright, visible_luma)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -485,8 +493,17 @@ class Predictor:
         found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
         return of_whole(found, scenes)
 
+    def _refined(self, bright: np.ndarray, visible_luma: np.ndarray) -> Alignment:
+        """Align with the calibration as the prior: anew where another one was set."""
+        if self._refiner is None or self._refiner.given is not self.calibration:
+            where = WhereTargets() if self._targets is not None else None
+            self._refiner = Refiner(self.calibration, self.temporal, where)
+        return self._refiner.register(bright, visible_luma)
+
     def _reset_registration(self) -> None:
         self._system.reset()
+        if self._refiner is not None:
+            self._refiner.reset()
         if self._first is not None:
             self._first.reset()
 
@@ -524,9 +541,9 @@ class Predictor:
             matrix = alignment.transform
             deformation = warp.mark_outside(alignment.deformation(shape), thermal.shape)
             registered = warp.warp(thermal, deformation)
-            gray = color.gray(registered, thermal_order)
-            self._tone.update(gray)
-            fused = color.to_byte(self._tone.apply(gray))
+            gray = color.gray(thermal, thermal_order)
+            self._tone.update(gray, self._scenes.of_thermal(gray, self._scene).counted())
+            fused = color.to_byte(self._tone.apply(color.gray(registered, thermal_order)))
             if not self.gray:
                 fused = cv2.cvtColor(fused, cv2.COLOR_GRAY2BGR)
         clock.lap('pass_through')

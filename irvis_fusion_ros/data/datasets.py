@@ -7,6 +7,8 @@ gives details: a list with one object per pair, of which these keys are used (pa
 
     name, ir, vi        the pair (required)
     H_ir_to_vi          3x3, p_visible ~ H p_thermal, 0-based: the pair was recorded misaligned
+    people_ir,          boxes [x1, y1, x2, y2] of the same people in both images of a pair that was recorded
+    people_vi           misaligned, where no homography is known
     ir_raw, H_raw_to_vi the same for a second, unaligned thermal image of an aligned pair
     sequence            the video that the pair is a frame of, in natural order of name
     scene, location     what the pair shows, if it is not part of a video; a scene is never split
@@ -17,7 +19,6 @@ pairs.json, or else it is a run of frames whose numbers (the last number in the 
 apart. Every fourth scene, in natural order of name, is validation data (`val`); the others are `train`.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,12 +28,17 @@ import numpy as np
 
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import plausible
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io import images, json_file
 
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
+# Characters of a name; and what may be a number as well as a text.
+_LONGEST = 1000
+_TEXTS = dict.fromkeys(SCENE_KEYS, (str, int))
 PARTS = ('all', 'train', 'val')
+BOX_KEYS = ('people_ir', 'people_vi')
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class ImagePair:
 
     scene: pairs of one scene show the same things. part: 'train' or 'val'. video: the clip that the pair is a
     frame of, or None. calibration: 3x3 from thermal to visible pixels, or None where the two images are
-    aligned. light: 'day' or 'night' if pairs.json gives it, else None.
+    aligned. light: 'day' or 'night' if pairs.json gives it, else None. boxes: [x1, y1, x2, y2] of the same
+    things, first those of the thermal and then those of the visible image, or None.
     """
 
     name: str
@@ -53,6 +60,7 @@ class ImagePair:
     video: str | None = None
     calibration: np.ndarray | None = field(default=None, compare=False)
     light: str | None = None
+    boxes: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False)
 
 
 def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
@@ -77,7 +85,8 @@ def recorded(folder: Path, raw: bool = False) -> list[ImagePair]:
 
 def aligned(folder: Path) -> list[ImagePair]:
     """Return the aligned pairs of a data set. Raises FileError if it has none or cannot be used."""
-    misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if 'H_ir_to_vi' in record}
+    keys = {'H_ir_to_vi', *BOX_KEYS}
+    misaligned = {record['name'] for record, _, _ in _records(Path(folder)) if keys & set(record)}
     pairs = [pair for pair in recorded(folder) if pair.name not in misaligned]
     if not pairs:
         raise FileError(f'{folder}: all its pairs are misaligned as recorded; use --protocol natural')
@@ -85,7 +94,11 @@ def aligned(folder: Path) -> list[ImagePair]:
 
 
 def natural(folder: Path) -> list[ImagePair]:
-    """Return the pairs that were recorded misaligned. Raises FileError if the data set has none."""
+    """
+    Return the pairs that were recorded misaligned and tell by how much, by a homography or by boxes.
+
+    Raises FileError if the data set has none.
+    """
     pairs = []
     for record, scene, part in _records(Path(folder)):
         for image, matrix in (('ir', 'H_ir_to_vi'), ('ir_raw', 'H_raw_to_vi')):
@@ -95,10 +108,13 @@ def natural(folder: Path) -> list[ImagePair]:
                     record['name'], record[image], record['vi'], scene, part, calibration=calibration
                 )
                 pairs.append(pair)
+        if all(record.get(key) for key in BOX_KEYS):
+            boxes = _boxes(record, f"{folder}/pairs.json: people of '{record['name']}'")
+            pairs.append(ImagePair(record['name'], record['ir'], record['vi'], scene, part, boxes=boxes))
     if not pairs:
         raise FileError(
             f'{folder}: protocol natural needs pairs with a known homography: a pairs.json with '
-            'H_ir_to_vi, or ir_raw and H_raw_to_vi'
+            'H_ir_to_vi, or ir_raw and H_raw_to_vi, or with boxes of the same people, people_ir and people_vi'
         )
     return pairs
 
@@ -135,7 +151,7 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
     aligned: whether a pair without a calibration is aligned. Raises FileError for a file that cannot be read,
-    and for an aligned pair of two sizes.
+    for an aligned pair of two sizes, and for a calibration that no rig has.
     """
     thermal, visible = color.gray(images.read(pair.thermal), 'bgr'), images.read(pair.visible)
     if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
@@ -143,6 +159,10 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
             f"pair '{pair.name}': thermal {_size(thermal)} and visible {_size(visible)}, but an aligned pair "
             'has one size; give a homography in pairs.json and use --protocol natural, or resize the images'
         )
+    if pair.calibration is not None:
+        problem = plausible.problem_of_homography(pair.calibration, thermal.shape, visible.shape)
+        if problem:
+            raise FileError(f"pair '{pair.name}': its homography in pairs.json {problem}; correct it")
     return thermal, visible
 
 
@@ -162,23 +182,26 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
 
 
 def _read_listing(listing: Path) -> list[dict]:
-    try:
-        entries = json.loads(listing.read_text())
-        records = []
-        for entry in entries:
-            record = dict(entry)
-            for key in ('ir', 'vi', 'ir_raw'):
-                if key in record:
-                    record[key] = listing.parent / record[key]
-            records.append(record)
-        missing = [key for record in records for key in ('name', 'ir', 'vi') if key not in record]
-    except (ValueError, TypeError) as error:
-        raise FileError(f'{listing}: not a list of pairs ({error})') from error
-    if missing:
-        raise FileError(f"{listing}: a pair without '{missing[0]}'; needed are name, ir and vi")
-    if not records:
+    entries = json_file.read(listing, 'the list of pairs')
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FileError(f'{listing}: not a list of pairs, which are objects with name, ir and vi')
+    if not entries:
         raise FileError(f'{listing}: no pair in it')
-    return records
+    return [_record(listing, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _record(listing: Path, number: int, entry: dict) -> dict:
+    """Return an entry of a list with absolute paths. Raises FileError."""
+    for key in ('name', 'ir', 'vi', 'ir_raw', *SCENE_KEYS, 'light'):
+        if key not in entry and key in ('name', 'ir', 'vi'):
+            raise FileError(f"{listing}: a pair without '{key}'; needed are name, ir and vi")
+        value = entry.get(key, '')
+        if not isinstance(value, _TEXTS.get(key, str)) or '\0' in str(value) or len(str(value)) > _LONGEST:
+            raise FileError(
+                f"{listing}: '{key}' of pair {number} is {str(value)[:60]!r}, which is no short text"
+            )
+    paths = {key: listing.parent / entry[key] for key in ('ir', 'vi', 'ir_raw') if key in entry}
+    return {**entry, **paths}
 
 
 def _find_pairs(folder: Path) -> list[dict]:
@@ -221,10 +244,23 @@ def _scenes(records: list[dict]) -> list[str]:
 
 
 def _matrix(values: object, where: str) -> np.ndarray:
-    matrix = np.array(values, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+    try:
+        matrix = np.array(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        matrix = np.empty(0)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
         raise FileError(f'{where} is not an invertible 3x3')
     return matrix
+
+
+def _boxes(record: dict, where: str) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        found = tuple(np.array(record[key], np.float64).reshape(-1, 4) for key in BOX_KEYS)
+    except (ValueError, TypeError) as error:
+        raise FileError(f'{where} are not boxes [x1, y1, x2, y2] ({error})') from error
+    if not all(np.isfinite(boxes).all() for boxes in found):
+        raise FileError(f'{where} are not finite')
+    return found
 
 
 def _size(image: np.ndarray) -> str:

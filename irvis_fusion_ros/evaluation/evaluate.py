@@ -1,9 +1,9 @@
 """
-`evaluate DATA --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
+`evaluate DATA... --preset P --protocol Q --json F`: registration and fusion measured on image pairs.
 
 Every pair is registered from a cold start, and moved by a known warp that depends on seed, protocol and name
 only. With --video, the frames of a video are fused as one stream instead, under a constant misalignment.
-The JSON file:
+The JSON file, for several DATA a list of what one has, each with the protocols that its pairs allow:
 
     data, split, seed, device, backbone, registration_first   the options of the run; backbone is '' where
     each
@@ -11,11 +11,14 @@ The JSON file:
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
+                consistency, consistency_median and _worst (the yardstick: no label takes part in it),
                 means over the pairs of the other measures, and with --fusion those under the key fusion
     records     one object for each preset, protocol, pair and warp (shift5 has two warps, one per sign):
                 preset, protocol, pair, scene, warp, milliseconds (of the predictor only), confidence,
                 source, the measures of evaluation/metrics/registration.score and, with --fusion, of
                 evaluation/metrics/fusion.score under the key fusion
+    bias        what of the errors is the labels' and what is a bias of the method, see evaluation/bias.py
+    believed    share of wrong alignments by confidence, see evaluation/believed.py
     videos      with --video, one object for each preset, protocol, video and warp: preset, protocol, video,
                 warp, milliseconds, endpoint_error (mean over frames), endpoint_error_worst, endpoint_errors
                 (each frame's) and the measures of evaluation/metrics/video.Steadiness
@@ -30,7 +33,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +44,7 @@ from irvis_fusion_ros.data import targets as target_files
 from irvis_fusion_ros.data.masks import Masks
 from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.evaluation import baselines, recorded_runner, report, target_runner
+from irvis_fusion_ros.evaluation import baselines, believed, bias, recorded_runner, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
 from irvis_fusion_ros.evaluation.recorded_runner import RecordedRunner
 from irvis_fusion_ros.evaluation.runner import Runner, spread
@@ -134,6 +137,8 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
         **_about(plan),
         'summaries': _summaries(plan, records) if records else [],
         'records': records,
+        'bias': bias.summarise(records),
+        'believed': believed.summarise(records),
         'videos': found if plan.video else [],
     }
 
@@ -296,6 +301,14 @@ def _run(plan: Plan, options: argparse.Namespace) -> int:
 
         plots.check()
         options.plots.mkdir(parents=True, exist_ok=True)
+    if len(options.data) > 1:
+        results = []
+        for each in _plans(plan, options.data):
+            results.append(evaluate(each))
+            print(f'{each.data}\n\n{report.text(results[-1], options.markdown)}\n')
+        if options.json:
+            cli.write_json(options.json, results)
+        return 0
     result = evaluate(plan)
     print(report.text(result, options.markdown))
     for problem in result.get('mask_problems', ()):
@@ -308,6 +321,21 @@ def _run(plan: Plan, options: argparse.Namespace) -> int:
     return 0
 
 
+def _plans(plan: Plan, folders: Sequence[Path]) -> Iterator[Plan]:
+    """Yield the plan of each data set, with those of the protocols that its pairs allow."""
+    for data in folders:
+        allowed = tuple(name for name in plan.protocols if _allows(data, name))
+        # without any, the run itself says what is wrong with the folder
+        yield replace(plan, data=data, protocols=allowed or plan.protocols)
+
+
+def _allows(data: Path, protocol: str) -> bool:
+    try:
+        return bool(datasets.natural(data) if protocol == protocols.NATURAL else datasets.aligned(data))
+    except FileError:
+        return False
+
+
 def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     parser = argparse.ArgumentParser(
         prog='evaluate',
@@ -316,7 +344,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         f'presets: {", ".join(registry.NAMES)}; baselines: {", ".join(baselines.BASELINES)}.',
     )
     parser.add_argument(
-        'data', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
+        'data', nargs='+', type=Path, metavar='DATA', help='data set: sub-folders ir and vi, pairs by stem'
     )
     parser.add_argument(
         '--preset', nargs='+', action='extend', metavar='P', help='what to measure (default: classical)'
@@ -382,7 +410,7 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     default = ('zero',) if options.aligned else DEFAULT_PROTOCOLS
     try:
         plan = Plan(
-            data=options.data,
+            data=options.data[0],
             presets=tuple(dict.fromkeys(map(_named, options.preset or ('classical',)))),
             protocols=_protocols(options.protocol or default, options.data),
             part=options.split,
@@ -408,6 +436,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
     ):
         parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
+    if len(options.data) > 1 and (plan.video or plan.targets is not None or options.plots):
+        parser.error('--video, --targets and --plots take one DATA')
     if plan.detector is not None and plan.targets is None:
         parser.error('--detector needs --targets: the boxes that it has to find')
     measured = plan.video or options.fusion or options.protocol or options.plots
@@ -428,9 +458,13 @@ def _named(preset: str) -> str:
     return registry.best() if preset == registry.AUTO else preset
 
 
-def _protocols(names: Sequence[str], data: Path) -> tuple[str, ...]:
+def _protocols(names: Sequence[str], folders: Sequence[Path]) -> tuple[str, ...]:
     if 'all' in names:
-        names = [name for name in protocols.NAMES if _has_pairs(data, name == protocols.NATURAL)]
+        names = [
+            name
+            for name in protocols.NAMES
+            if any(_has_pairs(data, name == protocols.NATURAL) for data in folders)
+        ]
     for name in names:
         protocols.check(name)
     return tuple(dict.fromkeys(names))

@@ -7,13 +7,15 @@ Column = tuple[str, Callable[[dict], float | None], str]
 
 REGISTRATION: tuple[Column, ...] = (
     ('pairs', lambda s: s['pairs'], 'd'),
+    ('consist.', lambda s: s['consistency'], '.2f'),
+    ('its median', lambda s: s['consistency_median'], '.2f'),
+    ('its worst', lambda s: s['consistency_worst'], '.1f'),
     ('mean px', lambda s: s['endpoint_error']['mean'], '.2f'),
     ('median', lambda s: s['endpoint_error']['median'], '.2f'),
     ('worst', lambda s: s['endpoint_error']['worst'], '.1f'),
     ('<1 px', lambda s: s['under_1px'], '.0%'),
     ('<3 px', lambda s: s['under_3px'], '.0%'),
     ('worse', lambda s: s['made_worse'], '.1%'),
-    ('consist.', lambda s: s['consistency'], '.2f'),
     ('NCC', lambda s: s['ncc'], '.3f'),
     ('MSE', lambda s: s['mse'], '.4f'),
     ('MI', lambda s: s['mi'], '.3f'),
@@ -23,6 +25,22 @@ REGISTRATION: tuple[Column, ...] = (
     ('missing', lambda s: s['missing'], '.1%'),
     ('ms', lambda s: s['milliseconds']['median'], '.0f'),
     ('ms worst', lambda s: s['milliseconds']['worst'], '.0f'),
+)
+
+BIAS: tuple[Column, ...] = (
+    ('pairs', lambda s: s['pairs'], 'd'),
+    ('bias x', lambda s: s['bias'][0], '+.2f'),
+    ('bias y', lambda s: s['bias'][1], '+.2f'),
+    ('+-', lambda s: s['uncertainty'], '.2f'),
+    ("label's", lambda s: s['shared'], '.2f'),
+    ('own', lambda s: s['own'], '.2f'),
+)
+
+BELIEVED: tuple[Column, ...] = (
+    ('pairs', lambda s: s['pairs'], 'd'),
+    ('wrong', lambda s: s['wrong'], '.1%'),
+    ('median px', lambda s: s['median'], '.2f'),
+    ('worst', lambda s: s['worst'], '.1f'),
 )
 
 
@@ -115,6 +133,9 @@ def text(result: dict, markdown: bool = False) -> str:
     parts = []
     if result['summaries']:
         parts.append(table(result['summaries'], REGISTRATION, markdown))
+        if result['bias']:
+            parts.append(table(result['bias'], BIAS, markdown))
+        parts.append(table(result['believed'], BELIEVED, markdown, first='bin'))
         if 'fusion' in result['summaries'][0]:
             parts.append(table(result['summaries'], FUSION, markdown))
     if result['videos']:

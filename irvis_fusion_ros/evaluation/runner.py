@@ -9,7 +9,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.data.datasets import ImagePair
 from irvis_fusion_ros.errors import FileError, ImageError
-from irvis_fusion_ros.evaluation import baselines
+from irvis_fusion_ros.evaluation import baselines, boxes
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
 from irvis_fusion_ros.evaluation.metrics.registration import Registration
 from irvis_fusion_ros.evaluation.metrics.video import Steadiness
@@ -91,6 +91,9 @@ class Runner:
         unmoved: dict[str, FusionResult] = {}
         records = []
         for protocol in names:
+            if protocol == protocols.NATURAL and pair.boxes is not None:
+                records += [self._boxes_record(pair, preset) for preset in self._presets]
+                continue
             for case in cases(pair, protocol, self._seed):
                 for preset in self._presets:
                     if case.still is not None and preset not in unmoved:
@@ -162,14 +165,7 @@ class Runner:
         tone.update(case.target)
         target = tone.apply(case.target)
         record = {
-            'preset': preset,
-            'protocol': case.protocol,
-            'pair': case.pair.name,
-            'scene': case.pair.scene,
-            'warp': case.warp,
-            'milliseconds': result.timing['total'],
-            'confidence': result.confidence,
-            'source': result.source,
+            **_about(preset, case.protocol, case.pair, case.warp, result),
             **registration.score(
                 case.known,
                 case.shown,
@@ -184,6 +180,16 @@ class Runner:
             aligned = _luma(self._aligned_fusion(preset, case))
             record['fusion'] = fusion.score(_luma(result.fused), target, visible, aligned, case.shown)
         return record
+
+    def _boxes_record(self, pair: ImagePair, preset: str) -> dict:
+        """Return the record of a pair of which boxes of people are known, and no warp."""
+        thermal, visible = datasets.read(pair, aligned=False)
+        result = self.predict(preset, thermal, visible, pair.name)
+        field = registration.extrapolate(_registration_of(result))
+        return {
+            **_about(preset, protocols.NATURAL, pair, 0, result),
+            **boxes.score(pair.boxes, field, thermal.shape),
+        }
 
     def _aligned_fusion(self, preset: str, case: Case) -> np.ndarray:
         """Return the preset's fusion with the true alignment given, without a correction after fusion."""
@@ -207,6 +213,20 @@ class Runner:
 def spread(milliseconds: Sequence[float]) -> dict:
     """Return median and worst value."""
     return {'median': float(np.median(milliseconds)), 'worst': float(np.max(milliseconds))}
+
+
+def _about(preset: str, protocol: str, pair: ImagePair, index: int, result: FusionResult) -> dict:
+    """Return what every record starts with; index: of the warp."""
+    return {
+        'preset': preset,
+        'protocol': protocol,
+        'pair': pair.name,
+        'scene': pair.scene,
+        'warp': index,
+        'milliseconds': result.timing['total'],
+        'confidence': result.confidence,
+        'source': result.source,
+    }
 
 
 def _predict(predictor: Predictor, thermal: np.ndarray, visible: np.ndarray, name: str) -> FusionResult:

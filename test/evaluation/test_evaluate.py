@@ -73,7 +73,9 @@ def test_command_line(data, tmp_path, capsys):
     assert moved['consistency'] == pytest.approx(5)
     assert found['endpoint_error']['mean'] < 1
     assert found['mncc'] > 0.97 > moved['mncc']
-    table = capsys.readouterr().out.splitlines()
+    tables = capsys.readouterr().out.strip().split('\n\n')
+    assert [table.split()[0] for table in tables] == ['protocol', 'protocol', 'bin']
+    table = tables[0].splitlines()
     assert len(table) == 5
     assert table[3].split()[:4] == ['shift5', 'identity', '6', '5.00']
 
@@ -326,3 +328,21 @@ def test_a_detector_needs_targets(data, capsys):
     with pytest.raises(SystemExit):
         main([str(data), '--detector', 'd.yaml'])
     assert '--detector needs --targets' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_several_data_sets_each_with_what_its_pairs_allow(data, tmp_path, capsys):
+    thermal, visible = pair((120, 160))
+    other = tmp_path / 'other'
+    for name, image in (('ir', thermal), ('vi', visible)):
+        (other / name).mkdir(parents=True)
+        cv2.imwrite(str(other / name / 'a.png'), image)
+    record = {'name': 'a', 'ir': 'ir/a.png', 'vi': 'vi/a.png', 'H_ir_to_vi': np.eye(3).tolist()}
+    (other / 'pairs.json').write_text(json.dumps([record]))
+    out = tmp_path / 'several.json'
+    protocols = ['--protocol', 'zero', 'natural']
+    assert main([str(data), str(other), '--preset', 'identity', *protocols, '--json', str(out)]) == 0
+    first, second = json.loads(out.read_text())
+    assert {record['protocol'] for record in first['records']} == {'zero'}
+    assert {record['protocol'] for record in second['records']} == {'natural'}
+    assert str(other) in capsys.readouterr().out

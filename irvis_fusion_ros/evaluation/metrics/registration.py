@@ -66,8 +66,13 @@ def extrapolate(answer: Registration) -> np.ndarray:
 
 def endpoint_errors(known: KnownWarp, field: np.ndarray) -> np.ndarray:
     """Return `|T(x + d(x)) - x|` in pixels, H x W, of a deformation without NaN."""
+    return np.linalg.norm(error_vectors(known, field), axis=-1)
+
+
+def error_vectors(known: KnownWarp, field: np.ndarray) -> np.ndarray:
+    """Return `T(x + d(x)) - x` in pixels, H x W x 2, of a deformation without NaN."""
     grid = transform.pixel_grid(known.shape, np.float64)
-    return np.linalg.norm(known(grid + field) - grid, axis=-1)
+    return known(grid + field) - grid
 
 
 def consistencies(known: KnownWarp, moved: np.ndarray, unmoved: np.ndarray) -> np.ndarray:
@@ -97,11 +102,13 @@ def score(
     registered and the perfectly registered thermal image, H x W float [0, 1].
 
     endpoint_error, identity_error (of zero motion), unmoved_error (mean |d| on the unmoved pair) and
-    consistency are means over that part, in pixels; endpoint_error_p95 and _worst are over its pixels. ncc,
-    mse, mi: full frame. mncc, mmse: over that part, which is BusReF's reconstructible area.
+    consistency are means over that part, in pixels; offset is the constant part of the error, [x, y];
+    endpoint_error_p95 and _worst are over its pixels. ncc, mse, mi: full frame. mncc, mmse: over that part,
+    which is BusReF's reconstructible area.
     """
     field = extrapolate(answer)
-    errors = endpoint_errors(known, field)[shown]
+    vectors = error_vectors(known, field)[shown]
+    errors = np.linalg.norm(vectors, axis=-1)
     identity_error = endpoint_errors(known, np.zeros_like(field))[shown].mean()
     unmoved_error = consistency = None
     if unmoved is not None:
@@ -115,6 +122,7 @@ def score(
         'identity_error': float(identity_error),
         'unmoved_error': unmoved_error,
         'consistency': consistency,
+        'offset': vectors.mean(0).tolist(),
         'made_worse': bool(errors.mean() > identity_error + WORSE_BY + (unmoved_error or 0.0)),
         'missing': float(np.isnan(answer.deformation).any(-1)[shown].mean()),
         'shown': float(shown.mean()),
@@ -157,4 +165,7 @@ def summarise(records: list[dict]) -> dict:
     for key in ('consistency', 'identity_error', 'missing', 'ncc', 'mse', 'mi', 'mncc', 'mmse'):
         values = [record[key] for record in records if record[key] is not None]
         summary[key] = float(np.mean(values)) if values else None
+    consistencies = [record['consistency'] for record in records if record['consistency'] is not None]
+    summary['consistency_median'] = float(np.median(consistencies)) if consistencies else None
+    summary['consistency_worst'] = float(np.max(consistencies)) if consistencies else None
     return summary
