@@ -1,25 +1,65 @@
 """
-Calibration files: a fixed transform of a rig, measured once, as YAML.
+Calibration files: what is known of a rig, as YAML. The first three keys are needed; `calibrate` writes more.
+Distortion is that of geometry/lens.py.
 
     matrix: [1.02, 0.0, -14.5, 0.0, 1.02, 8.0, 0.0, 0.0, 1.0]  # 3x3 row by row, p_visible ~ H p_thermal
     thermal_size: [640, 512]                                   # width, height the matrix was measured for
     visible_size: [1280, 720]
+    parallax_direction: [0.98, -0.2]  # unit vector: where a nearer object lies, from where H puts it
+    parallax_range: [-2.0, 9.5]       # how far along it, visible pixels: of all that was seen
+    spread: [1.1, 0.6, 0.5, 0.2]      # sigmas of what else differs from frame to frame: Calibration.spread
+    thermal_offset: -0.04             # seconds to be added to thermal stamps (sync.thermal_offset)
+    thermal_offset_error: 0.002       # how sure that is (sigma, seconds)
+    frames: 112                       # of how many pairs it was measured
+    thermal_lens: {model: plumb_bob, k: [800, 0, 320, 0, 800, 256, 0, 0, 1], coefficients: [-0.1]}
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.geometry.lens import Lens
-from irvis_fusion_ros.io import yaml_file
+from irvis_fusion_ros.geometry import plausible, transform
+from irvis_fusion_ros.geometry.lens import MODELS, Lens
+from irvis_fusion_ros.io import atomic, yaml_file
 
 # Far outside any image.
 _NOWHERE = 1e6
 KEYS = ('matrix', 'thermal_size', 'visible_size')
+OPTIONAL = (
+    'parallax_direction',
+    'parallax_range',
+    'spread',
+    'thermal_offset',
+    'thermal_offset_error',
+    'frames',
+    'thermal_lens',
+    'visible_lens',
+)
+
+
+@dataclass(frozen=True)
+class Parallax:
+    """
+    What the distance of the scene changes: `p_visible = H p_thermal + nearness * direction`.
+
+    direction: unit vector, visible pixels, towards where nearer objects lie. range: the least and the largest
+    nearness that were seen, visible pixels: 0 is the distance that the matrix is right for.
+    """
+
+    direction: tuple[float, float]
+    range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """seconds: to be added to thermal stamps, as sync.thermal_offset. error: its standard error, seconds."""
+
+    seconds: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -28,7 +68,10 @@ class Calibration:
     A fixed 3x3, `p_visible ~ H p_thermal` in 0-based pixels, stated for these shapes (height, width).
 
     thermal_lens, visible_lens: the distortion of images that have some; H is then between the pixels that
-    pinhole cameras of the same intrinsics would have.
+    pinhole cameras of the same intrinsics would have. parallax: what distance changes, if known. spread: what
+    differs from frame to frame beside it, if known: sigmas of the shift in x and y, and of turn and growth at
+    half the width from the centre, visible pixels. clock: how the clocks of the cameras differ, if known.
+    frames: of how many pairs it was measured; 0 if that is not known.
     """
 
     matrix: np.ndarray
@@ -36,6 +79,17 @@ class Calibration:
     visible_shape: tuple[int, int]
     thermal_lens: Lens | None = None
     visible_lens: Lens | None = None
+    parallax: Parallax | None = None
+    spread: tuple[float, float, float, float] | None = None
+    clock: ClockOffset | None = None
+    frames: int = 0
+
+    def at(self, nearness: float, shift: tuple[float, float] = (0.0, 0.0)) -> 'Calibration':
+        """Return the calibration for a scene of this nearness (see Parallax), and moved, visible pixels."""
+        direction = np.array(self.parallax.direction if self.parallax else (0.0, 0.0))
+        moved = np.eye(3)
+        moved[:2, 2] = nearness * direction + shift
+        return replace(self, matrix=moved @ self.matrix)
 
     def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
         """Return the backward transform for images of these shapes: the same field of view, resized."""
@@ -82,26 +136,118 @@ def load(path: Path) -> Calibration:
     for key in (*KEYS, *content):
         if key not in content:
             raise FileError(f"{path}: key '{key}' is missing; needed are {', '.join(KEYS)}")
-        if key not in KEYS:
-            raise FileError(f"{path}: unknown key '{key}'; known are {', '.join(KEYS)}")
+        if key not in KEYS + OPTIONAL:
+            raise FileError(f"{path}: unknown key '{key}'; known are {', '.join(KEYS + OPTIONAL)}")
     matrix = _numbers(path, content, 'matrix', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
-    if abs(np.linalg.det(matrix)) < 1e-12:
-        raise FileError(f"{path}: 'matrix' cannot be inverted; it has to map thermal to visible pixels")
     shapes = [_shape(path, content, key) for key in ('thermal_size', 'visible_size')]
-    return Calibration(matrix, *shapes)
+    if problem := plausible.problem_of_homography(matrix, *shapes):
+        raise FileError(f"{path}: 'matrix' {problem}; it has to map thermal to visible pixels")
+    spread = None
+    if 'spread' in content:
+        wanted = '4 numbers: sigmas of shift in x and y, turn and growth, in visible pixels'
+        spread = tuple(float(sigma) for sigma in _numbers(path, content, 'spread', 4, wanted))
+        if min(spread) < 0:
+            raise FileError(f"{path}: 'spread' is {content['spread']}; it must not be negative")
+    clock = None
+    if 'thermal_offset' in content:
+        clock = ClockOffset(
+            _number(path, content, 'thermal_offset'), _number(path, content, 'thermal_offset_error', 0.0)
+        )
+    return Calibration(
+        matrix,
+        *shapes,
+        thermal_lens=_lens(path, content, 'thermal_lens'),
+        visible_lens=_lens(path, content, 'visible_lens'),
+        parallax=_parallax(path, content),
+        spread=spread,
+        clock=clock,
+        frames=int(_number(path, content, 'frames', 0)),
+    )
+
+
+def save(calibration: Calibration, path: Path) -> None:
+    """Write a calibration file, atomically; `load` returns the same. Raises FileError."""
+    content = {
+        'matrix': [float(value) for value in calibration.matrix.ravel()],
+        'thermal_size': list(calibration.thermal_shape[::-1]),
+        'visible_size': list(calibration.visible_shape[::-1]),
+    }
+    if parallax := calibration.parallax:
+        content['parallax_direction'] = [float(value) for value in parallax.direction]
+        content['parallax_range'] = [float(value) for value in parallax.range]
+    if calibration.spread:
+        content['spread'] = [float(value) for value in calibration.spread]
+    if clock := calibration.clock:
+        content['thermal_offset'], content['thermal_offset_error'] = float(clock.seconds), float(clock.error)
+    if calibration.frames:
+        content['frames'] = int(calibration.frames)
+    for key in ('thermal_lens', 'visible_lens'):
+        if lens := getattr(calibration, key):
+            content[key] = {
+                'model': lens.model,
+                'k': [float(value) for value in lens.k.ravel()],
+                'coefficients': [float(value) for value in lens.coefficients],
+            }
+    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=200)
+    atomic.write(path, text.encode())
+
+
+def _parallax(path: Path, content: dict) -> Parallax | None:
+    direction, reach = (key in content for key in ('parallax_direction', 'parallax_range'))
+    if not direction and not reach:
+        return None
+    if not (direction and reach):
+        raise FileError(f"{path}: 'parallax_direction' and 'parallax_range' need each other")
+    towards = _pair(path, content, 'parallax_direction', 'two numbers, x and y in visible pixels')
+    length = float(np.hypot(*towards))
+    if length < 1e-9:
+        raise FileError(f"{path}: 'parallax_direction' is {content['parallax_direction']}: it has no length")
+    low, high = _pair(path, content, 'parallax_range', 'two numbers, least and largest, visible pixels')
+    if low > high:
+        raise FileError(f"{path}: 'parallax_range' is {content['parallax_range']}: the least comes first")
+    return Parallax((towards[0] / length, towards[1] / length), (low, high))
+
+
+def _lens(path: Path, content: dict, key: str) -> Lens | None:
+    if key not in content:
+        return None
+    lens = content[key]
+    if not isinstance(lens, dict) or set(lens) != {'model', 'k', 'coefficients'}:
+        raise FileError(f"{path}: '{key}' has to have the keys model, k and coefficients")
+    if lens['model'] not in MODELS:
+        raise FileError(f"{path}: model of '{key}' is {lens['model']!r}; valid: {', '.join(MODELS)}")
+    named = {f'{key}.{name}': lens[name] for name in ('k', 'coefficients')}
+    k = _numbers(path, named, f'{key}.k', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
+    if abs(np.linalg.det(k[:2, :2])) < 1e-12:
+        raise FileError(f"{path}: '{key}.k' cannot be inverted; it has to hold the focal lengths in pixels")
+    count, most = np.size(lens['coefficients']), MODELS[lens['model']]
+    if count > most:
+        raise FileError(f"{path}: '{key}.coefficients' are {count}; {lens['model']} has at most {most}")
+    return Lens(k, lens['model'], tuple(_numbers(path, named, f'{key}.coefficients', count, 'numbers')))
+
+
+def _pair(path: Path, content: dict, key: str, wanted: str) -> tuple[float, float]:
+    first, second = _numbers(path, content, key, 2, wanted)
+    return float(first), float(second)
+
+
+def _number(path: Path, content: dict, key: str, default: float | None = None) -> float:
+    if key not in content and default is not None:
+        return default
+    return float(_numbers(path, content, key, 1, 'a number')[0])
 
 
 def _shape(path: Path, content: dict, key: str) -> tuple[int, int]:
     width, height = _numbers(path, content, key, 2, 'width and height in pixels, such as [640, 512]')
-    if width < 2 or height < 2 or width % 1 or height % 1:
-        raise FileError(f"{path}: '{key}' is {content[key]}; it has to be width and height in whole pixels")
+    if problem := plausible.problem_of_size(width, height):
+        raise FileError(f"{path}: '{key}' is {str(content[key])[:60]}; it {problem}")
     return int(height), int(width)
 
 
 def _numbers(path: Path, content: dict, key: str, count: int, wanted: str) -> np.ndarray:
     try:
         values = np.array(content[key], np.float64).ravel()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         values = np.empty(0)
     if values.size != count or not np.isfinite(values).all():
         raise FileError(f"{path}: '{key}' has to be {wanted}")

@@ -21,20 +21,22 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.config import unknown
 from irvis_fusion_ros.errors import ChoiceError, ImageError
 from irvis_fusion_ros.geometry import warp
+from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
 from irvis_fusion_ros.imaging import color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
+from irvis_fusion_ros.rig.refiner import Refiner
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
 from irvis_fusion_ros.systems.targets import Targets
+from irvis_fusion_ros.systems.where_targets import WhereTargets
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
 OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
 SMALLEST_SIDE = 32
-LARGEST_SIDE = 32766  # cv2.remap
 # Trust below this is not believed: 0 in the valid mask.
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
@@ -42,6 +44,11 @@ RAMP = 17
 # Colours of highlighted targets by their sign, red, green and blue; how much of it they take.
 TINTS = {1: (1.0, 0.45, 0.05), -1: (0.1, 0.55, 1.0)}
 TINTED = 0.8
+# Said where a network that fuses colours gets none.
+GRAY = (
+    'backbone {} takes the colours of the visible image, but that is gray: its brightness is used for all '
+    'three; have the camera send colours, or name a backbone that takes brightness'
+)
 # How the thermal image is stretched for the search for targets.
 CONTRAST = ToneConfig(normalisation='percentile')
 
@@ -86,9 +93,10 @@ class Predictor:
     preset stands for all five. thermal_roi, visible_roi: x, y, width and height of the part of each image
     that is used (imaging/scene.py); empty is all of it. temporal: use earlier frames (video); False makes
     every pair cold, on its own and deterministic. calibration: a fixed transform, which switches the search
-    off. gray: fused output without colour. targets: which things that stand out of the thermal image are
-    shown (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where
-    the fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
+    off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused
+    output without colour. targets: which things that stand out of the thermal image are shown
+    (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where the
+    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
     that do not go together, and FileError for weights that are missing or damaged.
     """
 
@@ -99,6 +107,7 @@ class Predictor:
         *,
         temporal: bool = True,
         calibration: Calibration | None = None,
+        refine: bool = False,
         tone: ToneConfig = ToneConfig(),
         depth: DepthConfig = DepthConfig(),
         gray: bool = False,
@@ -116,6 +125,8 @@ class Predictor:
             self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
         self.calibration = calibration
+        self.refine = refine
+        self._refiner: Refiner | None = None
         self.gray = gray
         self._build()
         self._fallen: tuple[Note, ...] = ()
@@ -316,19 +327,21 @@ class Predictor:
             # what nothing registers is fused whole: who asks for that knows the cameras
             if trust is not None and alignment.source != 'identity':
                 fading *= trust
+            picture, more = self._picture(visible, visible_luma, visible_order)
+            notes = (*notes, *more)
             if scenes.whole:
                 # beyond its edge the thermal image goes on with its edge values: black would be a new edge
                 gray = color.gray(registered, thermal_order)
-                luma, corrected = self._fuse(visible_luma, self._tone.apply(gray), fading)
+                luma, corrected = self._fuse(picture, self._tone.apply(gray), fading)
             else:
-                luma, corrected = self._fuse_scene(visible_luma, bright, points, fading, scenes)
+                luma, corrected = self._fuse_scene(picture, visible_luma, bright, points, fading, scenes)
             clock.lap('fuse')
             where = {}
             # a blank image teaches nothing and shows no target
             if self._targets is not None and learns:
                 luma, where = self._show_targets(luma, thermal_gray, points, fading, scenes)
             clock.lap('targets')
-            fused = self._paint(visible, visible_luma, luma)
+            fused = self._paint(visible, visible_luma, luma, visible_order)
             if self._highlight and fused.ndim == 3:
                 for sign, share in where.items():
                     fused = color.tinted(fused, share * TINTED, TINTS[sign], visible_order)
@@ -355,10 +368,20 @@ class Predictor:
             **_of_correction(corrected, outputs),
         )
 
+    def _picture(
+        self, visible: np.ndarray, luma: np.ndarray, order: str
+    ) -> tuple[np.ndarray, tuple[Note, ...]]:
+        """Return what the system fuses of the visible image: its brightness `luma`, or its colours."""
+        if not getattr(self._system, 'takes_rgb', False):
+            return luma, ()
+        if visible.ndim == 2:
+            return luma, (Note('visible_gray', GRAY.format(self.backbone)),)
+        return color.rgb(visible, order), ()
+
     def _fuse(
         self, visible: np.ndarray, thermal: np.ndarray, fading: np.ndarray
     ) -> tuple[np.ndarray, Correction | None]:
-        """Fuse brightness; returns it, and how it was corrected, if it was."""
+        """Fuse brightness or colours; returns the result, and how it was corrected, if it was."""
         if not isinstance(self._system, PostRegistration):
             return self._system.fuse(visible, thermal, fading), None
         corrected = self._system.correct(visible, thermal, fading)
@@ -367,31 +390,35 @@ class Predictor:
     def _fuse_scene(
         self,
         visible: np.ndarray,
+        luma: np.ndarray,
         thermal: np.ndarray,
         points: np.ndarray,
         fading: np.ndarray,
         scenes: PairScene,
     ) -> tuple[np.ndarray, Correction | None]:
         """
-        Fuse brightness where both images show the scene; the visible image stays elsewhere.
+        Fuse brightness or colours where both images show the scene; the visible image stays elsewhere.
 
-        thermal: brightness, as it was recorded. points: where it is sampled. Returns what `_fuse` does.
+        luma: the brightness of the visible image. thermal: brightness, as it was recorded. points: where it
+        is sampled. Returns what `_fuse` does.
         """
         inner, margins = scenes.visible.margins.inner, scenes.visible.margins
         sampled = scenes.thermal.sampled(thermal, inner(points))
         scene = scenes.visible.smooth(visible)
         part, corrected = self._fuse(scene, sampled, np.ascontiguousarray(inner(fading)))
-        luma = visible.copy()
-        inner(luma)[:] = part
+        unfused = visible if part.ndim == visible.ndim else luma
+        fused = unfused.copy()
+        inner(fused)[:] = part
         if scenes.visible.overlay is not None:
-            np.copyto(luma, visible, where=scenes.visible.overlay > 0)
+            kept = scenes.visible.overlay > 0
+            fused[kept] = unfused[kept]
         if corrected is None or not margins:
-            return luma, corrected
-        moved = np.zeros((*visible.shape, 2), np.float32)
-        misregistration = np.zeros(visible.shape, np.float32)
+            return fused, corrected
+        moved = np.zeros((*luma.shape, 2), np.float32)
+        misregistration = np.zeros(luma.shape, np.float32)
         inner(moved)[:] = corrected.moved
         inner(misregistration)[:] = corrected.misregistration
-        return luma, Correction(luma, moved, misregistration)
+        return fused, Correction(fused, moved, misregistration)
 
     def _borders(self, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
         """Return the scene of a pair, which does not know of overlays yet."""
@@ -437,21 +464,24 @@ class Predictor:
         warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
         trust = np.ascontiguousarray(inner(fading))
         found = self._targets.find(warmth, trust)
-        part, where = self._targets.show(np.ascontiguousarray(inner(luma)), warmth, trust, found)
-        if self._emphasised:
+        brightness = np.ascontiguousarray(inner(color.brightness(luma)))
+        part, where = self._targets.show(brightness, warmth, trust, found)
+        if self._emphasised and luma.ndim == 2:
             luma = luma.copy()
             inner(luma)[:] = part
         if scenes.visible.margins:
             for sign, share in where.items():
-                where[sign] = np.zeros(luma.shape, np.float32)
+                where[sign] = np.zeros(luma.shape[:2], np.float32)
                 inner(where[sign])[:] = share
         return luma, where
 
     def _align(
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
-        if self.calibration is not None:
+        if self.calibration is not None and (blank or not self.refine):
             return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
+        if self.calibration is not None:
+            return self._refined(bright, visible_luma)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -463,8 +493,17 @@ class Predictor:
         found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
         return of_whole(found, scenes)
 
+    def _refined(self, bright: np.ndarray, visible_luma: np.ndarray) -> Alignment:
+        """Align with the calibration as the prior: anew where another one was set."""
+        if self._refiner is None or self._refiner.given is not self.calibration:
+            where = WhereTargets() if self._targets is not None else None
+            self._refiner = Refiner(self.calibration, self.temporal, where)
+        return self._refiner.register(bright, visible_luma)
+
     def _reset_registration(self) -> None:
         self._system.reset()
+        if self._refiner is not None:
+            self._refiner.reset()
         if self._first is not None:
             self._first.reset()
 
@@ -474,9 +513,15 @@ class Predictor:
             self._fixed = key, self.calibration.alignment(thermal_shape, visible_shape)
         return self._fixed[1]
 
-    def _paint(self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray) -> np.ndarray:
+    def _paint(
+        self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray, order: str
+    ) -> np.ndarray:
+        """Return the fused image, uint8, of its brightness or its colours."""
         if visible.ndim == 2 or self.gray:
-            return color.to_byte(new_luma)
+            return color.to_byte(color.brightness(new_luma))
+        if new_luma.ndim == 3:
+            colours = color.to_byte(new_luma)
+            return colours if order == 'rgb' else cv2.cvtColor(colours, cv2.COLOR_RGB2BGR)
         return color.with_luminance(_as_byte(visible), old_luma, new_luma)
 
     def _pass_through(self, thermal, visible, thermal_order, visible_order, outputs, clock) -> FusionResult:
@@ -496,9 +541,9 @@ class Predictor:
             matrix = alignment.transform
             deformation = warp.mark_outside(alignment.deformation(shape), thermal.shape)
             registered = warp.warp(thermal, deformation)
-            gray = color.gray(registered, thermal_order)
-            self._tone.update(gray)
-            fused = color.to_byte(self._tone.apply(gray))
+            gray = color.gray(thermal, thermal_order)
+            self._tone.update(gray, self._scenes.of_thermal(gray, self._scene).counted())
+            fused = color.to_byte(self._tone.apply(color.gray(registered, thermal_order)))
             if not self.gray:
                 fused = cv2.cvtColor(fused, cv2.COLOR_GRAY2BGR)
         clock.lap('pass_through')

@@ -3,6 +3,7 @@ import pytest
 
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import transform
 
 GOOD = 'matrix: [2, 0.1, -4, 0, 2, 3, 0, 0, 1]\nthermal_size: [640, 512]\nvisible_size: [1280, 720]\n'
 
@@ -28,6 +29,61 @@ def test_matrix_may_be_nested(tmp_path):
 def test_the_documented_example_loads(tmp_path):
     example = '\n'.join(line for line in calibration.__doc__.splitlines() if line.startswith('    '))
     assert calibration.load(write(tmp_path, example)).thermal_shape == (512, 640)
+
+
+def test_what_a_rig_has_beside_its_matrix_is_kept(tmp_path):
+    example = '\n'.join(line for line in calibration.__doc__.splitlines() if line.startswith('    '))
+    found = calibration.load(write(tmp_path, example))
+    np.testing.assert_allclose(found.parallax.direction, (0.9798, -0.2), atol=1e-3)
+    assert found.parallax.range == (-2, 9.5)
+    assert found.spread == (1.1, 0.6, 0.5, 0.2)
+    assert found.clock == calibration.ClockOffset(-0.04, 0.002)
+    assert found.frames == 112
+    assert found.thermal_lens.coefficients == (-0.1,)
+    assert found.visible_lens is None
+    calibration.save(found, tmp_path / 'again.yaml')
+    again = calibration.load(tmp_path / 'again.yaml')
+    np.testing.assert_array_equal(again.matrix, found.matrix)
+    np.testing.assert_allclose(again.parallax.direction, found.parallax.direction)
+    assert (again.spread, again.clock, again.frames) == (found.spread, found.clock, found.frames)
+    np.testing.assert_array_equal(again.thermal_lens.k, found.thermal_lens.k)
+
+
+def test_a_file_of_three_keys_says_nothing_of_what_changes(tmp_path):
+    found = calibration.load(write(tmp_path, GOOD))
+    assert found.parallax is found.spread is found.clock is found.thermal_lens is None
+
+
+def test_nearness_moves_along_the_parallax():
+    rig = calibration.Calibration(
+        np.diag([2, 2, 1.0]), (100, 200), (200, 400), parallax=calibration.Parallax((0.6, 0.8), (0, 10))
+    )
+    moved = transform.apply(rig.at(5, (1, 0)).matrix, np.array([10.0, 20.0]))
+    np.testing.assert_allclose(moved, (20 + 3 + 1, 40 + 4))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('parallax_direction: [1, 0]\n', 'need each other'),
+        ('parallax_direction: [0, 0]\nparallax_range: [0, 1]\n', 'has no length'),
+        ('parallax_direction: [1, 0]\nparallax_range: [2, 1]\n', 'the least comes first'),
+        ('spread: [1, -1, 0, 0]\n', 'must not be negative'),
+        ('spread: 3\n', "'spread' has to be 4 numbers"),
+        ('thermal_offset: soon\n', "'thermal_offset' has to be a number"),
+        ('thermal_lens: 3\n', 'keys model, k and coefficients'),
+        ('thermal_lens: {model: round, k: 1, coefficients: []}\n', 'valid: plumb_bob'),
+        ('thermal_lens: {model: plumb_bob, k: 1, coefficients: []}\n', "'thermal_lens.k' has to be 9"),
+        (
+            'thermal_lens: {model: equidistant, k: [1,0,0,0,1,0,0,0,1], coefficients: [1,2,3,4,5]}\n',
+            'has at most 4',
+        ),
+    ],
+)
+def test_every_mistake_in_what_is_optional_names_file_and_key(tmp_path, text, message):
+    with pytest.raises(FileError, match=message) as caught:
+        calibration.load(write(tmp_path, GOOD + text))
+    assert 'rig.yaml' in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -57,5 +113,5 @@ def test_missing_file(tmp_path):
     with pytest.raises(FileError, match=r'none\.yaml: calibration file cannot be read \(No such file'):
         calibration.load(tmp_path / 'none.yaml')
     (tmp_path / 'binary.yaml').write_bytes(bytes(range(128, 256)))
-    with pytest.raises(FileError, match='not YAML'):
+    with pytest.raises(FileError, match='is not text'):
         calibration.load(tmp_path / 'binary.yaml')

@@ -113,6 +113,7 @@ ROOMS = (
     ('imaging', 'calibration', 'pairing'),
     ('data', 'flight'),
     ('classical', 'networks'),
+    ('rig',),
     ('backends',),
     ('detection',),
     ('backbones',),

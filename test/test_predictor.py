@@ -628,6 +628,26 @@ def test_a_border_does_not_take_part_in_registration(preset, value):
 
 
 @pytest.mark.parametrize('preset', ['classical', 'swift_lite'])
+def test_a_border_of_one_image_does_not_take_part_in_registration(preset):
+    thermal, visible, matrix = moved_pair()
+    predictor = Predictor(preset, 'cpu', temporal=False)
+    without = predictor(thermal, visible)
+    result = predictor(thermal, widened(visible, 255))
+    # 320 x 240 pixels of the thermal image are stretched over 420 x 320
+    points = warp.sampling_map(result.deformation, (240, 320))[40:-40, 50:-50]
+    wanted = transform.pixel_grid((240, 320)) + transform.displacement(matrix, (240, 320))
+    error = float(np.nanmean(np.linalg.norm(points - wanted, axis=-1)))
+    assert abs(error - endpoint_error(without, matrix)) < 0.2
+    assert result.confidence > 0.9 * without.confidence
+    # over the image, not around it: what is covered is lost to both
+    covered = visible.copy()
+    covered[:40] = 255
+    result = predictor(thermal, covered)
+    assert abs(endpoint_error(result, matrix) - endpoint_error(without, matrix)) < 0.5
+    assert not result.valid[:40].any()
+
+
+@pytest.mark.parametrize('preset', ['classical', 'swift_lite'])
 def test_an_overlay_does_not_take_part_in_registration(preset):
     thermal, visible, matrix = moved_pair()
     predictor = Predictor(preset, 'cpu', temporal=False)
@@ -658,6 +678,15 @@ def test_a_border_takes_no_part_in_gain_control(fixed):
         cv2.copyMakeBorder(VISIBLE, *sides, cv2.BORDER_CONSTANT, value=(255,) * 3),
     )
     np.testing.assert_allclose(system.seen[0], expected, atol=0.01)
+
+
+def test_a_border_takes_no_part_in_the_gain_of_a_thermal_image_alone():
+    deep = THERMAL.astype(np.uint16) * 10 + 29000
+    bordered = cv2.copyMakeBorder(deep, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=65535)
+    predictor = Predictor('unregistered', 'cpu')
+    alone = predictor(deep, None).fused
+    predictor.reset()
+    np.testing.assert_allclose(predictor(bordered, None).fused[20:-20, 20:-20], alone, atol=3)
 
 
 def test_a_calibration_holds_for_the_image_with_its_border(fixed):

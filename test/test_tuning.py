@@ -52,7 +52,7 @@ def test_measurements_are_weighed_alike():
     rng = np.random.default_rng(0)
     error = 4 * rng.normal(size=(50, 2))
     precision = np.stack([1 + rng.random(50), 1 + rng.random(50), 0.5 * rng.random(50)], -1)
-    by_numpy = numpy_fit._robust_weight(error, precision)
+    by_numpy = numpy_fit.robust_weight(error, precision)
     by_torch = torch_fit.agreement(torch.from_numpy(error), torch.from_numpy(precision))
     np.testing.assert_allclose(by_numpy, by_torch.numpy(), rtol=1e-12)
 
@@ -78,7 +78,7 @@ def test_an_affine_is_fitted_alike():
     parametric[:, 0, :3] = parametric[:, 1, 3:] = columns
     # the same prior: none of the numbers is likely to be far above AFFINE_DEVIATION pixels
     ridge = np.full(6, torch_fit.AFFINE_DEVIATION**-2)
-    solution, _ = numpy_fit._solve(parametric, np.zeros((len(mean), 0)), ridge, mean, precision)
+    solution, _ = numpy_fit.solve(parametric, np.zeros((len(mean), 0)), ridge, mean, precision)
     np.testing.assert_allclose(parametric @ solution, by_torch, atol=1e-9)
 
 

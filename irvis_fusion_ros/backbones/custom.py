@@ -13,21 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.backbones import description
-from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.backbones.base import Backbone, brightness
 from irvis_fusion_ros.backbones.description import Description
 from irvis_fusion_ros.backbones.table import NETWORKS
 from irvis_fusion_ros.errors import FileError
 
 # Sizes of the synthetic images, rounded up to multiples that the network needs.
 PROBES = ((64, 96), (120, 72))
-# Rec. 601, as in imaging/color.py.
-LUMA = (0.299, 0.587, 0.114)
 REMEDY = 'correct the YAML file, or export the network again (docs/backbones.md)'
 
 
 class FileNetwork(Protocol):
     """
-    A module that runs a file: it takes a B x C x H x W float32 tensor per input, and returns one tensor.
+    A module that runs a file: it takes a B x C x H x W float32 tensor per input, and returns its outputs.
 
     shapes: of each input, a number where the file fixes the size of an axis, and None where any size is
     allowed. differentiable: whether gradients reach the inputs.
@@ -36,44 +34,71 @@ class FileNetwork(Protocol):
     shapes: tuple[tuple[int | None, ...], ...]
     differentiable: bool
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
-        """Run the network."""
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
+        """Run the network; outputs that are lists of tensors are one after the other, all float32."""
+
+
+class _UnknownOutputError(ValueError):
+    """The network has several outputs, and the description does not say which one is the fused image."""
 
 
 class AdaptedNetwork(nn.Module):
-    """Converts brightness to the inputs that a description states, and the output back to brightness."""
+    """Converts images to the inputs that a description states, and the output back."""
 
     def __init__(self, network: FileNetwork, described: Description):
         super().__init__()
         self.network = network
         self.described = described
-        self.register_buffer('luma', torch.tensor(LUMA)[:, None, None], persistent=False)
+        for index, layout in enumerate((*described.inputs, described.output)):
+            # 2 x C x 1 x 1, black and white
+            levels = torch.tensor(layout.levels).T[..., None, None]
+            self.register_buffer(f'levels_{index}', levels, persistent=False)
         self._one_by_one = any(shape[0] == 1 for shape in network.shapes)
 
     def forward(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Fuse brightness in [0, 1], B x 1 x H x W; the result has the same layout."""
-        raw, output = self.raw(visible.float(), thermal.float()), self.described.output
-        black, white = output.range
-        if output.colour == 'rgb':
-            raw = (raw * self.luma).sum(1, keepdim=True)
-        return ((raw - black) / (white - black)).to(visible.dtype)
+        """
+        Fuse images in [0, 1]: brightness, B x 1 x H x W, or B x 3 x H x W of colours of the visible one.
+
+        Returns colours where the network gives them and the visible image has them, brightness otherwise.
+        """
+        black, white = self.levels_2
+        fused = (self.raw(visible.float(), thermal.float()) - black) / (white - black)
+        if not (self.described.gives_rgb and visible.shape[1] == 3):
+            fused = brightness(fused)
+        return fused.to(visible.dtype)
 
     def raw(self, visible: Tensor, thermal: Tensor) -> Tensor:
-        """Return the unconverted output of the network, float32, for brightness B x 1 x H x W."""
+        """Return the unconverted output of the network, float32, for images as `forward` takes them."""
         images = {'visible': visible, 'thermal': thermal}
         inputs = []
-        for name, layout in zip(self.described.order, self.described.inputs, strict=True):
-            black, white = layout.range
-            inputs.append((images[name] * (white - black) + black).expand(-1, layout.channels, -1, -1))
+        for name, layout, levels in zip(
+            self.described.order, self.described.inputs, (self.levels_0, self.levels_1), strict=True
+        ):
+            black, white = levels
+            image = images[name] if layout.colour == 'rgb' else brightness(images[name])
+            inputs.append((image * (white - black) + black).expand(-1, layout.channels, -1, -1))
         if self.described.joined:
             inputs = [torch.cat(inputs, 1)]
         return self._run([each.contiguous() for each in inputs])
 
     def _run(self, inputs: list[Tensor]) -> Tensor:
         if not self._one_by_one or len(inputs[0]) == 1:
-            return self.network(*inputs)
+            return self._chosen(self.network(*inputs))
         pairs = zip(*(tensor.split(1) for tensor in inputs), strict=True)
-        return torch.cat([self.network(*pair) for pair in pairs])
+        return torch.cat([self._chosen(self.network(*pair)) for pair in pairs])
+
+    def _chosen(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the output that is the fused image; raises _UnknownOutputError if that is not stated."""
+        index, count = self.described.index, len(outputs)
+        if index is None and count == 1:
+            return outputs[0]
+        if index is None or index >= count:
+            shapes = ', '.join(f'{number}: {_text(each.shape)}' for number, each in enumerate(outputs))
+            said = 'no output.index' if index is None else f'output.index {index}'
+            raise _UnknownOutputError(
+                f'the network has {count} outputs ({shapes}), and the YAML file states {said}'
+            )
+        return outputs[index]
 
 
 def load(path: Path, device: str) -> Backbone:
@@ -91,13 +116,19 @@ def load(path: Path, device: str) -> Backbone:
     else:
         from irvis_fusion_ros.backbones import exported
 
+        if not described.trusted:
+            raise FileError(
+                f'{file}: loading a .pt2 may run any code of its maker; export the network as ONNX '
+                f"or, if you made the file or trust who did, state 'trusted: true' in {path.name}"
+            )
         network = exported.ExportedNetwork(file, device)
     _check_inputs(network, described, file)
     fusion = AdaptedNetwork(network, described).to(device)
     multiple = described.multiple
     for shape in PROBES:
         _probe(fusion, file, tuple(-(-side // multiple) * multiple for side in shape), device)
-    return Backbone(str(path), fusion, described.multiple, network.differentiable)
+    colours = described.takes_rgb, described.gives_rgb
+    return Backbone(str(path), fusion, described.multiple, network.differentiable, *colours)
 
 
 def _network_file(path: Path) -> Path:
@@ -134,6 +165,8 @@ def _probe(fusion: AdaptedNetwork, file: Path, shape: tuple[int, int], device: s
     expected = (1, fusion.described.output.channels, *shape)
     try:
         found = fusion.raw(ramp, 1 - ramp)
+    except _UnknownOutputError as error:
+        raise FileError(f'{file}: {error}; {REMEDY}') from error
     except Exception as error:  # the runtime of the file can raise anything
         reason = ' '.join(str(error).split())[:300]
         raise FileError(

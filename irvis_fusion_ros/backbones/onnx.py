@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.backends import onnx
 from irvis_fusion_ros.errors import FileError
+
+# Types of inputs that images are converted to: networks exported in half precision take the second.
+TYPES = {'tensor(float)': np.float32, 'tensor(float16)': np.float16}
 
 
 class OnnxNetwork(nn.Module):
@@ -23,17 +27,20 @@ class OnnxNetwork(nn.Module):
         self._session = onnx.open_session(file, device)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         types = [each.type for each in (*inputs, *outputs)]
-        if len(outputs) != 1 or set(types) != {'tensor(float)'}:
+        if not set(types) <= set(TYPES):
             raise FileError(
-                f'{file}: expected inputs and one output of type tensor(float), found {", ".join(types)}'
+                f'{file}: expected inputs and outputs of type {" or ".join(TYPES)}, found {", ".join(types)}'
             )
-        self._names = [each.name for each in inputs]
+        self._types = {each.name: TYPES[each.type] for each in inputs}
         self.shapes = tuple(
             tuple(size if isinstance(size, int) else None for size in each.shape) for each in inputs
         )
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Run the network; the result is on the device of the inputs."""
-        arrays = (each.detach().cpu().numpy() for each in inputs)
-        (output,) = self._session.run(None, dict(zip(self._names, arrays, strict=True)))
-        return torch.from_numpy(output).to(inputs[0].device)
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
+        """Run the network; the results are on the device of the inputs."""
+        arrays = {
+            name: each.detach().cpu().numpy().astype(kind, copy=False)
+            for (name, kind), each in zip(self._types.items(), inputs, strict=True)
+        }
+        outputs = self._session.run(None, arrays)
+        return [torch.from_numpy(each).to(inputs[0].device, torch.float32) for each in outputs]

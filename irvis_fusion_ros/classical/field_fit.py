@@ -125,11 +125,11 @@ def fit(
     displacement = np.zeros((count, 2))
     weight = np.ones(count)
     for reach in config.reach:
-        mean, precision = _tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
+        mean, precision = tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
         mean, precision = mean + offset, precision * usable[:, None]
-        solution, residual = _solve(parametric, modes, ridge, mean, precision * weight[:, None])
+        solution, residual = solve(parametric, modes, ridge, mean, precision * weight[:, None])
         total = parametric @ solution + modes @ residual.T
-        weight = _robust_weight(total - mean, precision)
+        weight = robust_weight(total - mean, precision)
         displacement = np.clip(total - offset, -surfaces.radius, surfaces.radius)
     score, energy = excess(surfaces, displacement.reshape(ny, nx, 2))
     return Fit(
@@ -161,7 +161,7 @@ def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:
     return score, total / energy.size
 
 
-def _tile_evidence(
+def tile_evidence(
     surfaces: Surfaces, centre: np.ndarray, reach: float, sharpness: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
@@ -210,7 +210,7 @@ def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.nda
     return np.einsum('kij,kj->ki', axes, own_mean), packed
 
 
-def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:
+def solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:
     """
     Solve weighted least squares with a diagonal prior: parameters, and coefficients of the modes, 2 x modes.
 
@@ -237,7 +237,7 @@ def _solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.nd
     return solution[:first], solution[first:].reshape(2, count)
 
 
-def _robust_weight(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
+def robust_weight(error: np.ndarray, precision: np.ndarray) -> np.ndarray:
     """Return the weight of each tile under Student's t."""
     xx, yy, xy = precision.T
     distance = xx * error[:, 0] ** 2 + yy * error[:, 1] ** 2 + 2 * xy * error[:, 0] * error[:, 1]

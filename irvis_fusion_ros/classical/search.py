@@ -5,6 +5,7 @@ Edge-direction maps are correlated by FFT at every scale and rotation of a grid.
 by the energy in the overlap, so that a small or empty overlap does not win.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -48,18 +49,42 @@ def search(
     visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig, pool: ThreadPoolExecutor
 ) -> list[Candidate]:
     """Return the best shift for each scale and rotation, best first."""
-    scene = _Scene(visible, thermal, config)
+    return search_together([(visible, thermal)], config, pool)
+
+
+def search_together(
+    pairs: Sequence[tuple[np.ndarray, ThermalPyramid]], config: SearchConfig, pool: ThreadPoolExecutor
+) -> list[Candidate]:
+    """
+    Return the best shift for each scale and rotation of several pairs of one rig, best first.
+
+    pairs: visible image and thermal pyramid, of the same sizes. Their scores are summed at every shift before
+    the best one is taken.
+    """
+    scenes = [_Scene(visible, thermal, config) for visible, thermal in pairs]
     steps = int(np.log(config.scales[1] / config.scales[0]) / np.log(config.scale_step)) + 1
     scales = config.scales[0] * config.scale_step ** np.arange(steps)
-    found = [c for per_scale in pool.map(scene.candidates, scales) for c in per_scale]
+    found = [c for per_scale in pool.map(lambda scale: _candidates(scenes, scale), scales) for c in per_scale]
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
+def _candidates(scenes: Sequence['_Scene'], scale: float) -> list[Candidate]:
+    """Return the best shift for each rotation at one scale."""
+    drawn = [scene.at_scale(scale) for scene in scenes]
+    rotation, step = scenes[0].config.rotation, scenes[0].config.rotation_step
+    found = []
+    for angle in np.arange(-rotation, rotation + 1e-6, step):
+        score = sum(scene.score(each, angle) for scene, each in zip(scenes, drawn, strict=True))
+        _, best, _, (x, y) = cv2.minMaxLoc(score)
+        found.append(Candidate(scenes[0].backward(scale, angle, x, y), best / len(scenes)))
+    return found
+
+
 class _Scene:
-    """The visible image, prepared once for all correlations."""
+    """A pair, of which the visible image is prepared once for all correlations."""
 
     def __init__(self, visible: np.ndarray, thermal: ThermalPyramid, config: SearchConfig):
-        self._thermal, self._config = thermal, config
+        self._thermal, self.config = thermal, config
         self._visible_shape = visible.shape
         scale = (config.pixels / visible.size) ** 0.5
         self._shape = tuple(max(16, round(side * scale)) for side in visible.shape)
@@ -79,13 +104,9 @@ class _Scene:
         # thermal pixels per search pixel where both images cover the same area
         self._equal_area = (thermal_width * thermal_height / (self._shape[0] * self._shape[1])) ** 0.5
 
-    def candidates(self, scale: float) -> list[Candidate]:
-        """Return the best shift for each rotation at one scale."""
-        factor = self._equal_area * scale
-        upright, prior = self._warp_thermal(factor)
-        rotation = self._config.rotation
-        angles = np.arange(-rotation, rotation + 1e-6, self._config.rotation_step)
-        return [self._best_shift(upright, prior, factor, angle) for angle in angles]
+    def at_scale(self, scale: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+        """Return what `score` needs of one scale."""
+        return self._warp_thermal(self._equal_area * scale)
 
     def _warp_thermal(self, factor: float) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """
@@ -112,19 +133,24 @@ class _Scene:
         prior = np.sqrt(np.sqrt(overlap) / energy) * (overlap > LEAST_OVERLAP)
         return (maps[0], maps[1]), prior
 
-    def _best_shift(self, upright, prior: np.ndarray, factor: float, angle: float) -> Candidate:
+    def score(self, drawn: tuple[tuple[np.ndarray, np.ndarray], np.ndarray], angle: float) -> np.ndarray:
+        """Return the score of every shift at one rotation, in degrees."""
+        upright, prior = drawn
         cosine, sine = self._rotate(upright, angle)
         product = cv2.mulSpectrums(cv2.dft(cosine), self._maps[0], 0, conjB=True)
         product += cv2.mulSpectrums(cv2.dft(sine), self._maps[1], 0, conjB=True)
         score = cv2.dft(product, flags=_INVERSE)[self._valid] * prior
         energy = self._window_sum(cosine * cosine + sine * sine)[self._valid]
         score /= np.sqrt(np.maximum(energy, self._least_energy))
-        _, best, _, (x, y) = cv2.minMaxLoc(score)
+        return score
+
+    def backward(self, scale: float, angle: float, x: int, y: int) -> np.ndarray:
+        """Return the transform of a shift, 3x3, visible to stretched thermal pixels."""
         to_canvas = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-        to_thermal = self._to_thermal(factor, angle, self._canvas)
+        to_thermal = self._to_thermal(self._equal_area * scale, angle, self._canvas)
         backward = to_thermal @ to_canvas @ self._from_visible
         backward = transform.stretch(self._thermal.image.shape, self._visible_shape) @ backward
-        return Candidate(transform.normalised(backward), best)
+        return transform.normalised(backward)
 
     def _rotate(self, upright, angle: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the maps rotated by `angle` degrees about the canvas centre, edge directions included."""

@@ -19,7 +19,6 @@ pairs.json, or else it is a run of frames whose numbers (the last number in the 
 apart. Every fourth scene, in natural order of name, is validation data (`val`); the others are `train`.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,11 +28,15 @@ import numpy as np
 
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import plausible
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io import images, json_file
 
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
+# Characters of a name; and what may be a number as well as a text.
+_LONGEST = 1000
+_TEXTS = dict.fromkeys(SCENE_KEYS, (str, int))
 PARTS = ('all', 'train', 'val')
 BOX_KEYS = ('people_ir', 'people_vi')
 
@@ -148,7 +151,7 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
     Return thermal (H x W, its own depth) and visible (H x W or H x W x 3 BGR).
 
     aligned: whether a pair without a calibration is aligned. Raises FileError for a file that cannot be read,
-    and for an aligned pair of two sizes.
+    for an aligned pair of two sizes, and for a calibration that no rig has.
     """
     thermal, visible = color.gray(images.read(pair.thermal), 'bgr'), images.read(pair.visible)
     if aligned and pair.calibration is None and thermal.shape != visible.shape[:2]:
@@ -156,6 +159,10 @@ def read(pair: ImagePair, aligned: bool = True) -> tuple[np.ndarray, np.ndarray]
             f"pair '{pair.name}': thermal {_size(thermal)} and visible {_size(visible)}, but an aligned pair "
             'has one size; give a homography in pairs.json and use --protocol natural, or resize the images'
         )
+    if pair.calibration is not None:
+        problem = plausible.problem_of_homography(pair.calibration, thermal.shape, visible.shape)
+        if problem:
+            raise FileError(f"pair '{pair.name}': its homography in pairs.json {problem}; correct it")
     return thermal, visible
 
 
@@ -175,23 +182,26 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
 
 
 def _read_listing(listing: Path) -> list[dict]:
-    try:
-        entries = json.loads(listing.read_text())
-        records = []
-        for entry in entries:
-            record = dict(entry)
-            for key in ('ir', 'vi', 'ir_raw'):
-                if key in record:
-                    record[key] = listing.parent / record[key]
-            records.append(record)
-        missing = [key for record in records for key in ('name', 'ir', 'vi') if key not in record]
-    except (ValueError, TypeError) as error:
-        raise FileError(f'{listing}: not a list of pairs ({error})') from error
-    if missing:
-        raise FileError(f"{listing}: a pair without '{missing[0]}'; needed are name, ir and vi")
-    if not records:
+    entries = json_file.read(listing, 'the list of pairs')
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FileError(f'{listing}: not a list of pairs, which are objects with name, ir and vi')
+    if not entries:
         raise FileError(f'{listing}: no pair in it')
-    return records
+    return [_record(listing, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _record(listing: Path, number: int, entry: dict) -> dict:
+    """Return an entry of a list with absolute paths. Raises FileError."""
+    for key in ('name', 'ir', 'vi', 'ir_raw', *SCENE_KEYS, 'light'):
+        if key not in entry and key in ('name', 'ir', 'vi'):
+            raise FileError(f"{listing}: a pair without '{key}'; needed are name, ir and vi")
+        value = entry.get(key, '')
+        if not isinstance(value, _TEXTS.get(key, str)) or '\0' in str(value) or len(str(value)) > _LONGEST:
+            raise FileError(
+                f"{listing}: '{key}' of pair {number} is {str(value)[:60]!r}, which is no short text"
+            )
+    paths = {key: listing.parent / entry[key] for key in ('ir', 'vi', 'ir_raw') if key in entry}
+    return {**entry, **paths}
 
 
 def _find_pairs(folder: Path) -> list[dict]:
@@ -234,8 +244,11 @@ def _scenes(records: list[dict]) -> list[str]:
 
 
 def _matrix(values: object, where: str) -> np.ndarray:
-    matrix = np.array(values, np.float64)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+    try:
+        matrix = np.array(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        matrix = np.empty(0)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
         raise FileError(f'{where} is not an invertible 3x3')
     return matrix
 

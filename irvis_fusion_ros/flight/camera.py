@@ -51,7 +51,7 @@ class Camera:
         x, y = self._distort(points[..., 0] / points[..., 2], points[..., 1] / points[..., 2])
         return np.stack([x * self.focal + self.principal[0], y * self.focal + self.principal[1]], -1)
 
-    @lru_cache(maxsize=4)  # noqa: B019  (a flight has two cameras)
+    @lru_cache(maxsize=128)  # noqa: B019  (a flight has two cameras, or one and the bands of the other)
     def rays(self, samples: float = 1) -> tuple[np.ndarray, np.ndarray]:
         """
         Return x/z and y/z of the ray of every sample, each float64 of the shape `sampled(samples)`.

@@ -19,13 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from irvis_fusion_ros.flight import rig, schedule, truth, world
+from irvis_fusion_ros.flight import rig, schedule, shutter, truth, world
 from irvis_fusion_ros.flight.camera import Camera, Pose
 from irvis_fusion_ros.flight.config import FlightConfig
 from irvis_fusion_ros.flight.path import FlightPath
 from irvis_fusion_ros.flight.render import Renderer
 from irvis_fusion_ros.flight.schedule import Exposure, Schedule
 from irvis_fusion_ros.flight.sensors import GainControl, ThermalSensor, VisibleSensor
+from irvis_fusion_ros.flight.shutter import View
 from irvis_fusion_ros.flight.world import World
 
 # A microbolometer follows the scene this fast; its image is that of a long exposure.
@@ -68,7 +69,12 @@ class Flight:
         self.config = config
         self.schedule: Schedule = schedule.plan(config)
         self.rig = rig.build(config)
-        self._path = FlightPath(config)
+
+    @cached_property
+    def _path(self) -> FlightPath:
+        # only a drone that changes its height has to know what stands in its way
+        corners = self.world.fixed.corners.reshape(-1, 3) if self.config.altitude_to else None
+        return FlightPath(self.config, corners)
 
     @cached_property
     def world(self) -> World:
@@ -80,15 +86,23 @@ class Flight:
         pose = self._path.pose(seconds)
         if camera == 'visible':
             return pose
-        return self.rig.thermal_pose(pose, self.config.jump and seconds >= self.schedule.knock)
+        knocked = bool(self.config.jump or self.config.knock) and seconds >= self.schedule.knock
+        return self.rig.thermal_pose(pose, knocked)
+
+    def views(self, seconds: float) -> list[View]:
+        """Return what the visible camera sees at a time, from the top: one view, or a band each."""
+        camera, readout = self.rig.visible_at(seconds), self.config.readout
+        parts = shutter.bands(camera) if readout else [(camera, 0.0)]
+        times = [seconds + place * readout for _, place in parts]
+        return [View(part, self.pose('visible', t), t) for (part, _), t in zip(parts, times, strict=True)]
 
     def deformation(self, index: int) -> np.ndarray | None:
         """Return the truth of a visible image, by its index; None if it has no thermal partner."""
         seen, partner = self.schedule.visible[index], self.schedule.partners[index]
         if partner is None:
             return None
-        poses = self.pose('visible', seen.seconds), self.pose('thermal', partner.seconds)
-        return truth.deformation(self.world, self.rig, *poses, seen.seconds, partner.seconds)
+        thermal = View(self.rig.thermal, self.pose('thermal', partner.seconds), partner.seconds)
+        return truth.deformation(self.world, self.views(seen.seconds), thermal)
 
     def frames(self, workers: int = 1, every_truth: bool = False) -> Iterator[Frame]:
         """
@@ -125,7 +139,9 @@ class Flight:
         exposures = self.schedule.recorded()
         wanted = range(len(self.schedule.visible)) if every_truth else self.schedule.truths
         tasks = [(e, e.camera == 'visible' and e.index in wanted) for e in exposures if e.repeats is None]
-        gain = GainControl() if self.config.thermal_depth == 8 else None
+        gain = None
+        if self.config.thermal_depth == 8:
+            gain = GainControl(self.config.thermal_gain, self.config.thermal_polarity)
         last: Shot | None = None
         with self._studio(workers) as shoot:
             results = shoot(tasks)
@@ -160,7 +176,7 @@ class Studio:
     def __init__(self, flight: Flight):
         self._flight = flight
         config, cameras = flight.config, flight.rig
-        self._visible = Renderer(flight.world, cameras.visible)
+        self._renderers: dict[Camera, Renderer] = {}
         self._thermal = Renderer(flight.world, cameras.thermal)
         self._visible_sensor = VisibleSensor(config, cameras.visible, flight.world.light)
         self._thermal_sensor = ThermalSensor(config, cameras.thermal)
@@ -168,16 +184,24 @@ class Studio:
     def shoot(self, exposure: Exposure, with_truth: bool) -> Shot:
         """Take one image."""
         flight = self._flight
-        pose = flight.pose(exposure.camera, exposure.seconds)
         if exposure.camera == 'thermal':
+            pose = flight.pose('thermal', exposure.seconds)
             motion = self._motion(flight.rig.thermal, exposure, THERMAL_EXPOSURE)
             warmth = self._thermal.thermal(pose, exposure.seconds)
             image = self._thermal_sensor.expose(warmth, exposure.index, exposure.since_shutter, motion)
             return Shot(exposure, image)
-        motion = self._motion(flight.rig.visible, exposure, flight.world.light.exposure)
-        picture = self._visible.visible(pose, exposure.seconds)
+        camera = flight.rig.visible_at(exposure.seconds)
+        motion = self._motion(camera, exposure, flight.world.light.exposure)
+        picture = self._picture(flight.views(exposure.seconds))
         image = self._visible_sensor.expose(picture, exposure.index, motion)
         return Shot(exposure, image, flight.deformation(exposure.index) if with_truth else None)
+
+    def _picture(self, views: list[View]) -> np.ndarray:
+        for view in views:
+            if view.camera not in self._renderers:
+                self._renderers[view.camera] = Renderer(self._flight.world, view.camera)
+        pictures = [self._renderers[view.camera].visible(view.pose, view.seconds) for view in views]
+        return pictures[0] if len(pictures) == 1 else np.concatenate(pictures)
 
     def _motion(self, camera: Camera, exposure: Exposure, duration: float) -> np.ndarray:
         """How far the ground in the middle of the image moves during an exposure, (x, y) pixels."""

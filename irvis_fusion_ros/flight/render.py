@@ -175,7 +175,8 @@ def _coarser(affine: np.ndarray, levels: int) -> np.ndarray:
 def _sample(image: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Sample an image bilinearly at N points; N or N x C."""
     count = len(u)
-    rows = -(-count // _STRIP)
+    # nothing stands where only the ground is seen: no rows would be no image
+    rows = max(-(-count // _STRIP), 1)
     maps = []
     for values in (u, v):
         padded = np.zeros(rows * _STRIP, np.float32)

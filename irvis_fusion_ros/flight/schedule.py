@@ -60,12 +60,12 @@ def plan(config: FlightConfig) -> Schedule:
     gaps = _gaps(config)
 
     visible = tuple(
-        Exposure('visible', i, float(t), *_times(config, t, config.rate, 0.0, rng))
-        for i, t in enumerate(times)
+        Exposure('visible', i, float(t), *_times(config, t, config.rate, rng)) for i, t in enumerate(times)
     )
     thermal: list[Exposure] = []
     for t in thermal_times:
-        stamp, recorded = _times(config, t, thermal_rate, config.thermal_latency, rng)
+        ahead = config.clock + 1e-6 * config.drift * t
+        stamp, recorded = _times(config, t, thermal_rate, rng, config.thermal_latency, ahead)
         closed = any(start <= t < stop for start, stop in gaps)
         opened = max((stop for _, stop in gaps if stop <= t), default=0.0)
         if not closed:
@@ -77,7 +77,8 @@ def plan(config: FlightConfig) -> Schedule:
                 Exposure('thermal', len(thermal), float(t), stamp, recorded, last.since_shutter, source)
             )
     partners = tuple(_nearest(e, thermal, 0.5 / thermal_rate) for e in visible)
-    return Schedule(visible, tuple(thermal), partners, _truths(config, visible), config.seconds / 2)
+    knock = config.knock_at or config.seconds / 2
+    return Schedule(visible, tuple(thermal), partners, _truths(config, visible), knock)
 
 
 def _gaps(config: FlightConfig) -> list[tuple[float, float]]:
@@ -87,12 +88,17 @@ def _gaps(config: FlightConfig) -> list[tuple[float, float]]:
 
 
 def _times(
-    config: FlightConfig, seconds: float, rate: float, latency: float, rng: np.random.Generator
+    config: FlightConfig,
+    seconds: float,
+    rate: float,
+    rng: np.random.Generator,
+    latency: float = 0.0,
+    ahead: float = 0.0,
 ) -> tuple[int, int]:
     # bounded, so that stamps of one camera never change their order
     jitter = np.clip(config.jitter * rng.standard_normal(), -0.4 / rate, 0.4 / rate)
     arrival = seconds + max(latency, 0.0) + abs(jitter) + TRANSPORT_SECONDS
-    stamp = seconds + latency + jitter
+    stamp = seconds + latency + jitter + ahead
     return EPOCH + round(stamp * 1e9), EPOCH + round(arrival * 1e9)
 
 

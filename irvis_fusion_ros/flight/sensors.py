@@ -14,11 +14,10 @@ from irvis_fusion_ros.flight.light import Light
 # Counts of a radiometric camera: hundredths of a kelvin.
 COUNTS_PER_KELVIN = 100
 ZERO_CELSIUS = 273.15
-THERMAL_BLUR = 0.55  # px, of the lens and the detector
-THERMAL_NOISE = 0.05  # K, what data sheets call NETD
-ROW_NOISE = 0.02
-# The fixed pattern grows towards this many kelvin after a calibration, with this time constant.
-PATTERN, PATTERN_SECONDS = 0.22, 30.0
+# Rows have noise of their own, as a share of that of a pixel.
+ROW_NOISE = 0.4
+# The fixed pattern grows with this time constant after a calibration.
+PATTERN_SECONDS = 30.0
 # Where the glare of lamps begins (0..255), and its reach in image widths.
 GLARE_FROM, GLARE_WIDTH = 215.0, 0.012
 
@@ -56,6 +55,8 @@ class ThermalSensor:
     """An uncooled thermal camera: H x W degrees Celsius in, counts (uint16) out."""
 
     def __init__(self, config: FlightConfig, camera: Camera):
+        self._blur, self._noise = config.thermal_blur, config.thermal_noise
+        self._grows = config.thermal_pattern
         self._seed = config.seed
         rng = np.random.default_rng([config.seed, 4])
         width, height = camera.size
@@ -71,26 +72,51 @@ class ThermalSensor:
     def expose(self, warmth: np.ndarray, number: int, since_shutter: float, motion: np.ndarray) -> np.ndarray:
         """Take the image; since_shutter: seconds since the last calibration."""
         rng = np.random.default_rng([self._seed, 200, number])
-        image = cv2.GaussianBlur(_moved(warmth, motion), (0, 0), THERMAL_BLUR)
+        image = _moved(warmth, motion)
+        if self._blur:
+            image = cv2.GaussianBlur(image, (0, 0), self._blur)
         height, width = image.shape
-        image += THERMAL_NOISE * rng.standard_normal((height, width), np.float32)
-        image += ROW_NOISE * rng.standard_normal((height, 1), np.float32)
-        grown = 0.04 + PATTERN * (1 - np.exp(-since_shutter / PATTERN_SECONDS))
+        image += self._noise * rng.standard_normal((height, width), np.float32)
+        image += ROW_NOISE * self._noise * rng.standard_normal((height, 1), np.float32)
+        grown = 0.04 + self._grows * (1 - np.exp(-since_shutter / PATTERN_SECONDS))
         image += np.float32(grown) * self._pattern
         return np.clip((image + ZERO_CELSIUS) * COUNTS_PER_KELVIN, 0, 65535).round().astype(np.uint16)
 
 
 class GainControl:
-    """The gain control of an 8-bit camera: counts in, uint8 out, following the scene slowly."""
+    """
+    The gain control of an 8-bit camera: counts in, uint8 out, following the scene slowly.
+
+    gain: 'linear' in the range of the scene, or by its 'histogram', which gives most grey levels to what is
+    most of the image. polarity: 'black_hot' turns bright and dark round.
+    """
 
     KEEP = 0.92
     MARGIN = 6
+    # No temperature (0.1 K) takes more than this share of the histogram: plain ground would be all noise.
+    PLATEAU = 0.02
+    BINS = np.arange(0, 65536 + 10, 10)
 
-    def __init__(self):
+    def __init__(self, gain: str = 'linear', polarity: str = 'white_hot'):
         self._range: np.ndarray | None = None
+        self._histogram: np.ndarray | None = None
+        self._by_histogram = gain == 'histogram'
+        self._inverted = polarity == 'black_hot'
 
     def apply(self, counts: np.ndarray) -> np.ndarray:
         """Return the next image of the stream as 8 bits."""
+        image = self._equalised(counts) if self._by_histogram else self._scaled(counts)
+        return 255 - image if self._inverted else image
+
+    def _equalised(self, counts: np.ndarray) -> np.ndarray:
+        seen = np.minimum(np.histogram(counts, self.BINS)[0] / counts.size, self.PLATEAU)
+        seen = seen / seen.sum()
+        known = self._histogram
+        self._histogram = seen if known is None else self.KEEP * known + (1 - self.KEEP) * seen
+        shares = np.concatenate([[0.0], np.cumsum(self._histogram)])
+        return (255 * np.interp(counts, self.BINS, shares)).round().astype(np.uint8)
+
+    def _scaled(self, counts: np.ndarray) -> np.ndarray:
         seen = np.percentile(counts, (1.0, 99.2))
         self._range = seen if self._range is None else self.KEEP * self._range + (1 - self.KEEP) * seen
         low, high = self._range

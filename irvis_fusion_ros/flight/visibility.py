@@ -113,10 +113,13 @@ def _facing(solids: Solids, camera: Camera, pose: Pose, samples: float, with_edg
 def in_view(solids: Solids, camera: Camera, pose: Pose, margin: float = 0.0) -> np.ndarray:
     """Say which parts may be on the image (n bool), or within `margin` metres of it."""
     centres, radii = pose.to_camera(solids.centres), solids.radii + margin
-    # a little generous, because of the lens and of principal points beside the middle
-    reach = 0.53 * np.array(camera.size) / camera.focal + 0.03
-    beyond = np.abs(centres[:, :2]) - reach * centres[:, 2:] > radii[:, None] * np.hypot(1, reach)
-    return (centres[:, 2] + radii > NEAR) & ~beyond.any(1)
+    inside = centres[:, 2] + radii > NEAR
+    for axis, rays in enumerate(camera.rays()):
+        for side in (-1, 1):
+            # a little generous: what is beside the image still touches its edge where it is blurred
+            reach = (side * rays).max() + 0.06
+            inside &= side * centres[:, axis] - reach * centres[:, 2] <= radii * np.hypot(1, reach)
+    return inside
 
 
 def _without_near(solids: Solids, index: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

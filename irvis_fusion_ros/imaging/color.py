@@ -25,6 +25,28 @@ def luminance(image: np.ndarray, order: str) -> np.ndarray:
     return gray(image, order).astype(np.float32) * np.float32(1.0 / np.iinfo(image.dtype).max)
 
 
+def rgb(image: np.ndarray, order: str) -> np.ndarray:
+    """Return colours, H x W x 3 float32 [0, 1], red first, of an H x W x 3 uint8 or uint16 image."""
+    image = image if order == 'rgb' else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image.astype(np.float32) * np.float32(1.0 / np.iinfo(image.dtype).max)
+
+
+def brightness(image: np.ndarray) -> np.ndarray:
+    """Return the luminance, H x W float32, of colours as `rgb` returns them, or of a luminance as it is."""
+    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def faded(visible: np.ndarray, fused: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """
+    Return `fused` where `share` (H x W float32 [0, 1]) is 1, and `visible` where it is 0.
+
+    Both are float32, H x W or H x W x 3; of colours of the visible image only the luminance is used where the
+    fused image has none.
+    """
+    visible = visible if visible.ndim == fused.ndim else brightness(visible)
+    return visible + (fused - visible) * (share if fused.ndim == 2 else share[..., None])
+
+
 def with_luminance(image: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """
     Return `image` (H x W x 3 uint8) with luminance `new` in place of `old` (H x W float32 [0, 1]).

@@ -6,10 +6,13 @@ import numpy as np
 
 def fill(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """
-    Return an image, H x W float32, with the pixels where `hole` (H x W uint8) is not 0 made of those around.
+    Return an image with the pixels where `hole` (H x W uint8) is not 0 made of those around.
 
-    The image is halved until nothing is missing, and every size fills the one before: no edge is made.
+    image: H x W or H x W x C float32. It is halved until nothing is missing, and every size fills the one
+    before: no edge is made.
     """
+    if image.ndim == 3:
+        return np.stack([fill(plane, hole) for plane in np.moveaxis(image, -1, 0)], -1)
     weight = (hole == 0).astype(np.float32)
     if not weight.any():
         return image

@@ -1,9 +1,8 @@
 """
 What of a pair of images is the scene: not borders, overlays, or what lies beyond a region of interest.
 
-Of what both images have as a border, both are cut before they are registered, so that a pair with a border is
-the same as one without. What only one of them has is painted black there, as what lies beyond a rectified
-image is, and overlays are filled from what is around them.
+Borders are cut away before the images are registered: a network takes the edge of a border for one of the
+scene, and a black rim as well. Corners and overlays are filled from what is around them.
 """
 
 from dataclasses import astuple, dataclass, replace
@@ -19,8 +18,6 @@ from irvis_fusion_ros.imaging.fill import fill
 
 # Frames that a change of the borders has to last: the scene may look like one for a moment.
 LASTING = 8
-# Pixels of a border that a cut leaves at least: networks take a thin black rim for a part of the scene.
-THIN = 2
 # Pixels of a side of the scene at least.
 SMALLEST = 32
 # Pairs of a stream from one look for overlays to the next. One is known to be where it was in at least half
@@ -40,9 +37,8 @@ class Scene:
     """
     The scene of one image, H x W.
 
-    cut: what is cut away before registration. margins: all of the border; never less than `cut`. corners:
-    uint8 0/1 of the image without its margins, where rounded corners are, or None. overlay: uint8 0/1,
-    H x W, or None.
+    cut: what is cut away before registration. margins: the border. corners: uint8 0/1 of the image without
+    its margins, where rounded corners are, or None. overlay: uint8 0/1, H x W, or None.
     """
 
     shape: tuple[int, int]
@@ -77,25 +73,17 @@ class Scene:
         return None if self.whole else self.mask()
 
     def shown(self, image: np.ndarray) -> np.ndarray:
-        """
-        Return what is registered of an image, H x W float32 in [0, 1].
-
-        It is cut, with overlays filled, and black beyond the scene.
-        """
-        if self.overlay is not None:
-            image = fill(image, self.overlay)
-        if self.margins != self.cut or self.corners is not None:
-            image = image * self.within()
-        return np.ascontiguousarray(self.cut.inner(image))
+        """Return what is registered of an image, H x W float32: it is cut, and what is no scene is filled."""
+        return self._filled(image, self.cut)
 
     def smooth(self, image: np.ndarray) -> np.ndarray:
         """Return an image, H x W float32, without its margins, and with corners and overlays filled."""
-        hole = self.corners
-        if self.overlay is not None:
-            overlaid = self.margins.inner(self.overlay)
-            hole = overlaid if hole is None else hole | overlaid
-        image = np.ascontiguousarray(self.margins.inner(image))
-        return image if hole is None else fill(image, hole)
+        return self._filled(image, self.margins)
+
+    def _filled(self, image: np.ndarray, without: Margins) -> np.ndarray:
+        hole = without.inner(1 - self.mask())
+        image = np.ascontiguousarray(without.inner(image))
+        return fill(image, hole) if hole.any() else image
 
     def sampled(self, image: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Sample `smooth` at points of the whole image, H x W x 2 float32; its edge goes on beyond it."""
@@ -205,6 +193,14 @@ class Scenes:
                 for image, cut, own in zip(images, cuts, margins, strict=True)
             )
         )
+
+    def of_thermal(self, thermal: np.ndarray, last: PairScene | None) -> Scene:
+        """Return the scene of a thermal image, H x W, that came alone: as in the last pair, if any."""
+        if last is not None and last.thermal.shape == thermal.shape:
+            return last.thermal
+        image = borders.as_byte(thermal)
+        margins = _with_roi(borders.find(image)[0], 'thermal', self._rois[0], image.shape)
+        return Scene(image.shape, margins, margins, borders.corners(margins.inner(image)))
 
     def without_overlays(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
         """
@@ -317,13 +313,31 @@ def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int,
 
 
 def _cuts(margins: list[Margins], shapes: list[tuple[int, int]]) -> list[Margins]:
-    """Return what is cut from both images: of every side the share that both have as a border."""
-    cuts: list[dict[str, int]] = [{}, {}]
-    for side, axis in (('left', 1), ('top', 0), ('right', 1), ('bottom', 0)):
-        own = [getattr(each, side) for each in margins]
-        lengths = [shape[axis] for shape in shapes]
-        share = min(depth / length for depth, length in zip(own, lengths, strict=True))
-        for cut, depth, length in zip(cuts, own, lengths, strict=True):
-            common = round(share * length)
-            cut[side] = depth if common and depth - common <= THIN else common
-    return [Margins(**cut) for cut in cuts]
+    """
+    Return what is cut from both images.
+
+    A border around an image leaves all of its picture: each image is cut by its own. A border over an image
+    takes a part of its picture: both are cut by the larger share of every side, so that what is left of both
+    has the same size in the scene. The first is so where the pictures have one size, or are nearer to one
+    aspect than the images.
+    """
+    inner = [own.shape_of(shape) for own, shape in zip(margins, shapes, strict=True)]
+    if inner[0] == inner[1] or _stretched(*inner) < _stretched(*shapes):
+        return margins
+    shares = np.max(
+        [np.divide(astuple(own), _lengths(shape)) for own, shape in zip(margins, shapes, strict=True)], axis=0
+    )
+    cuts = [Margins(*np.rint(shares * _lengths(shape)).astype(int).tolist()) for shape in shapes]
+    smallest = min(min(cut.shape_of(shape)) for cut, shape in zip(cuts, shapes, strict=True))
+    # what is left of two that overlap little is filled
+    return cuts if smallest >= SMALLEST else [NONE, NONE]
+
+
+def _lengths(shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return what left, top, right and bottom are a share of."""
+    return shape[1], shape[0], shape[1], shape[0]
+
+
+def _stretched(a: tuple[int, int], b: tuple[int, int]) -> float:
+    """Return by how much one image is stretched more along one axis to lie over another; 0 is not at all."""
+    return abs(float(np.log(a[0] * b[1] / (a[1] * b[0]))))

@@ -24,12 +24,19 @@ UNTRAINED = 0.1
 
 
 def tensor_of(image: np.ndarray, device: str | torch.device) -> Tensor:
-    """Return brightness, H x W, as 1 x 1 x H x W float32 on a device."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))[None, None]
+    """Return brightness, H x W, or colours, H x W x C, as 1 x C x H x W float32 on a device."""
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    tensor = torch.from_numpy(np.ascontiguousarray(planes, np.float32))[None]
     if torch.device(device).type != 'cuda':
         return tensor.to(device)
     # a copy from pinned memory can run asynchronously
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def image_of(tensor: Tensor) -> np.ndarray:
+    """Return an image, 1 x C x H x W, as H x W if it has one channel, as H x W x C otherwise."""
+    planes = tensor[0].cpu().numpy()
+    return planes[0] if len(planes) == 1 else np.ascontiguousarray(np.moveaxis(planes, 0, -1))
 
 
 def single_precision(device: torch.device) -> AbstractContextManager:

@@ -16,6 +16,7 @@ def build_predictor(config: NodeConfig) -> Predictor:
     predictor = Predictor(
         config.system(),
         calibration=fixed,
+        refine=config.calibration.refine,
         tone=config.thermal,
         depth=config.visible,
         gray=config.output_encoding == 'mono8',

@@ -8,6 +8,7 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -15,17 +16,22 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
+from irvis_fusion_ros import calibration
+from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
 from irvis_fusion_ros.ros import qos, topics
 from irvis_fusion_ros.ros.build import build_predictor
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.filters import UpstreamPairing, stamp_of
+from irvis_fusion_ros.ros.gatherer import Gatherer, state_file
 from irvis_fusion_ros.ros.health import Health
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline
+from irvis_fusion_ros.ros.rivals import Rivals
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
 from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
@@ -59,6 +65,8 @@ class FusionNode(LifecycleNode):
         )
         self.create_service(SetBool, topics.ENABLE, self._enable)
         self.create_service(Trigger, topics.RESET, self._reset)
+        self.create_service(Trigger, topics.CALIBRATE, self._calibrate)
+        self.create_service(Trigger, topics.SAVE_CALIBRATION, self._save_calibration)
 
     @property
     def config(self) -> NodeConfig:
@@ -149,6 +157,8 @@ class FusionNode(LifecycleNode):
             functools.partial(_make_queue, config), self._pipeline.process, self._on_worker_error
         )
 
+        self._gatherer = Gatherer(config.thermal, config.visible, self._on_rig, self._on_worker_error)
+
     def _take_down(self) -> None:
         if self._pipeline is not None:
             self._pipeline.outputs.destroy()
@@ -159,14 +169,20 @@ class FusionNode(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._worker: Worker | None = None
         self._pairing: Pairing | None = None
+        self._gatherer: Gatherer | None = None
         self._cameras: dict[str, Camera] = {}
 
     def _go_active(self) -> None:
         now = time.monotonic()
         name = self.get_fully_qualified_name()
-        self._watch = Watch(self._cameras, self._pairing, self._worker, now)
-        self._health = Health(name, self._cameras, self._pairing, self._worker, self._pipeline, self._watch)
+        rivals = Rivals(self, self._pipeline.outputs.names)
+        self._watch = Watch(self._cameras, self._pairing, self._worker, rivals, now)
+        parts = self._cameras, self._pairing, self._worker, self._pipeline, self._watch, self._gatherer
+        self._health = Health(name, *parts)
         self._worker.start()
+        self._gatherer.start()
+        if self.config.calibration.refine and self.config.calibration.source == 'none':
+            self._gatherer.begin()
         if self._enabled:
             self._open_cameras()
         else:
@@ -195,6 +211,7 @@ class FusionNode(LifecycleNode):
         if self._health is not None:
             self._close_cameras()
             self._worker.stop()
+            self._gatherer.stop()
             self._health = self._watch = None
 
     def _open_cameras(self) -> None:
@@ -229,10 +246,12 @@ class FusionNode(LifecycleNode):
         )
 
     def _on_image(self, name: str, message: Any, arrival: float) -> None:
+        self._gatherer.image(name, message)
         self._pairing.put(name, stamp_of(message), message, arrival, len(message.data))
 
     def _on_pair(self, pair: Pair) -> None:
         self._worker.submit(pair)  # which is made after the pairing
+        self._gatherer.pair(pair)
 
     def _on_worker_error(self, error: Exception) -> None:
         if self.context.ok():  # else it is the end of the process that interrupted a frame
@@ -246,7 +265,7 @@ class FusionNode(LifecycleNode):
                 camera.check()
         self._pairing.poll(now)
         self._watch_for_missing(now)
-        for key, text in self._watch.warnings():
+        for key, text in self._watch.warnings(now):
             self._throttle.warn(key, text)
         reason = self._watch.no_pair_warning(now, self.config)
         if reason:
@@ -286,9 +305,46 @@ class FusionNode(LifecycleNode):
         response.success = self._health is not None
         if response.success:
             self._pairing.reset()
+            self._gatherer.forget()
             self._worker.between_frames(self._pipeline.reset)
         response.message = 'earlier frames are forgotten' if response.success else 'the node is not active'
         return response
+
+    def _calibrate(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._health is not None
+        if not response.success:
+            response.message = 'the node is not active'
+        elif self._gatherer.active:
+            response.message = self._gatherer.progress()
+        else:
+            self._gatherer.begin()
+            response.message = (
+                'the rig is measured from now on: fly some turns, near and far; call this again to see how '
+                'far it is, and ~/save_calibration when that is enough'
+            )
+        return response
+
+    def _save_calibration(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        found = self._gatherer and self._gatherer.estimate
+        if found is None or found.calibration is None:
+            response.success = False
+            progress = self._gatherer.progress() if self._gatherer else 'the node is not configured'
+            response.message = f'there is no rig to save: {progress}'
+            return response
+        path = Path(self.config.calibration.file or state_file(self.get_fully_qualified_name()))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            calibration.save(found.calibration, path)
+        except (FileError, OSError) as error:
+            response.success, response.message = False, f'{path}: {error}'
+            return response
+        response.success = True
+        response.message = f'{path}: {found.used} of {found.seen} pairs, right to {found.uncertainty:.2f} px'
+        return response
+
+    def _on_rig(self, rig: Calibration) -> None:
+        if self.config.calibration.refine and self.config.calibration.source != 'camera_info':
+            self._worker.between_frames(lambda: self._pipeline.use_rig(rig))
 
     def _apply(self, old: NodeConfig, new: NodeConfig) -> None:
         """Take over changed parameters while configured; raises ValueError for what cannot be had."""

@@ -62,7 +62,7 @@ class SyncConfig:
 
 @dataclass(frozen=True)
 class CalibrationConfig:
-    """A fixed transform instead of a search."""
+    """A rig that is known, instead of a search."""
 
     source: str = option(
         'none',
@@ -75,7 +75,14 @@ class CalibrationConfig:
     file: str = option(
         '',
         'YAML file with matrix (9 numbers, row by row, thermal pixel to visible pixel, 0-based), '
-        'thermal_size and visible_size ([width, height]).',
+        'thermal_size and visible_size ([width, height]), and what else calibrate and ~/save_calibration '
+        'write. ~/save_calibration writes it, whatever the source.',
+    )
+    refine: bool = option(
+        False,
+        'Each pair is aligned around the rig: it finds distance, region by region, and what little else it '
+        'differs by, smoothed over the stream. With source none the rig is measured while it flies, and used '
+        'from then on. A knock of the rig is followed.',
     )
 
 

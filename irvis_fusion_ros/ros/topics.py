@@ -24,6 +24,8 @@ VALID = 'valid_mask/image'
 DIAGNOSTICS = '/diagnostics'
 ENABLE = '~/enable'
 RESET = '~/reset'
+CALIBRATE = '~/calibrate'
+SAVE_CALIBRATION = '~/save_calibration'
 # Of a synthetic flight; the node neither sends nor reads it.
 TRUTH = 'truth/deformation'
 
@@ -140,5 +142,20 @@ PUBLISHED = (
 
 SERVICES = (
     Topic(ENABLE, 'std_srvs/srv/SetBool', 'false unsubscribes from the cameras, true subscribes again.'),
-    Topic(RESET, 'std_srvs/srv/Trigger', 'Forgets earlier frames: alignment, gain control, waiting images.'),
+    Topic(
+        RESET,
+        'std_srvs/srv/Trigger',
+        'Forgets earlier frames: alignment, gain control, waiting images, and what was gathered of the rig.',
+    ),
+    Topic(
+        CALIBRATE,
+        'std_srvs/srv/Trigger',
+        'Starts to measure the rig from the images that come; called again, says how far that is.',
+    ),
+    Topic(
+        SAVE_CALIBRATION,
+        'std_srvs/srv/Trigger',
+        'Writes the rig that was measured to calibration.file, or, if that is empty, to '
+        '~/.ros/irvis_fusion_ros/NODE.yaml (ROS_HOME moves it); says where.',
+    ),
 )

@@ -19,7 +19,8 @@ class System(Protocol):
 
     `devices` are the kinds of device it can run on, the preferred one first. `precision` is the number format
     of its networks where that does no harm: 'float16', 'bfloat16' or 'float32'. The state of a stream (the
-    previous alignment) lives in the system; `reset` drops it.
+    previous alignment) lives in the system; `reset` drops it. A system that fuses colours has an attribute
+    `takes_rgb` that is True.
     """
 
     devices: tuple[str, ...]
@@ -38,6 +39,9 @@ class System(Protocol):
 
         trust, H x W float32 [0, 1], is the weight that the thermal image may have; at 0 the result is the
         visible image. Returns H x W float32 [0, 1].
+
+        The visible image may be colours, H x W x 3 float32 [0, 1], red first, where the system `takes_rgb`;
+        the result then may be, too.
         """
 
     def reset(self) -> None:

@@ -1,17 +1,25 @@
 """Runs FusionRegister as a system: it corrects, at full size, the image that a backbone fused."""
 
+import math
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from irvis_fusion_ros.alignment import Alignment
-from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.backbones.base import Backbone, brightness
 from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
+from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.fusion_register import FusionRegister
 from irvis_fusion_ros.systems.agreement import as_recorded
 from irvis_fusion_ros.systems.base import Correction
 from irvis_fusion_ros.systems.tracking import gain_of
+
+# Pixels that the network sees at most: images of more are reduced by a whole factor. What it found is brought
+# back to full size, where the image is warped.
+PIXELS = 1 << 19
 
 
 class PostFusion:
@@ -21,7 +29,7 @@ class PostFusion:
     The features of the network are computed in half precision on devices where that is faster; images and
     fields stay in single precision. temporal: smooth the measured misregistration over the stream. half:
     whether to use half precision, None for the default of the device. alone: run the network without its
-    evidence, for evaluation.
+    evidence, for evaluation. pixels: the largest number of pixels that the network sees.
     """
 
     devices = ('cuda', 'cpu')
@@ -34,6 +42,7 @@ class PostFusion:
         temporal: bool = False,
         half: bool | None = None,
         alone: bool = False,
+        pixels: int = PIXELS,
     ):
         kind = half_of(device)
         if half is not None:
@@ -42,6 +51,7 @@ class PostFusion:
         self.network = network.with_features_in(kind)
         self.precision = precision_of(kind)
         self.backbone = backbone
+        self.takes_rgb = backbone.takes_rgb
         # what is measured is smoothed over the stream before the network uses it
         self._measure = None
         if network.config.evidence and not alone:
@@ -52,6 +62,7 @@ class PostFusion:
         self._correct = Recorded(self._run, device)
         self._device = device
         self._temporal = temporal
+        self._pixels = pixels
         self.reset()
 
     def reset(self) -> None:
@@ -64,22 +75,28 @@ class PostFusion:
         return as_recorded(thermal, visible, self._device)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        """Fuse brightness; see `systems.base.System.fuse`."""
+        """Fuse brightness or colours; see `systems.base.System.fuse`."""
         return self.correct(visible, thermal, trust).fused
 
     @torch.inference_mode()
     def correct(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> Correction:
         """Fuse and correct; see `systems.base.PostRegistration.correct`."""
-        height, width = visible.shape
+        height, width = visible.shape[:2]
+        factor = math.ceil((height * width / self._pixels) ** 0.5)
+        multiple = self.network.multiple * factor
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
-        images = [layers.padded(image, self.network.multiple) for image in (self.backbone(*pair), *pair)]
+        fused = layers.padded(self.backbone(*pair), multiple)
+        pair = [layers.padded(brightness(image), multiple) for image in pair]
+        if factor > 1:
+            pair = [F.avg_pool2d(image, factor) for image in pair]
+        measured = ()
         if self._measure is not None:
-            misplaced, *features = self._measure(*images[1:])
-            images += [self._smooth(misplaced), *features]
-        fused, effective, mask = self._correct(*images)
-        fused = fused[0, 0, :height, :width].clamp(0, 1).cpu().numpy()
+            misplaced, *features = self._measure(*pair)
+            measured = self._smooth(misplaced), *features
+        corrected, effective, mask = self._correct(fused, *pair, *measured)
+        corrected = layers.image_of(corrected[..., :height, :width].clamp(0, 1))
         return Correction(
-            visible + (fused - visible) * trust,
+            color.faded(visible, corrected, trust),
             effective[0, :height, :width].cpu().numpy(),
             mask[0, 0, :height, :width].cpu().numpy(),
         )
@@ -96,6 +113,24 @@ class PostFusion:
         self._frames += 1
         return misplaced
 
-    def _run(self, *images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = self.network(*images, alone=self._alone)
-        return found.fused, found.effective, found.mask
+    def _run(self, fused: Tensor, *images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """
+        Return the corrected image, its effective field and M, at the size of the fused image.
+
+        fused: brightness or colours. images: the sources, reduced where that is needed, and what was
+        measured.
+        """
+        factor = fused.shape[-1] // images[0].shape[-1]
+        seen = brightness(fused)
+        seen = F.avg_pool2d(seen, factor) if factor > 1 else seen
+        found = self.network(seen, *images, alone=self._alone)
+        if factor == 1 and fused.shape[1] == 1:
+            return found.fused, found.effective, found.mask
+        # the image is warped at full size, in all its colours; the texture restored is brightness
+        shape = fused.shape[-2:]
+        restored, mask = (
+            F.interpolate(plane, shape, mode='bilinear', align_corners=False)
+            for plane in (found.fused - found.warped[0], found.mask)
+        )
+        field, effective = (factor * layers.on_grid(each, shape) for each in (found.field, found.effective))
+        return self.network.warp(fused, field, mask) + restored, effective, mask

@@ -5,6 +5,7 @@ import torch
 
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backbones.base import Backbone
+from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.systems.agreement import as_recorded
 
@@ -17,6 +18,7 @@ class Unregistered:
 
     def __init__(self, backbone: Backbone, device: str):
         self.network = backbone
+        self.takes_rgb = backbone.takes_rgb
         self._device = device
 
     def reset(self) -> None:
@@ -28,7 +30,6 @@ class Unregistered:
 
     @torch.inference_mode()
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
-        """Fuse brightness; see `systems.base.System.fuse`."""
+        """Fuse brightness or colours; see `systems.base.System.fuse`."""
         pair = [layers.tensor_of(image, self._device) for image in (visible, thermal)]
-        fused = self.network(*pair)[0, 0].cpu().numpy()
-        return visible + (fused - visible) * trust
+        return color.faded(visible, layers.image_of(self.network(*pair)), trust)

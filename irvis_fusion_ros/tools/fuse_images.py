@@ -90,6 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         options.system,
         temporal=options.sequence,
         calibration=fixed,
+        refine=options.refine,
         targets=options.targets,
         highlight=options.highlight,
         thermal_roi=options.thermal_roi,
@@ -147,6 +148,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--calibration', type=Path, metavar='FILE', help='fixed transform (YAML) instead of search'
     )
+    parser.add_argument(
+        '--refine', action='store_true', help='fit each pair around the calibration, as far as the rig allows'
+    )
     for name in ('thermal', 'visible'):
         parser.add_argument(
             f'--{name}-roi',
@@ -157,6 +161,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         )
     cli.add_pairing(parser)
     options = parser.parse_args(argv)
+    if options.refine and not options.calibration:
+        parser.error('--refine needs --calibration FILE')
     try:
         options.system = cli.chosen_system(options)
     except ValueError as error:

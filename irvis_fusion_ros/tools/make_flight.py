@@ -6,10 +6,18 @@ Topics: /thermal/image_raw, /visible/image_raw, /thermal/camera_info, /visible/c
 shows what the thermal image, stretched over the visible grid, shows at (x + dx, y + dy). It belongs to the
 thermal image taken nearest in time, moving things moved along; it is NaN outside the thermal image, and where
 parallax hides a surface from the thermal camera it is still that of the surface the visible camera sees.
+OUT/rig.json holds the true numbers of the rig.
+
+--rig describes the rig by `key=value` with commas between, such as
+`--rig baseline=0.2,clock=0.04,thermal_k1=-0.2`, or by a YAML file with such keys:
+{rig}
+--thermal describes how the thermal camera renders in the same way:
+{thermal}
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -21,8 +29,10 @@ from pathlib import Path
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.config import OptionSpec, walk
 from irvis_fusion_ros.errors import BagError
-from irvis_fusion_ros.flight import Flight, FlightConfig, Shot
+from irvis_fusion_ros.flight import Flight, FlightConfig, Shot, option_list, rig_truth
+from irvis_fusion_ros.flight.config import RIG, THERMAL
 from irvis_fusion_ros.flight.rig import THERMAL_FRAME, VISIBLE_FRAME
+from irvis_fusion_ros.io import atomic
 from irvis_fusion_ros.io.bags import STORAGES, BagWriter
 from irvis_fusion_ros.ros import topics
 
@@ -71,13 +81,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def write(config: FlightConfig, out: Path, storage: str | None = None, workers: int = 1) -> Counter:
     """Render a flight into a new bag and return the number of messages by topic. Raises BagError."""
     flight = Flight(config)
-    cameras = dict(zip(('visible', 'thermal'), flight.rig.intrinsics(), strict=True))
     encodings = {'visible': 'bgr8', 'thermal': 'mono16' if config.thermal_depth == 16 else 'mono8'}
     counts: Counter = Counter()
 
     def record(bag: BagWriter, shot: Shot) -> None:
         exposure, camera = shot.exposure, shot.exposure.camera
         times = {'stamp': exposure.stamp, 'frame_id': FRAMES[camera], 'time': exposure.recorded}
+        cameras = dict(zip(('visible', 'thermal'), flight.rig.intrinsics(exposure.seconds), strict=True))
         image, info = (topics.absolute(topic(camera)) for topic in (topics.image_of, topics.info_of))
         bag.write_image(image, shot.image, encodings[camera], **times)
         bag.write_camera_info(info, cameras[camera], **times)
@@ -94,17 +104,22 @@ def write(config: FlightConfig, out: Path, storage: str | None = None, workers: 
         total = len(flight.schedule.recorded())
         for shot in cli.progress(flight.shots(workers), total=total, desc='flying', unit='image'):
             record(bag, shot)
+    atomic.write(out / rig_truth.NAME, json.dumps(rig_truth.describe(flight), indent=1).encode())
     return counts
 
 
 def _config(arguments: argparse.Namespace) -> FlightConfig:
-    given = vars(arguments)
+    options = vars(arguments)
     names = {name for name, _, _ in walk(FlightConfig())}
-    values = {name: given[name] for name in names if name in given}
-    for name, pair in _SIZES.items():
-        values.update(zip(pair, given[name], strict=True))
+    values = {name: options[name] for name in names if name in options}
+    for name, pair in (*_SIZES.items(), ('altitude', ('altitude', 'altitude_to'))):
+        values.update(zip(pair, options[name], strict=True))
     if arguments.no_shutter:
         values['shutters'] = 0
+    values |= option_list.read(arguments.rig, RIG, '--rig') if arguments.rig else {}
+    values |= (
+        option_list.read(arguments.thermal, THERMAL, '--thermal', 'thermal_') if arguments.thermal else {}
+    )
     return FlightConfig(**values)
 
 
@@ -113,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='make_flight',
         description=summary,
-        epilog=details,
+        epilog=details.format(rig=_keys(RIG), thermal=_keys(THERMAL, 'thermal_')),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('out', metavar='OUT', type=Path, help='Directory of the new bag.')
@@ -127,8 +142,19 @@ def _parser() -> argparse.ArgumentParser:
             metavar='WxH',
             help=f'Size of the {width.rpartition("_")[0] or "visible"} images. (default {size[0]}x{size[1]})',
         )
+    parser.add_argument(
+        '--altitude',
+        type=_heights,
+        default=(defaults.altitude, 0.0),
+        metavar='M',
+        help='Mean height above ground, or LOW..HIGH: the drone sinks and rises, and keeps above what stands '
+        f'in its way. (default {defaults.altitude:g} m)',
+    )
+    parser.add_argument('--rig', metavar='LIST', help='The rig: key=value,... or a YAML file; see below.')
+    parser.add_argument('--thermal', metavar='LIST', help='The thermal camera, in the same way.')
+    elsewhere = {*itertools.chain(*_SIZES.values()), 'altitude', 'altitude_to', *RIG, *THERMAL} - {'baseline'}
     for name, spec, default in walk(defaults):
-        if not any(name in pair for pair in _SIZES.values()):
+        if name not in elsewhere:
             _add(parser, name, spec, default)
     parser.add_argument(
         '--no-shutter', action='store_true', help='No calibrations: the same as --shutters 0.'
@@ -163,6 +189,25 @@ def _add(parser: argparse.ArgumentParser, name: str, spec: OptionSpec, default) 
         metavar=None if spec.choices else name.split('_')[-1].upper(),
         help=f'{spec.description} (default {default}{unit})',
     )
+
+
+def _keys(names: Sequence[str], prefix: str = '') -> str:
+    """Return a line of help for each option of a list."""
+    lines = []
+    for name, spec, default in walk(FlightConfig()):
+        if name in names:
+            stated = 'none' if default == '' else f'{default} {spec.unit}'.strip()
+            choices = f' ({", ".join(spec.choices)})' if spec.choices else ''
+            lines.append(f'  {name.removeprefix(prefix):14s}{spec.description}{choices} (default {stated})')
+    return '\n'.join(lines)
+
+
+def _heights(text: str) -> tuple[float, float]:
+    try:
+        low, dots, high = text.partition('..')
+        return float(low), float(high) if dots else 0.0
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a height or LOW..HIGH, such as 8..60") from None
 
 
 def _size(text: str) -> tuple[int, int]:

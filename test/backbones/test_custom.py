@@ -11,6 +11,7 @@ from networks import DESCRIPTION, expected, own
 from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.predictor import Predictor
 
 without_onnx = pytest.mark.skipif(
@@ -57,6 +58,100 @@ def test_one_tensor_of_both_by_onnx(tmp_path, images):
 def test_colour_and_bytes(tmp_path, images):
     backbone = backbones.build(own(tmp_path, '.pt2', 'colour', COLOUR))
     torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+@pytest.mark.parametrize('gives', ['rgb', 'luminance'])
+def test_the_colours_of_the_visible_image_reach_a_network_that_takes_them(tmp_path, images, gives):
+    # the values of black and white of each channel differ
+    text = """\
+inputs:
+  - {image: visible, colour: rgb, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4]}
+  - {image: thermal, std: 2}
+output: {colour: rgb, range: [0, 255]}
+"""
+    if gives == 'luminance':
+        # the network takes brightness three times, so that the colours of its output are none
+        text = text.replace('rgb, mean', 'repeated, mean')
+    backbone = backbones.build(own(tmp_path, '.pt2', 'colour', text))
+    assert (backbone.takes_rgb, backbone.gives_rgb) == (gives == 'rgb',) * 2
+    luma, thermal = images
+    colours = torch.cat([luma, luma**2, luma / 2], 1)
+    levels = torch.tensor([[0.5, 0.4, 0.3], [0.2, 0.3, 0.4]])[..., None, None]
+    mean, std = levels
+
+    def fused(visible):
+        return expected((visible - mean) / std, thermal / 2) / 255
+
+    of_luma = fused(luma.expand(-1, 3, -1, -1))
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    of_luma = (of_luma * weights).sum(1, keepdim=True).clamp(0, 1)
+    torch.testing.assert_close(backbone(luma, thermal), of_luma)
+    if gives == 'rgb':
+        torch.testing.assert_close(backbone(colours, thermal), fused(colours).clamp(0, 1))
+    else:
+        with pytest.raises(ValueError, match='expected B x 1 x H x W of both'):
+            backbone(colours, thermal)
+
+
+@pytest.mark.parametrize('suffix', SUFFIXES)
+def test_which_of_several_outputs_is_stated(tmp_path, images, suffix):
+    outputs = 4 if suffix == '.pt2' else 3
+    with pytest.raises(
+        FileError, match=rf'has {outputs} outputs \(0: .*\), and the YAML file states no output'
+    ):
+        backbones.build(own(tmp_path, suffix, 'several'))
+    with pytest.raises(FileError, match=f'has {outputs} outputs .* states output.index 4'):
+        backbones.build(own(tmp_path, suffix, 'several', f'{DESCRIPTION}output: {{index: 4}}'))
+    backbone = backbones.build(own(tmp_path, suffix, 'several', f'{DESCRIPTION}output: {{index: 2}}'))
+    torch.testing.assert_close(backbone(*images), expected(*images))
+
+
+@without_onnx
+def test_a_network_in_half_precision_by_onnx(tmp_path, images):
+    fused = backbones.build(own(tmp_path, '.onnx', 'half'))(*images)
+    assert fused.dtype == torch.float32
+    torch.testing.assert_close(fused, expected(*images), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_a_colour_network_paints_the_fused_image(tmp_path, order):
+    name = own(tmp_path, '.pt2', 'colour', COLOUR)
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name, registration_first='none')
+    rng = np.random.default_rng(0)
+    thermal = rng.integers(0, 200, (96, 128), np.uint8)
+    visible = rng.integers(0, 200, (96, 128, 3), np.uint8)
+    result = predictor(thermal, visible, visible_order=order)
+    assert not result.notes
+    assert np.abs(result.fused - expected(visible.astype(float), thermal[..., None])).max() <= 1
+    gray = Predictor(
+        'unregistered', 'cpu', temporal=False, backbone=name, registration_first='none', gray=True
+    )
+    luma = color.gray(visible, order).astype(float)
+    fused = gray(thermal, visible, visible_order=order).fused
+    assert np.abs(fused - expected(luma, thermal)).max() <= 2
+
+
+def test_a_gray_camera_is_fused_by_a_colour_network_and_that_is_said(tmp_path):
+    name = own(tmp_path, '.pt2', 'colour', COLOUR)
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name, registration_first='none')
+    thermal, tinted = synthetic.pair((96, 128), 3)
+    visible = tinted[..., 1]
+    result = predictor(thermal // 4, visible)
+    (note,) = result.notes
+    assert note.code == 'visible_gray' and name in note.text
+    assert np.abs(result.fused - expected(visible.astype(float), thermal // 4)).max() <= 1
+
+
+def test_colours_within_a_border_are_fused_and_the_border_stays(tmp_path):
+    name = own(tmp_path, '.pt2', 'colour', COLOUR)
+    predictor = Predictor('unregistered', 'cpu', temporal=False, backbone=name, registration_first='none')
+    thermal, visible = synthetic.pair((160, 200), 3)
+    thermal, visible = thermal.copy(), np.maximum(visible, 1)
+    thermal[:20], visible[:20] = 0, 0
+    fused = predictor(thermal, visible).fused
+    inner = np.s_[60:]
+    assert not fused[:18].any()
+    assert np.abs(fused - expected(visible.astype(float), thermal[..., None]))[inner].mean() < 1
 
 
 def test_images_are_fused_by_it_as_they_are(tmp_path):
@@ -141,6 +236,19 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
         backbones.build(str(tmp_path / 'mine.yaml'))
 
 
+def test_a_pt2_is_loaded_only_where_its_maker_is_trusted(tmp_path):
+    name = own(tmp_path, '.pt2', 'weighed')
+    path = tmp_path / 'mine.yaml'
+    for text in (DESCRIPTION, DESCRIPTION + 'trusted: false\n'):
+        path.write_text(text)
+        with pytest.raises(FileError, match=r"mine\.pt2: .* run any code .* 'trusted: true' in mine\.yaml"):
+            backbones.build(name)
+    path.write_text(DESCRIPTION + 'trusted: true\n')
+    (tmp_path / 'mine.pt2').write_bytes(b'no archive')
+    with pytest.raises(FileError, match='no archive'):
+        backbones.build(name)
+
+
 def test_the_network_lies_beside_its_description(tmp_path):
     name = str(tmp_path / 'mine.yaml')
     (tmp_path / 'mine.yaml').write_text(DESCRIPTION)
@@ -169,12 +277,14 @@ def test_the_example_of_the_documentation(tmp_path, monkeypatch, images, suffix)
     page = (REPOSITORY / 'docs' / 'backbones.md').read_text()
     (code,) = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
     (description,) = re.findall(r'```yaml\n(.*?)```', page, re.DOTALL)
-    (onnx,) = re.findall(r'# or: (torch.onnx.export\(.*\)),', code)
+    (pt2,) = re.findall(r'# or: (torch.export.save\(.*\)),', code)
+    (onnx,) = re.findall(r'(torch.onnx.export\(.*\))  #', code)
     monkeypatch.chdir(tmp_path)
     scope = {}
     # what is documented is what is tested
-    exec(code if suffix == '.pt2' else code.replace("torch.export.save(program, 'mine.pt2')", onnx), scope)
-    (tmp_path / 'mine.yaml').write_text(description)
+    exec(code.replace(onnx, pt2) if suffix == '.pt2' else code, scope)
+    trusted = description.replace('trusted: false', 'trusted: true')
+    (tmp_path / 'mine.yaml').write_text(trusted if suffix == '.pt2' else description)
     visible, thermal = images
     with torch.no_grad():
         exact = scope['network'](thermal, visible)

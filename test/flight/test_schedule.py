@@ -31,6 +31,18 @@ def test_latency_shifts_thermal_stamps_only(latency):
     np.testing.assert_allclose(offsets(plan.visible), 0, atol=1e-8)
 
 
+def test_a_clock_that_is_ahead_and_too_fast_shifts_thermal_stamps_alone():
+    config = {'seconds': 50, 'jitter': 0, 'shutters': 0}
+    plain, plan = schedule.plan(FlightConfig(**config)), schedule.plan(
+        FlightConfig(**config, clock=0.04, drift=200)
+    )  # fmt: skip
+    assert plan.visible == plain.visible
+    np.testing.assert_allclose(
+        offsets(plan.thermal), [0.04 + 2e-4 * e.seconds for e in plan.thermal], atol=1e-8
+    )
+    assert [e.recorded for e in plan.thermal] == [e.recorded for e in plain.thermal]
+
+
 def test_nothing_is_recorded_before_it_is_taken_or_stamped():
     plan = schedule.plan(FlightConfig(seconds=5, thermal_latency=0.1, jitter=0.003))
     for exposure in plan.recorded():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.flight import light, rig, sensors
+from irvis_fusion_ros.flight import config, light, rig, sensors
 from irvis_fusion_ros.flight.config import FlightConfig
 
 STILL = np.zeros(2)
@@ -11,8 +11,8 @@ STILL = np.zeros(2)
 
 @pytest.fixture
 def thermal(small):
-    config = FlightConfig(**small)
-    return sensors.ThermalSensor(config, rig.build(config).thermal)
+    settings = FlightConfig(**small)
+    return sensors.ThermalSensor(settings, rig.build(settings).thermal)
 
 
 def test_counts_are_hundredths_of_a_kelvin(thermal):
@@ -69,11 +69,46 @@ def test_gain_control_uses_the_range_and_follows_slowly():
     assert np.abs(changed[30:].astype(int) - first[30:].astype(int)).mean() < 60
 
 
+def test_gain_by_the_histogram_spreads_what_is_most_of_the_image():
+    rng = np.random.default_rng(0)
+    scene = rng.normal(29500, 100, (80, 100)).clip(0, 65535).astype(np.uint16)
+    scene[:4] = 36000
+    levels = [sensors.GainControl(gain).apply(scene)[4:].astype(float).std() for gain in config.GAINS]
+    assert levels[1] > 2 * levels[0]
+
+
+def test_black_hot_turns_bright_and_dark_round():
+    scene = np.random.default_rng(0).integers(29000, 30000, (80, 100)).astype(np.uint16)
+    for gain in config.GAINS:
+        white, black = (sensors.GainControl(gain, polarity).apply(scene) for polarity in config.POLARITIES)
+        np.testing.assert_array_equal(black, 255 - white)
+
+
+def test_blur_and_noise_of_the_thermal_camera_are_options(small):
+    edge = np.full((81, 100), 20.0, np.float32)
+    edge[:, 50:] = 60.0
+
+    def taken(**options):
+        settings = FlightConfig(**small, thermal_pattern=0, **options)
+        sensor = sensors.ThermalSensor(settings, rig.build(settings).thermal)
+        return sensor.expose(edge, 0, 0.0, STILL).astype(float) / sensors.COUNTS_PER_KELVIN
+
+    sharp, blurred, noisy = taken(), taken(thermal_blur=2), taken(thermal_noise=1)
+    assert np.diff(blurred.mean(0)).max() < 0.4 * np.diff(sharp.mean(0)).max()
+    assert noisy[:, :40].std() > 5 * sharp[:, :40].std()
+
+
+@pytest.mark.parametrize('option', [{'thermal_gain': 'histogram'}, {'thermal_polarity': 'black_hot'}])
+def test_radiometric_images_have_no_gain(option):
+    with pytest.raises(ValueError, match='thermal_depth'):
+        FlightConfig(**option)
+
+
 def test_the_visible_image_is_noisier_by_night(small):
     noise = {}
     for time in ('day', 'night'):
-        config = FlightConfig(**small, time=time)
-        sensor = sensors.VisibleSensor(config, rig.build(config).visible, light.of(time))
+        settings = FlightConfig(**small, time=time)
+        sensor = sensors.VisibleSensor(settings, rig.build(settings).visible, light.of(time))
         grey = np.full((129, 161, 3), 120, np.float32)
         one, other = (sensor.expose(grey, number, STILL) for number in (0, 1))
         assert one.shape == (129, 161, 3)

@@ -25,6 +25,27 @@ def test_luminance_is_bt601_whatever_the_depth(dtype):
     np.testing.assert_allclose(found, expected, atol=0.6 / 255)
 
 
+@pytest.mark.parametrize('order', ['bgr', 'rgb'])
+def test_colours_are_red_first_and_have_the_luminance_of_the_image(order):
+    colours = color.rgb(IMAGE, order)
+    assert colours.dtype == np.float32
+    np.testing.assert_allclose(colours[..., 0] * 255, IMAGE[..., 2 if order == 'bgr' else 0], atol=1e-3)
+    luma = color.brightness(colours)
+    np.testing.assert_allclose(luma, color.luminance(IMAGE, order), atol=0.6 / 255)
+    assert color.brightness(luma) is luma
+
+
+def test_an_image_fades_in_its_colours_or_its_luminance():
+    visible = RNG.random((8, 9, 3), np.float32)
+    share = np.zeros((8, 9), np.float32)
+    share[:4] = 1
+    for fused in (RNG.random((8, 9, 3), np.float32), RNG.random((8, 9), np.float32)):
+        found = color.faded(visible, fused, share)
+        unfused = visible if fused.ndim == 3 else color.brightness(visible)
+        np.testing.assert_allclose(found[:4], fused[:4], atol=1e-6)
+        np.testing.assert_array_equal(found[4:], unfused[4:])
+
+
 def test_gray_images_stay_as_they_are():
     image = RNG.integers(0, 65536, (40, 50)).astype(np.uint16)
     assert color.gray(image, 'rgb') is image

@@ -9,13 +9,14 @@ from irvis_fusion_ros.imaging.overlays import common
 THERMAL, VISIBLE = (image if image.ndim == 2 else image[..., 1].copy() for image in pair((480, 640)))
 
 
-def labelled(image):
-    """An image with a date, a cross and a logo, and where they are."""
+def labelled(image, value=255):
+    """An image with a date, a cross and a logo of one value, and where they are."""
     overlay = np.zeros(image.shape, np.uint8)
     cv2.putText(overlay, '2023-06-01 12:00:06', (15, 30), cv2.FONT_HERSHEY_SIMPLEX, 0.7, 255, 2)
     cv2.drawMarker(overlay, (320, 240), 255, cv2.MARKER_CROSS, 40, 2)
     cv2.circle(overlay, (60, 420), 30, 255, -1)
-    return np.where(overlay > 0, overlay, image), overlay > 0
+    share = overlay / np.float32(255)
+    return np.rint(image + share * (value - np.float32(image))).astype(np.uint8), overlay > 0
 
 
 def compressed(image, quality=85):
@@ -30,6 +31,18 @@ def test_what_both_images_carry_is_found(recorded):
     # little else is
     near = cv2.dilate(where.astype(np.uint8), np.ones((33, 33), np.uint8)) > 0
     assert found[~near].mean() < 0.002
+
+
+@pytest.mark.parametrize(('thermal_value', 'visible_value'), [(200, 255), (0, 0), (255, 0), (190, 230)])
+def test_its_brightness_may_be_another_one_in_each_image(thermal_value, visible_value):
+    # the scene lies between
+    (thermal, where), (visible, _) = (
+        labelled(image // 2 + 40, value)
+        for image, value in ((THERMAL, thermal_value), (VISIBLE, visible_value))
+    )
+    found = common(compressed(thermal, 95), compressed(visible, 95))
+    assert found[where].mean() > 0.9
+    assert found[cv2.dilate(where.astype(np.uint8), np.ones((33, 33), np.uint8)) == 0].mean() < 0.002
 
 
 def test_what_one_image_carries_is_not():

@@ -58,13 +58,33 @@ def test_of_other_sizes_the_same_share_is_cut():
     assert scenes.cuts == (Margins(20, 20, 20, 20), Margins(40, 40, 40, 40))
 
 
-def test_what_one_has_is_painted_black_and_not_cut():
-    thermal = bordered(THERMAL, 255, 0, 0, 0, 40)
-    scenes = Scenes().find(thermal, bright(cv2.resize(VISIBLE, (320, 280))))
-    assert scenes.cuts == (NONE, NONE) and scenes.thermal.margins == Margins(bottom=40)
-    shown = scenes.thermal.shown(bright(thermal))
-    assert not shown[240:].any()
-    np.testing.assert_array_equal(shown[:240], bright(THERMAL))
+def test_a_border_around_one_image_is_cut_from_that_one():
+    thermal = bordered(THERMAL, 255, 60, 40, 60, 40)
+    scenes = Scenes().find(thermal, bright(VISIBLE))
+    assert scenes.cuts == (Margins(60, 40, 60, 40), NONE)
+    np.testing.assert_array_equal(scenes.thermal.shown(bright(thermal)), bright(THERMAL))
+    scenes = Scenes().find(bordered(THERMAL, 255, 0, 0, 0, 30), bordered(VISIBLE, 0, 20, 30, 20, 30))
+    assert scenes.cuts == (Margins(bottom=30), Margins(20, 30, 20, 30))
+
+
+def test_what_a_border_covers_of_one_image_is_cut_from_both():
+    covered = bordered(THERMAL[:200], 255, 0, 0, 0, 40)
+    scenes = Scenes().find(covered, cv2.resize(VISIBLE, (640, 480)))
+    assert scenes.cuts == (Margins(bottom=40), Margins(bottom=80))
+    assert scenes.visible.margins == NONE
+    np.testing.assert_array_equal(scenes.thermal.shown(bright(covered)), bright(THERMAL[:200]))
+    narrow = bordered(THERMAL[20:200], 255, 0, 20, 0, 40)
+    scenes = Scenes().find(narrow, bordered(VISIBLE[30:], 0, 0, 30, 0, 0))
+    assert scenes.cuts == (Margins(0, 30, 0, 40),) * 2
+
+
+def test_where_nothing_would_be_left_nothing_is_cut():
+    scenes = Scenes((0, 0, 165, 0), (150, 0, 0, 0)).find(THERMAL, VISIBLE)
+    assert scenes.cuts == (NONE, NONE)
+    # it is filled from what is beside it
+    shown = scenes.thermal.shown(bright(THERMAL))
+    np.testing.assert_array_equal(shown[:, :165], bright(THERMAL)[:, :165])
+    assert np.ptp(shown[:, 310:]) < np.ptp(bright(THERMAL)[:, 310:]) / 2
 
 
 def test_overlays_are_filled_and_not_counted():

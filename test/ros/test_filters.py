@@ -3,8 +3,9 @@
 import importlib.util
 
 import pytest
-from test_pairing import NANO, START, Recorder, merged, stream
+from stamps import START, Recorder, merged, stream
 
+from irvis_fusion_ros.pairing import NANO
 from irvis_fusion_ros.ros.filters import UpstreamPairing, nearest_synchronizer
 
 needs_message_filters = pytest.mark.skipif(

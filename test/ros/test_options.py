@@ -19,7 +19,7 @@ def test_every_option_is_described_and_bounded():
         assert isinstance(default, (bool, int, float, str)), name
         if spec.choices is not None:
             assert default in spec.choices, name
-        if isinstance(default, (int, float)) and not isinstance(default, bool) and 'range_' not in name:
+        if isinstance(default, (int, float)) and not isinstance(default, bool):
             assert spec.minimum is not None and spec.maximum is not None, name
         assert name == name.lower() and ' ' not in name
 

@@ -9,6 +9,7 @@ import torch
 from recording import NothingOfTheHost
 
 from irvis_fusion_ros.backbones import table as backbones
+from irvis_fusion_ros.backbones.base import Backbone, brightness
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging import color
@@ -45,6 +46,18 @@ class Constant(torch.nn.Module):
 
     def forward(self, z):
         return self.step.expand(len(z), 2, *z.shape[-2:])
+
+
+class Mean(torch.nn.Module):
+    """The mean of colours and of brightness, in one or in three channels."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, visible, thermal):
+        fused = (visible + thermal) / 2
+        return fused if self.channels == 3 else brightness(fused)
 
 
 @pytest.fixture
@@ -86,6 +99,27 @@ def test_the_fused_image_is_moved_as_the_field_says(images):
     assert (found.misregistration == 1).all()
     expected = (visible + thermal)[:-2, 3:] / 2
     np.testing.assert_allclose(found.fused[2:, :-3], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('factor', [1, 2, 3])
+def test_large_images_are_warped_at_full_size_by_what_was_found_at_a_reduced_one(channels, factor):
+    rng = np.random.default_rng(0)
+    shape = (181, 243)
+    visible, thermal = rng.random((*shape, 3), np.float32), rng.random(shape, np.float32)
+    backbone = Backbone('mean', Mean(channels), takes_rgb=True, gives_rgb=channels == 3)
+    pixels = shape[0] * shape[1] / factor**2
+    found = PostFusion(shifting(), backbone, 'cpu', half=False, pixels=pixels).correct(
+        visible, thermal, np.ones(shape, np.float32)
+    )
+    step = np.array(STEP) * factor
+    assert np.allclose(found.moved, step, atol=1e-4)
+    assert found.misregistration.shape == shape
+    dx, dy = step.astype(int)
+    expected = (visible + thermal[..., None])[:dy, dx:] / 2
+    if channels == 1:
+        expected = color.brightness(expected)
+    np.testing.assert_allclose(found.fused[-dy:, :-dx], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize('temporal', [True, False])

@@ -86,6 +86,37 @@ def test_the_bag_holds_the_flight(tmp_path, capsys, storage, depth):
     assert FlightConfig(**json.loads(noted['irvis_flight'])) == config
 
 
+def test_a_rig_is_flown_as_it_is_described(tmp_path):
+    out = tmp_path / 'flight'
+    options = [
+        '--rig',
+        'baseline=0.2,clock=0.04,thermal_k1=-0.2,zoom=0.5:1.5',
+        '--altitude',
+        '20..60',
+        '--no-shutter',
+    ]
+    options += ['--thermal', 'blur=1,polarity=black_hot', '--thermal-depth', '8']
+    assert make_flight.main([str(out), *SMALL, *options]) == 0
+    numbers = json.loads((out / 'rig.json').read_text())
+    assert numbers['clock'] == 0.04
+    assert numbers['before']['centre'][0] == 0.2
+    assert numbers['zooms'] == [[0.5, 1.5]]
+    with BagReader(out) as bag:
+        stamps = {
+            camera: [i.stamp for i in bag.images(f'/{camera}/image_raw')] for camera in ('visible', 'thermal')
+        }
+        visible = [bag.decode(record).k[0] for record in bag.records(['/visible/camera_info'])]
+        (lens,) = {tuple(bag.decode(record).d) for record in bag.records(['/thermal/camera_info'])}
+    late = np.subtract(stamps['thermal'], stamps['visible']) / 1e9
+    np.testing.assert_allclose(late, 0.04, atol=0.01)
+    np.testing.assert_allclose(np.array(visible) / visible[0], [1, 1, 1, 1.5, 1.5])
+    assert lens[0] == -0.2
+    noted = yaml.safe_load((out / 'metadata.yaml').read_text())['rosbag2_bagfile_information']['custom_data']
+    config = FlightConfig(**json.loads(noted['irvis_flight']))
+    assert (config.altitude, config.altitude_to, config.thermal_blur) == (20, 60, 1)
+    assert config.thermal_polarity == 'black_hot'
+
+
 def test_an_existing_bag_is_replaced_only_by_force(tmp_path, capsys):
     out = tmp_path / 'flight'
     assert make_flight.main([str(out), *SMALL, '--seconds', '0.3']) == 0
@@ -110,6 +141,10 @@ def test_force_never_removes_what_is_no_bag(tmp_path, capsys):
         (['--size', '16x16'], "'width' is 16"),
         (['--seconds', '0'], "'seconds' is 0"),
         (['--time', 'noon'], "invalid choice: 'noon'"),
+        (['--rig', 'clck=1'], "--rig: unknown key 'clck'; valid: baseline,"),
+        (['--rig', 'clock=20'], "'clock' is 20.0: must be at most 10 s"),
+        (['--altitude', 'low'], "'low' is not a height or LOW..HIGH"),
+        (['--altitude', '60..8'], "'altitude_to' is 8: must be at least 'altitude'"),
         (['--format', 'bag'], "invalid choice: 'bag'"),
     ],
 )

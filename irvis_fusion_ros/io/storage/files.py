@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irvis_fusion_ros.errors import BagError
+from irvis_fusion_ros.io import bounded
 from irvis_fusion_ros.io.images import natural_key
 from irvis_fusion_ros.io.storage import mcap, sqlite
 from irvis_fusion_ros.io.storage.base import Storage
 from irvis_fusion_ros.io.storage.compression import ZSTD_MAGIC, open_zstd
 from irvis_fusion_ros.io.storage.mcap import McapFile
-from irvis_fusion_ros.io.storage.metadata import Metadata, parsed
+from irvis_fusion_ros.io.storage.metadata import LARGEST, Metadata, parsed
 from irvis_fusion_ros.io.storage.sqlite import SqliteFile
 
 METADATA = 'metadata.yaml'
@@ -107,9 +108,7 @@ def _stated(path: Path) -> tuple[Metadata | None, list[str]]:
     if not path.exists():
         return None, [f'there is no {METADATA}: the bag is read without it']
     try:
-        return parsed(path.read_text('utf-8', 'replace')), []
-    except OSError as error:
-        reason = error.strerror
+        return parsed(bounded.read(path, METADATA, LARGEST).decode('utf-8', 'replace')), []
     except ValueError as error:
         reason = str(error)
     return None, [f'{METADATA} cannot be used ({reason}): the bag is read without it']

@@ -1,0 +1,1 @@
+"""A rig: what it is, found from many frames, and what one frame adds to that."""

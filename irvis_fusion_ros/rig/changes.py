@@ -1,0 +1,57 @@
+"""Tells when a recording holds two rigs: another camera, a knock, or a zoom in the middle."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from irvis_fusion_ros.alignment import Note
+from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.rig import fitted
+from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.views import View
+
+
+@dataclass(frozen=True)
+class ChangeConfig:
+    """
+    least: pairs, and share of all pairs, that have to disagree before another rig is sought in them. apart:
+    what the two have to differ by, in shares of the visible width. zoomed: change of scale of a zoom. sure:
+    confidence of the other rig.
+    """
+
+    least: int = 5
+    share: float = 0.15
+    apart: float = 0.01
+    zoomed: float = 0.03
+    sure: float = 0.5
+
+
+def find(
+    views: Sequence[View], found: Fitted, pool: ThreadPoolExecutor, config: ChangeConfig = ChangeConfig()
+) -> list[Note]:
+    """Return a note if the pairs that do not agree with a rig agree with another one."""
+    others = np.flatnonzero(~found.agree)
+    if len(others) < max(config.least, config.share * len(views)):
+        return []
+    second = fitted.fit([views[i] for i in others], pool)
+    if second.confidence < config.sure:
+        return []
+    shape = views[0].visible.shape
+    # where the second rig shows what the first shows at a pixel
+    between = np.linalg.inv(second.backward) @ found.backward
+    moved = np.linalg.norm(transform.displacement(between, shape), axis=-1).mean()
+    if moved < config.apart * shape[1]:
+        return []
+    growth = abs(np.linalg.det(transform.normalised(between)[:2, :2])) ** 0.5
+    kind = 'zoom' if abs(growth - 1) > config.zoomed else 'two_rigs'
+    when = views[others[0]].stamp - views[0].stamp
+    what = (
+        f'one camera has zoomed: the scale changes by {growth:.2f}'
+        if kind == 'zoom'
+        else 'the cameras lie otherwise to each other: a knock, or two rigs in one recording'
+    )
+    kept = len(views) - len(others)
+    text = f'{what}, first after {when:.1f} s; the rig is that of {kept} of {len(views)} pairs'
+    return [Note(kind, f'{text}; calibrate the parts one by one')]

@@ -1,0 +1,216 @@
+"""
+How far the clocks of two cameras differ, from how both images move.
+
+A camera that turns moves its whole image. Both cameras of a rig turn together, so the speeds of their images
+are the same signals, up to size and rotation, each against the clock of its own camera. The offset is the one
+at which the motion of one camera predicts that of the other best.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.calibration import ClockOffset
+
+
+@dataclass(frozen=True)
+class ClockConfig:
+    """
+    width: of the images whose movement is measured, pixels. apart_points: distance of the points that are
+    followed, of which at least `least_points` have to be found again. longest: largest offset that is
+    looked for, seconds. step: of the curve, seconds. slow: seconds; movements of longer periods are left
+    out, because they are the same at every offset. least_images: of each camera. distinct: by how much the
+    log-likelihood has to exceed that of offsets more than `apart` seconds away. worst: largest standard
+    error that is still an answer, seconds. Tuned on two made flights of 20 s.
+    """
+
+    width: int = 320
+    apart_points: int = 18
+    least_points: int = 12
+    longest: float = 0.5
+    step: float = 0.002
+    slow: float = 1.0
+    least_images: int = 30
+    distinct: float = 6.0
+    apart: float = 0.12
+    worst: float = 0.02
+
+
+@dataclass(frozen=True)
+class ClockCurve:
+    """
+    How well the motion of both streams agrees at every offset.
+
+    offset: the best one with its error, or None where it cannot be told; reason: why not, one sentence.
+    lags: K seconds added to thermal stamps; agreement: K correlations [-1, 1].
+    """
+
+    offset: ClockOffset | None
+    reason: str
+    lags: np.ndarray
+    agreement: np.ndarray
+
+
+class Motion:
+    """The motion of one camera, from every image of its stream in the order of the stamps."""
+
+    def __init__(self, config: ClockConfig = ClockConfig()):
+        self._config = config
+        self._last: tuple[np.ndarray, float] | None = None
+        self._steps: list[tuple[float, ...]] = []
+
+    def add(self, brightness: np.ndarray, stamp: float) -> None:
+        """Take an image, H x W float32 [0, 1], and its stamp in seconds."""
+        image = self._prepared(brightness)
+        if self._last is not None and stamp > self._last[1] and image.shape == self._last[0].shape:
+            movement = self._movement(self._last[0], image)
+            if movement is not None:
+                self._steps.append((self._last[1], stamp, *movement))
+        self._last = image, stamp
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Return K x 6: from and to which stamp; shift x and y, turn and growth between them, in pixels."""
+        return np.array(self._steps).reshape(-1, 6)
+
+    def _prepared(self, brightness: np.ndarray) -> np.ndarray:
+        height, width = brightness.shape
+        size = self._config.width, max(16, round(height * self._config.width / width))
+        small = cv2.resize(brightness, size, interpolation=cv2.INTER_AREA)
+        # gain control makes brightness drift, and a night is dark
+        small = small - cv2.GaussianBlur(small, (0, 0), 12)
+        small *= np.float32(40 / (small.std() + 1e-4))
+        return np.clip(small + 128, 0, 255).astype(np.uint8)
+
+    def _movement(self, before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
+        """Return shift x and y, turn and growth at half the width, in pixels; None where nothing is told."""
+        # the same image again, as drivers send during a calibration, is not a camera that stands still
+        if np.array_equal(before, after):
+            return None
+        # on a grid, because both cameras then see the same near and far things move
+        (height, width), apart = before.shape, self._config.apart_points
+        grid = np.mgrid[apart // 2 : width : apart, apart // 2 : height : apart]
+        start = grid.reshape(2, -1).T.astype(np.float32)[:, None]
+        end, there = _followed(before, after, start)
+        again, back = _followed(after, before, end)
+        kept = there & back & (np.abs(again - start).max((1, 2)) < 0.5)
+        if kept.sum() < self._config.least_points:
+            return None
+        return _similarity(start[kept, 0] - np.float32([width, height]) / 2, (end - start)[kept, 0])
+
+
+def _followed(before: np.ndarray, after: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    end, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, after, points, None, winSize=(21, 21), maxLevel=2, minEigThreshold=1e-3
+    )
+    return end, found.ravel() == 1
+
+
+def _similarity(at: np.ndarray, movement: np.ndarray) -> np.ndarray:
+    """Return shift x and y, turn and growth at half the width that most of K movements agree with."""
+    x, y = (at / np.float32(at.max() + 1)).T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    model = np.stack([np.stack(c, -1) for c in ((one, none), (none, one), (-y, x), (x, y))], -1)
+    weight = np.ones(len(at))
+    for _ in range(6):
+        scaled = (model * weight[:, None, None]).reshape(-1, 4)
+        found = np.linalg.lstsq(scaled, (movement * weight[:, None]).ravel(), rcond=None)[0]
+        error = np.linalg.norm(model @ found - movement, axis=-1)
+        weight = 1 / np.sqrt(1 + (error / (2 * max(float(np.median(error)), 0.05))) ** 2)
+    return found
+
+
+def compare(thermal: Motion, visible: Motion, config: ClockConfig = ClockConfig()) -> ClockCurve:
+    """Return the offset between the clocks of two streams."""
+    lags = np.arange(-config.longest, config.longest + config.step / 2, config.step)
+    if min(len(thermal.steps), len(visible.steps)) < config.least_images:
+        few = f'fewer than {config.least_images} images of a camera show how it moves'
+        return ClockCurve(None, f'the clock offset cannot be told: {few}', lags, np.zeros_like(lags))
+    comparison = _Comparison(_Path(thermal.steps), _Path(visible.steps), config)
+    told = np.array([comparison.at(lag) for lag in lags])
+    likelihood, agreement = told.T
+    best = int(likelihood.argmax())
+    far = np.abs(lags - lags[best]) > config.apart
+    if best in (0, len(lags) - 1):
+        why = f'it is more than {config.longest:g} s, or the cameras do not move alike'
+    elif likelihood[best] - likelihood[far].max() < config.distinct:
+        why = 'the images move too little or too evenly; fly some turns'
+    else:
+        offset, error = _peak(lags, likelihood, best)
+        if error <= config.worst:
+            return ClockCurve(ClockOffset(offset, error), '', lags, agreement)
+        why = f'its error would be {error * 1e3:.0f} ms; fly some turns'
+    return ClockCurve(None, f'the clock offset cannot be told: {why}', lags, agreement)
+
+
+class _Path:
+    """The sum of all movements as a function of time: where the camera looks."""
+
+    def __init__(self, steps: np.ndarray):
+        self.interval = float(np.median(steps[:, 1] - steps[:, 0]))
+        times, where = [steps[0, 0]], [np.zeros(4)]
+        self.gaps: list[tuple[float, float]] = []
+        for begin, end, *movement in steps:
+            if begin > times[-1] + 1e-6:
+                self.gaps.append((times[-1], begin))
+                times.append(begin)
+                where.append(where[-1])
+            times.append(end)
+            where.append(where[-1] + movement)
+        self._times, self._where = np.array(times), np.array(where)
+        self.start, self.stop = times[0], times[-1]
+
+    def speed(self, times: np.ndarray, window: float) -> np.ndarray:
+        """Return the mean speed around times, K x 4 pixels per second."""
+        ahead, behind = (
+            np.stack([np.interp(times + side, self._times, plane) for plane in self._where.T], -1)
+            for side in (window / 2, -window / 2)
+        )
+        return (ahead - behind) / window
+
+    def known(self, times: np.ndarray, window: float) -> np.ndarray:
+        """Return where the speed is measured all through the window, K bools."""
+        known = (times - window / 2 >= self.start) & (times + window / 2 <= self.stop)
+        for begin, end in self.gaps:
+            known &= (times + window / 2 <= begin) | (times - window / 2 >= end)
+        return known
+
+
+class _Comparison:
+    """The motion of both cameras at any offset."""
+
+    def __init__(self, thermal: _Path, visible: _Path, config: ClockConfig):
+        self._thermal, self._visible, self._slow = thermal, visible, config.slow
+        # what one image covers limits how fast a movement may be to be seen in both
+        self._window = max(thermal.interval, visible.interval)
+        # the same times at every offset, so that likelihoods can be compared
+        begin = max(visible.start, thermal.start + config.longest)
+        end = min(visible.stop, thermal.stop - config.longest)
+        self._times = np.arange(begin, max(begin, end), self._window)
+
+    def at(self, lag: float) -> tuple[float, float]:
+        """Return log-likelihood and correlation if `lag` is added to thermal stamps."""
+        times, window = self._times, self._window
+        known = self._thermal.known(times - lag, window) & self._visible.known(times, window)
+        if known.sum() < 20:
+            return 0.0, 0.0
+        thermal = self._quick(self._thermal, times - lag)[known]
+        visible = self._quick(self._visible, times)[known]
+        # the cameras may be turned and of different focal lengths: a linear map from one to the other
+        predicted = thermal @ np.linalg.lstsq(thermal, visible, rcond=None)[0]
+        explained = (predicted**2).sum(0) / np.maximum((visible**2).sum(0), 1e-12)
+        likelihood = -0.5 * np.log(np.maximum(1 - explained, 1e-6)).sum() * known.sum()
+        return float(likelihood), float(np.sqrt(explained.mean()))
+
+    def _quick(self, path: _Path, times: np.ndarray) -> np.ndarray:
+        return path.speed(times, self._window) - path.speed(times, self._slow)
+
+
+def _peak(lags: np.ndarray, likelihood: np.ndarray, best: int) -> tuple[float, float]:
+    """Return where the likelihood has its peak, and the standard error of that, in the unit of lags."""
+    near = slice(max(0, best - 10), best + 11)
+    curve, slope, _ = np.polyfit(lags[near] - lags[best], likelihood[near], 2)
+    if curve >= 0:
+        return float(lags[best]), float('inf')
+    return float(lags[best] - slope / (2 * curve)), float(np.sqrt(-1 / (2 * curve)))

@@ -1,0 +1,214 @@
+"""
+Finds a rig from many pairs: evidence is summed before a peak is taken, so that weak frames add up.
+
+The pairs that are kept are small and few, so that the node can gather them while it flies.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from irvis_fusion_ros.alignment import Note
+from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.classical.registration import FLAT, confidence_of
+from irvis_fusion_ros.rig import changes, clock, fitted
+from irvis_fusion_ros.rig.clock import ClockCurve, Motion
+from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.refine import Refined
+from irvis_fusion_ros.rig.views import View, matrix_of, view
+
+# Confidence from which a rig is believed.
+SURE = 0.5
+# Pairs without which nothing is said of a rig.
+LEAST = 5
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """
+    What one frame differs from the rig by, after its nearness and shift are taken out.
+
+    name: of the pair. stamp: seconds. at: K x 2, visible pixels. residual: K x 2, visible pixels. weight: K,
+    [0, 1], how much was seen there. nearness: of the frame, along the parallax, visible pixels. shift: x and
+    y, of the frame. confidence: [0, 1], that the frame is right.
+    """
+
+    name: str
+    stamp: float
+    at: np.ndarray
+    residual: np.ndarray
+    weight: np.ndarray
+    nearness: float
+    shift: tuple[float, float]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    What is known of a rig by now.
+
+    calibration: None as long as nothing was found. confidence: [0, 1], that it is right. uncertainty: the
+    standard error of where the matrix puts a point, mean over the visible image, visible pixels.
+    seen: pairs offered. used: pairs whose evidence agrees with it. residuals: of the frames kept.
+    clock: None where no stamps were given. notes: what is wrong, and what could be had nevertheless.
+    tolerance: recommended sync.tolerance, seconds, or None.
+    """
+
+    calibration: Calibration | None
+    confidence: float
+    uncertainty: float
+    seen: int
+    used: int
+    residuals: tuple[Residuals, ...]
+    clock: ClockCurve | None
+    notes: tuple[Note, ...]
+    tolerance: float | None = None
+
+
+class Gathering:
+    """
+    Gathers what many frames tell of a rig, in bounded memory: offline, or while the node flies.
+
+    most: how many pairs are kept; of more, those kept are spread evenly over the flight.
+    """
+
+    def __init__(self, most: int = 60):
+        self.most = most
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix='rig')
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._views: list[View] = []
+        self._known: np.ndarray | None = None
+        self._every, self._seen = 1, 0
+        self._shapes: tuple[tuple[int, int], tuple[int, int]] | None = None
+        self._motion = {'thermal': Motion(), 'visible': Motion()}
+        self._other_sizes = 0
+        self._flat = 0
+
+    def move(self, camera: str, image: np.ndarray, stamp: float) -> None:
+        """
+        Take any image of a camera ('thermal' or 'visible') for the clocks, paired or not.
+
+        image: H x W float32 brightness [0, 1]. stamp: seconds of its own clock.
+        """
+        self._motion[camera].add(image, stamp)
+
+    def pair(self, thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '') -> None:
+        """Take a pair, H x W float32 brightness [0, 1], and the stamp of the visible image in seconds."""
+        shapes = thermal.shape, visible.shape
+        if self._shapes is None:
+            self._shapes = shapes
+        if shapes != self._shapes:
+            self._other_sizes += 1
+            return
+        self._seen += 1
+        if (self._seen - 1) % self._every:
+            return
+        if min(float(thermal.std()), float(visible.std())) < FLAT:
+            self._flat += 1
+            return
+        self._views.append(view(thermal, visible, stamp, name))
+        if len(self._views) > 2 * self.most:
+            self._views = self._views[::2]
+            self._every *= 2
+
+    def estimate(self) -> Estimate:
+        """Return what is known by now; takes seconds."""
+        notes = list(self._complaints())
+        curve = None
+        if len(self._motion['visible'].steps) or len(self._motion['thermal'].steps):
+            curve = clock.compare(self._motion['thermal'], self._motion['visible'])
+            if curve.offset is None:
+                notes.append(Note('no_clock', curve.reason))
+        chosen = self._views
+        if len(chosen) > self.most:
+            chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, self.most).round().astype(int)]
+        if len(chosen) < LEAST:
+            return Estimate(None, 0.0, np.inf, self._seen, 0, (), curve, tuple(notes))
+        return self._of(chosen, curve, notes)
+
+    def _complaints(self) -> Iterator[Note]:
+        if self._other_sizes:
+            thermal, visible = (f'{width}x{height}' for height, width in self._shapes)
+            text = f'{self._other_sizes} pairs are not of {thermal} and {visible}: they are left out'
+            yield Note('other_sizes', text)
+        if self._flat:
+            yield Note(
+                'no_texture', f'{self._flat} pairs have an image that shows nothing: they are left out'
+            )
+        if len(self._views) < LEAST:
+            text = f'{len(self._views)} pairs can be used, at least {LEAST} are needed'
+            yield Note('too_few_frames', text)
+
+    def _of(self, views: list[View], curve: ClockCurve | None, notes: list[Note]) -> Estimate:
+        found = fitted.fit(views, self._pool, self._known)
+        if found.confidence < SURE and self._known is not None:
+            found = fitted.fit(views, self._pool)
+        if found.confidence < SURE:
+            self._known = None
+            text = 'thermal and visible images have too little in common, in all pairs together'
+            notes.append(Note('no_texture', text))
+            return Estimate(None, found.confidence, np.inf, self._seen, 0, (), curve, tuple(notes))
+        self._known = found.backward
+        notes += changes.find(views, found, self._pool)
+        if int(found.agree.sum()) < LEAST:
+            text = f'only {found.agree.sum()} of {len(views)} pairs agree with the rig'
+            notes.append(Note('few_agree', text))
+        rig = self._calibration(views[0], found)
+        if curve is not None and curve.offset is not None:
+            rig = replace(rig, clock=curve.offset)
+        scale = self._shapes[1][1] / views[0].visible.shape[1]
+        return Estimate(
+            rig,
+            found.confidence,
+            scale * found.uncertainty(views[0].visible.shape),
+            self._seen,
+            int(found.agree.sum()),
+            tuple(_residuals(view, pair, scale) for view, pair in zip(views, found.pairs, strict=True)),
+            curve,
+            tuple(notes),
+            tolerance=self._tolerance(),
+        )
+
+    def _calibration(self, kept: View, found: Fitted) -> Calibration:
+        """Return the rig for the images as they came."""
+        thermal, visible = self._shapes
+        numbers = np.array(
+            [pair.numbers for pair, used in zip(found.pairs, found.agree, strict=True) if used]
+        )
+        scale = visible[1] / kept.visible.shape[1]
+        return Calibration(
+            matrix_of(found.backward, kept, thermal, visible),
+            thermal,
+            visible,
+            # single frames may be far off: a clock that slipped, a fast turn
+            spread=tuple(float(value) for value in scale * 1.48 * np.median(np.abs(numbers[:, :4]), 0)),
+            frames=int(found.agree.sum()),
+        )
+
+    def _tolerance(self) -> float | None:
+        """Return half the interval of the faster camera, and a little more."""
+        intervals = [
+            float(np.median(steps[:, 1] - steps[:, 0]))
+            for steps in (motion.steps for motion in self._motion.values())
+            if len(steps)
+        ]
+        return round(0.6 * min(intervals), 4) if intervals else None
+
+
+def _residuals(kept: View, pair: Refined, scale: float) -> Residuals:
+    return Residuals(
+        kept.name,
+        kept.stamp,
+        scale * (pair.at + 0.5) - 0.5,
+        scale * pair.regional,
+        np.clip(pair.seen / max(float(pair.seen.max()), 1e-9), 0, 1),
+        float(scale * pair.numbers[4]),
+        (float(scale * pair.numbers[0]), float(scale * pair.numbers[1])),
+        confidence_of(pair.evidence),
+    )

@@ -1,0 +1,172 @@
+"""
+What a target shows in both images decides where it is drawn.
+
+Near branches may fill a picture and decide how the whole frame lies, while the people stand far behind them,
+or walk between the exposures. A target's own outline, warm in the thermal image, is compared with the visible
+image around the place where the frame would put it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.classical.structure import structure
+from irvis_fusion_ros.geometry import warp
+
+# Surroundings of a target from which its structure maps are computed, pixels.
+AROUND = 12
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """
+    How targets are compared.
+
+    width: of the visible image at which they are compared, at most. reach: how far a target may lie from
+    where it is expected, in shares of the width. neighbourhood: of the structure maps. edge: brightness per
+    pixel of a thermal edge that counts fully. least: correlation from which a place is believed. distinct:
+    how much it has to exceed that of other places, `apart` pixels away. cost: correlation that a shift of the
+    whole reach has to bring. smallest, largest: sides of a target in shares of the width. around: over which
+    distance its shift fades out, in shares of its size.
+
+    Tuned on wisard: its forest path is the only such scene.
+    """
+
+    width: int = 960
+    reach: float = 0.02
+    neighbourhood: float = 4.0
+    edge: float = 0.05
+    least: float = 0.15
+    distinct: float = 0.04
+    apart: int = 7
+    cost: float = 0.06
+    smallest: float = 0.008
+    largest: float = 0.3
+    around: float = 0.35
+
+
+@dataclass(frozen=True)
+class LocalShift:
+    """
+    shift: x and y, visible pixels, from where the frame puts a target to where it is. box: x, y, width and
+    height where it is drawn by the frame, visible pixels. correlation: of its outline there, [-1, 1].
+    """
+
+    shift: tuple[float, float]
+    box: tuple[float, float, float, float]
+    correlation: float
+
+
+def find(
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    targets: np.ndarray,
+    deformation: np.ndarray,
+    config: LocalConfig = LocalConfig(),
+) -> list[LocalShift]:
+    """
+    Return where targets are, of those for which it is told clearly.
+
+    thermal, visible: H x W float32 brightness [0, 1]. targets: h x w [0, 1], how surely each place of the
+    thermal image is a target. deformation: H x W x 2 float32 of the frame on any grid that spans the visible
+    image, in pixels of that grid stretched over the thermal image.
+    """
+    height, width = deformation.shape[:2]
+    points = warp.sampling_map(deformation, thermal.shape)
+    warm = warp.sample(thermal, points)
+    step = np.float32([(targets.shape[1]) / thermal.shape[1], (targets.shape[0]) / thermal.shape[0]])
+    seen = cv2.remap(targets.astype(np.float32), (points + 0.5) * step - 0.5, None, cv2.INTER_LINEAR)
+    light = cv2.resize(visible, (width, height), interpolation=cv2.INTER_AREA)
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats((seen > 0.3).astype(np.uint8))
+    ratio = visible.shape[1] / width
+    found = []
+    for number in range(1, count):
+        x, y, w, h = (int(value) for value in boxes[number, :4])
+        if not config.smallest * width <= max(w, h) <= config.largest * width:
+            continue
+        if float(seen[y : y + h, x : x + w][labels[y : y + h, x : x + w] == number].max()) < 0.5:
+            continue
+        told = _compared(warm, light, labels == number, (x, y, w, h), config)
+        if told is not None:
+            (dx, dy), correlation = told
+            box = tuple(ratio * side for side in (x, y, w, h))
+            found.append(LocalShift((ratio * dx, ratio * dy), box, correlation))
+    return found
+
+
+def _compared(
+    warm: np.ndarray, light: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int], config: LocalConfig
+) -> tuple[tuple[float, float], float] | None:
+    """Return the shift of one target and the correlation there, or None where it is not clear."""
+    x, y, w, h = box
+    reach = max(2, round(config.reach * warm.shape[1]))
+    out = reach + AROUND
+    top, left, low, right = y - out, x - out, y + h + out, x + w + out
+    if top < 0 or left < 0 or low > warm.shape[0] or right > warm.shape[1]:
+        return None
+    part = np.s_[top:low, left:right]
+    thermal = np.ascontiguousarray(warm[part])
+    core = cv2.dilate(mask[part].astype(np.uint8), np.ones((7, 7), np.uint8)).astype(np.float32)
+    smooth = cv2.GaussianBlur(thermal, (0, 0), 1)
+    gx, gy = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    core *= np.minimum(np.hypot(gx, gy) / config.edge, 1)
+    moving = structure(thermal, None, neighbourhood=config.neighbourhood)
+    fixed = structure(np.ascontiguousarray(light[part]), None, neighbourhood=config.neighbourhood)
+    inner = np.s_[reach:-reach, reach:-reach]
+    template = (moving * core)[:, inner[0], inner[1]]
+    product = sum(
+        cv2.matchTemplate(plane, np.ascontiguousarray(own), cv2.TM_CCORR)
+        for plane, own in zip(fixed, template, strict=True)
+    )
+    energy = cv2.matchTemplate(
+        np.ascontiguousarray((fixed**2).sum(0)), np.ascontiguousarray(core[inner]), cv2.TM_CCORR
+    )
+    values = product / np.sqrt(float((template**2).sum()) * np.maximum(energy, 1e-6) + 1e-6)
+    shifts = np.arange(-reach, reach + 1)
+    away = (shifts[None] ** 2 + shifts[:, None] ** 2) / reach**2
+    score = values - config.cost * away
+    row, column = np.unravel_index(score.argmax(), score.shape)
+    edge = not (0 < row < 2 * reach and 0 < column < 2 * reach)
+    other = (np.abs(shifts - shifts[row]) > config.apart)[:, None] | (
+        np.abs(shifts - shifts[column]) > config.apart
+    )
+    rival = score[other].max() if other.any() else -1.0
+    if edge or values[row, column] < config.least or score[row, column] - rival < config.distinct:
+        return None
+    dx = shifts[column] + _vertex(*score[row, column - 1 : column + 2])
+    dy = shifts[row] + _vertex(*score[row - 1 : row + 2, column])
+    return (float(dx), float(dy)), float(values[row, column])
+
+
+def _vertex(before: float, at: float, after: float) -> float:
+    curve = before - 2 * at + after
+    return 0.5 * (before - after) / curve if curve < 0 else 0.0
+
+
+def field(
+    shifts: list[LocalShift], shape: tuple[int, int], full: tuple[int, int], around: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return how targets are moved, h x w x 2, visible pixels, and their share in it, h x w [0, 1].
+
+    The grid of `shape` spans an image of `full`. It is what is to be added to where a visible pixel looks:
+    minus the shift, at the place where the target is.
+    """
+    height, width = shape
+    total, weight = np.zeros((height, width, 2), np.float32), np.full((height, width), 1e-6, np.float32)
+    strongest = np.zeros((height, width), np.float32)
+    x, y = (
+        (np.arange(side) + 0.5) * whole / side - 0.5
+        for side, whole in zip(shape[::-1], full[::-1], strict=True)
+    )
+    for each in shifts:
+        left, top, w, h = each.box
+        fade = max(around * max(w, h), 0.01 * full[1])
+        beyond_x = np.maximum(np.abs(x - (left + w / 2 + each.shift[0])) - w / 2, 0) / fade
+        beyond_y = np.maximum(np.abs(y - (top + h / 2 + each.shift[1])) - h / 2, 0) / fade
+        share = np.exp(-0.5 * (beyond_x[None] ** 2 + beyond_y[:, None] ** 2)).astype(np.float32)
+        total -= share[..., None] * np.float32(each.shift)
+        weight += share
+        strongest = np.maximum(strongest, share)
+    return total / weight[..., None], strongest

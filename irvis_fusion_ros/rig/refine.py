@@ -1,0 +1,205 @@
+"""Fits one pair with a rig as the prior: nearness, region by region, and a small shift."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from irvis_fusion_ros.classical.consistency import local_trust
+from irvis_fusion_ros.classical.correlation import correlate, tiles
+from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
+from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE
+from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.rig import local
+from irvis_fusion_ros.rig.frame_fit import Difference, FrameFit, FrameModel, Freedom
+from irvis_fusion_ros.rig.local import LocalConfig, LocalShift
+from irvis_fusion_ros.rig.views import moved
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """
+    How one frame is fitted, coarse to fine.
+
+    middle, fine: pixels of the visible image at the two levels. radius: of the surfaces, level pixels.
+    sharpness, tile_weight: as of field_fit.FitConfig. turn: degrees to both sides at which a frame without
+    evidence is tried again; the other one has to have `clearly` times the evidence.
+    """
+
+    middle: int = 180 * 240
+    fine: int = 260 * 347
+    middle_radius: int = 5
+    fine_radius: int = 3
+    turn: float = 5.0
+    clearly: float = 1.5
+    middle_sharpness: float = 30.0
+    middle_weight: float = 0.1
+    sharpness: float = 15.0
+    tile_weight: float = 0.07
+
+
+@dataclass(frozen=True)
+class Refined:
+    """
+    backward: 3x3. residual: h x w x 2 float32, visible pixels, added to its displacement. fit: at the finest
+    level. numbers: those of fit.difference, in visible pixels. trust: rows x columns of tiles. at, regional:
+    K x 2, visible pixels, where tiles are, and what the regions differ by there. seen: K, structure there.
+    model, level: of the fit. targets: those that are where they themselves show to be.
+    """
+
+    backward: np.ndarray
+    residual: np.ndarray
+    fit: FrameFit
+    numbers: np.ndarray
+    trust: np.ndarray
+    at: np.ndarray
+    regional: np.ndarray
+    seen: np.ndarray
+    model: FrameModel
+    level: Level
+    targets: tuple[LocalShift, ...] = ()
+
+    @property
+    def evidence(self) -> float:
+        """How much both images agree, as registration.State has it."""
+        return self.fit.evidence
+
+
+def refine(
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    backward: np.ndarray,
+    free: Freedom,
+    targets: np.ndarray | None = None,
+    config: RefineConfig = RefineConfig(),
+) -> Refined:
+    """
+    Fit one pair, H x W float32 [0, 1], around a rig's transform, 3x3 backward.
+
+    targets: h x w [0, 1], how surely each place of the thermal image is a target, or None.
+    """
+    pyramid = ThermalPyramid(thermal)
+    level = Level(visible, pyramid, config.middle)
+    model = FrameModel(level, tiles(level, 14, 3), free, config.middle_sharpness, config.middle_weight)
+    found = _coarse(level, model, backward, 0.0, config)
+    if found.evidence < EVEN_EVIDENCE:
+        # the camera may have turned fast between the two exposures
+        turned = [_coarse(level, model, backward, side * config.turn, config) for side in (-1, 1)]
+        other = max(turned, key=lambda fit: fit.evidence)
+        if other.evidence > max(EVEN_EVIDENCE, config.clearly * found.evidence):
+            found = other
+    fine = Level(visible, pyramid, config.fine)
+    numbers = found.difference.numbers * float(fine.scale[0] / level.scale[0])
+    return _fine(thermal, visible, fine, backward, free, numbers, None, config, targets)
+
+
+def follow(
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    backward: np.ndarray,
+    free: Freedom,
+    last: Difference,
+    targets: np.ndarray | None = None,
+    config: RefineConfig = RefineConfig(),
+) -> Refined:
+    """Fit a pair whose difference from the rig is close to `last`, that of the frame before; as `refine`."""
+    fine = Level(visible, ThermalPyramid(thermal), config.fine)
+    return _fine(thermal, visible, fine, backward, free, last.numbers, last.regions, config, targets)
+
+
+def _fine(
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    level: Level,
+    backward: np.ndarray,
+    free: Freedom,
+    numbers: np.ndarray,
+    regions: np.ndarray | None,
+    config: RefineConfig,
+    targets: np.ndarray | None,
+) -> Refined:
+    grid = tiles(level, 14, 2)
+    model = FrameModel(level, grid, free, config.sharpness, config.tile_weight)
+    found = Difference(numbers, model.none.regions if regions is None else regions)
+    for reaches in ((3.0, 1.5), (1.5,)) if regions is None else ((1.5,),):
+        present = moved(level, backward, model.step(found))
+        residual = _after(level, present, model.field(found))
+        surfaces = correlate(level, grid, present, residual, config.fine_radius)
+        fit = model.fit(surfaces, found, reaches)
+        found = fit.difference
+    trust = local_trust(surfaces, grid, fit.displacement, max(1.0, 3.0 * float(level.scale[0])))
+    points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
+    made = Refined(
+        *drawn(level, model, backward, found),
+        fit,
+        found.numbers / float(level.scale[0]),
+        trust,
+        transform.apply(level.to_full, points),
+        model.regional(found) / level.scale,
+        (surfaces.energy * fit.weight).ravel(),
+        model,
+        level,
+    )
+    return made if targets is None else at_targets(made, thermal, visible, backward, targets)
+
+
+def drawn(
+    level: Level, model: FrameModel, backward: np.ndarray, difference: Difference
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return transform and residual of a frame with this difference from the rig's transform `backward`."""
+    present = moved(level, backward, model.step(difference))
+    return present, _after(level, present, model.field(difference))
+
+
+def _coarse(
+    level: Level, model: FrameModel, backward: np.ndarray, turn: float, config: RefineConfig
+) -> FrameFit:
+    """Fit the numbers of a frame alone; turn: where to begin, degrees."""
+    found = model.turned(np.deg2rad(turn))
+    for reaches in ((4.0, 2.5), (2.5, 1.2), (2.5, 1.2)):
+        present = moved(level, backward, model.step(found))
+        surfaces = correlate(level, model.grid, present, None, config.middle_radius)
+        fit = model.fit(surfaces, found, reaches, regions=False)
+        found = fit.difference
+    return fit
+
+
+def at_targets(
+    frame: Refined,
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    backward: np.ndarray,
+    targets: np.ndarray,
+    config: LocalConfig = LocalConfig(),
+) -> Refined:
+    """
+    Return the frame with its targets where they themselves show to be, as far as that is told.
+
+    They are sought where the rig has them: near branches may have moved the frame, but they move no people.
+    """
+    level, full = frame.level, visible.shape
+    sought = moved(level, backward, frame.model.step(frame.model.without_shift(frame.fit.difference)))
+    scale = min(1.0, config.width / full[1])
+    grid = tuple(round(side * scale) for side in full)
+    here = transform.resize_transform(full, grid)
+    small = transform.stretch(full, grid) @ sought @ np.linalg.inv(here)
+    shifts = local.find(thermal, visible, targets, transform.displacement(small, grid), config)
+    if not shifts:
+        return frame
+    own, share = local.field(shifts, level.shape, full, config.around)
+    instead = _difference(level, sought, frame.backward) + _after(level, sought, own * level.scale)
+    residual = frame.residual + share[..., None] * (instead - frame.residual)
+    return replace(frame, residual=residual, targets=tuple(shifts))
+
+
+def _difference(level: Level, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the displacement of a transform beyond that of another, h x w x 2, stretched thermal pixels."""
+    points = transform.apply(level.to_full, transform.pixel_grid(level.shape, np.float64))
+    return (transform.apply(first, points) - transform.apply(second, points)).astype(np.float32)
+
+
+def _after(level: Level, backward: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Turn a field before `backward`, level pixels, into one after it, stretched thermal pixels."""
+    centre = (np.array(level.full_shape[::-1]) - 1) / 2
+    origin = transform.apply(backward, centre)
+    linear = np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
+    return ((field / level.scale) @ linear.T).astype(np.float32)

@@ -1,0 +1,103 @@
+"""Pairs that are kept for a rig, and their evidence summed: what no single pair shows can be seen in all."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, correlate
+from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
+from irvis_fusion_ros.geometry import transform
+
+# Pixels of the images that are kept: more than the finest level has.
+KEPT_PIXELS = 480 * 640
+
+
+@dataclass(frozen=True)
+class View:
+    """A pair that is kept, small: brightness H x W uint8. stamp: seconds, of the visible image."""
+
+    thermal: np.ndarray
+    visible: np.ndarray
+    stamp: float
+    name: str
+
+
+def view(thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '') -> View:
+    """Return a pair, H x W float32 brightness [0, 1], as it is kept."""
+    return View(_kept(thermal), _kept(visible), stamp, name)
+
+
+class Levels:
+    """The levels of several pairs of one rig."""
+
+    def __init__(self, levels: Sequence[Level]):
+        self.levels = levels
+
+    @classmethod
+    def of(cls, views: Sequence[View], pixels: int) -> 'Levels':
+        """Return the levels of pairs."""
+        return cls(
+            [
+                Level(brightness(each.visible), ThermalPyramid(brightness(each.thermal)), pixels)
+                for each in views
+            ]
+        )
+
+    def chosen(self, numbers: Sequence[int]) -> 'Levels':
+        """Return some of the levels."""
+        return Levels([self.levels[number] for number in numbers])
+
+    def __getitem__(self, number: int) -> Level:
+        return self.levels[number]
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def summed(
+        self, grid: Tiles, backward: Sequence[np.ndarray], radius: int, pool: Executor | None = None
+    ) -> Surfaces:
+        """Return the sum over pairs of the surfaces at one transform each, weighted by their structure."""
+        values = energy = cover = None
+        for level, matrix in zip(self.levels, backward, strict=True):
+            found = correlate(level, grid, matrix, None, radius, pool)
+            weight = found.energy * found.cover
+            if values is None:
+                values, energy, cover = found.values * weight, weight, found.cover.copy()
+            else:
+                values += found.values * weight
+                energy += weight
+                cover += found.cover
+        count = np.float32(len(self.levels))
+        values /= np.maximum(energy, 1e-9)
+        return Surfaces(values=values, energy=energy / count, cover=cover / count)
+
+
+def moved(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return a backward transform with a step, 3x3 in level pixels, applied before it."""
+    return transform.normalised(backward @ level.to_full @ step @ level.to_level)
+
+
+def matrix_of(
+    backward: np.ndarray, kept: View, thermal: tuple[int, int], visible: tuple[int, int]
+) -> np.ndarray:
+    """Return the matrix of a calibration, for images of these shapes, from the transform of a kept pair."""
+    small, light = kept.thermal.shape, kept.visible.shape
+    matrix = np.linalg.inv(transform.stretch(light, small) @ backward)
+    matrix = transform.resize_transform(light, visible) @ matrix
+    return transform.normalised(matrix @ transform.resize_transform(thermal, small))
+
+
+def brightness(image: np.ndarray) -> np.ndarray:
+    """Return an image that is kept as H x W float32 brightness, [0, 1]."""
+    return image.astype(np.float32) * np.float32(1 / 255)
+
+
+def _kept(image: np.ndarray) -> np.ndarray:
+    scale = min(1.0, (KEPT_PIXELS / image.size) ** 0.5)
+    if scale < 1:
+        shape = tuple(round(side * scale) for side in image.shape)
+        image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,213 @@
+"""
+Measures the rig while the node works: in a thread of its own, behind a short queue, at low priority.
+
+What the queue cannot take is left out: a rig is measured from any images, and fusing comes first.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.imaging import color
+from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
+from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
+from irvis_fusion_ros.pairing import Pair
+from irvis_fusion_ros.rig.estimate import Estimate, Gathering
+from irvis_fusion_ros.ros import conversions
+from irvis_fusion_ros.ros.filters import stamp_of
+
+# Images and pairs that may wait for the thread.
+WAITING = 12
+# Seconds of the stamps between pairs that are kept: a view that has hardly changed tells nothing new.
+APART = 0.5
+# The rig is estimated when so many pairs were gathered, and again whenever there are twice as many.
+FIRST = 10
+# How much less of the processor the thread gets than those that fuse.
+NICE = 10
+# A rig is used from this confidence on.
+SURE = 0.5
+
+
+class Gatherer:
+    """
+    Gathers what images tell of the rig, from `begin` to `forget`.
+
+    In its thread, on_found(calibration) is called whenever a rig was measured that can be used, and
+    on_error(error) when something failed. `estimate` is the last, None before the first.
+    """
+
+    def __init__(
+        self,
+        tone: ToneConfig,
+        depth: DepthConfig,
+        on_found: Callable[[Calibration], None],
+        on_error: Callable[[Exception], None],
+        gathering: Gathering | None = None,
+    ):
+        self._tone, self._depth = ThermalTone(tone), VisibleDepth(depth)
+        self._on_found = on_found
+        self._on_error = on_error
+        self._gathering = gathering or Gathering()
+        self._wake = threading.Condition()
+        self._queue: deque[tuple[str, Any]] = deque(maxlen=WAITING)
+        self._thread: threading.Thread | None = None
+        self._stop = self._anew = False
+        self.active = False
+        self.estimate: Estimate | None = None
+        self._estimating = False
+        self._restart()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name='rig_gatherer', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after what it is at."""
+        if self._thread is None:
+            return
+        with self._wake:
+            self._stop = True
+            self._queue.clear()
+            self._wake.notify()
+        self._thread.join()
+        self._thread = None
+
+    def begin(self) -> None:
+        """Forget what was gathered, and gather from now on."""
+        with self._wake:
+            self.active = self._anew = True
+            self._queue.clear()
+            self.estimate = None
+
+    def forget(self) -> None:
+        """Forget what was gathered; goes on if it was gathering."""
+        if self.active:
+            self.begin()
+
+    def image(self, camera: str, message: Any) -> None:
+        """Take any image of a camera, for the clocks."""
+        self._put(camera, message)
+
+    def pair(self, pair: Pair) -> None:
+        """Take a pair, if both images are there."""
+        if pair.thermal is not None and pair.visible is not None:
+            self._put('pair', pair)
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs were gathered."""
+        return 0 if self._anew else self._pairs
+
+    def progress(self) -> str:
+        """Say in one sentence how far it is."""
+        if not self.active:
+            return 'nothing is gathered: call ~/calibrate'
+        found = self.estimate
+        if self._estimating and found is None:
+            return f'estimating the rig from {self.pairs} pairs'
+        if found is None:
+            return f'{self.pairs} pairs gathered, the first estimate comes with {self._due}'
+        if found.calibration is None:
+            why = '; '.join(note.text for note in found.notes) or 'the images have too little in common'
+            return f'{self.pairs} pairs gathered, no rig is found yet: {why}'
+        offset = found.clock.offset if found.clock else None
+        clock = 'the clock offset cannot be told yet'
+        if offset is not None:
+            clock = f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s'
+        return (
+            f'{self.pairs} pairs gathered, {found.used} of {found.seen} agree, a point is right to '
+            f'{found.uncertainty:.2f} px, confidence {found.confidence:.2f}; {clock}'
+        )
+
+    def _put(self, kind: str, what: Any) -> None:
+        if not self.active or self._thread is None:
+            return
+        with self._wake:
+            self._queue.append((kind, what))
+            self._wake.notify()
+
+    def _restart(self) -> None:
+        self._gathering.reset()
+        self._tone.reset()
+        self._depth.reset()
+        self._pairs, self._due = 0, FIRST
+        self._last_stamp = -np.inf
+
+    def _run(self) -> None:
+        _yield_to_others()
+        while True:
+            with self._wake:
+                while not (self._stop or self._queue):
+                    self._wake.wait()
+                if self._stop:
+                    return
+                kind, what = self._queue.popleft()
+                anew, self._anew = self._anew, False
+            try:
+                if anew:
+                    self._restart()
+                self._take(kind, what)
+            except ImageError:
+                pass  # the camera refuses it, counts it and says so
+            except Exception as error:
+                self._on_error(error)
+
+    def _take(self, kind: str, what: Any) -> None:
+        if kind == 'pair':
+            stamp = stamp_of(what.visible) / 1e9
+            if stamp - self._last_stamp < APART and stamp >= self._last_stamp:
+                return
+            self._last_stamp = stamp
+            self._gathering.pair(
+                self._bright('thermal', what.thermal), self._bright('visible', what.visible), stamp
+            )
+            self._pairs += 1
+            if self._pairs >= self._due:
+                self._estimate()
+        else:
+            self._gathering.move(kind, self._bright(kind, what), stamp_of(what) / 1e9)
+
+    def _bright(self, camera: str, message: Any) -> np.ndarray:
+        """Return H x W float32 [0, 1]."""
+        picture = conversions.decode(message)
+        if camera == 'visible':
+            visible, _ = self._depth.adjust(picture.pixels)
+            return color.luminance(visible, picture.order)
+        thermal = color.gray(picture.pixels, picture.order)
+        self._tone.update(thermal)
+        return self._tone.apply(thermal)
+
+    def _estimate(self) -> None:
+        self._due = 2 * self._pairs
+        self._estimating = True
+        try:
+            found = self._gathering.estimate()
+        finally:
+            self._estimating = False
+        with self._wake:
+            if self._anew or self._stop:
+                return  # it is of what is to be forgotten
+            self.estimate = found
+        if found.calibration is not None and found.confidence >= SURE:
+            self._on_found(found.calibration)
+
+
+def state_file(node: str) -> Path:
+    """Return where a node, by its full name, keeps the rig it has measured if no file is named."""
+    home = os.environ.get('ROS_HOME') or Path.home() / '.ros'
+    return Path(home) / 'irvis_fusion_ros' / f'{node.strip("/").replace("/", "_")}.yaml'
+
+
+def _yield_to_others() -> None:
+    # on Linux a thread has a priority of its own
+    if hasattr(os, 'setpriority') and os.uname().sysname == 'Linux':
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
