@@ -27,6 +27,8 @@ from irvis_fusion_ros.tuning import TRACKING
 COARSE_PIXELS = 96 * 128
 MIDDLE_PIXELS = 180 * 240
 FINE_PIXELS = 260 * 347
+# Evidence at which an alignment is as likely wrong as right (measured on real pairs).
+EVEN_EVIDENCE = 0.029
 # Standard deviation of brightness below which an image counts as flat.
 FLAT = 1e-3
 # Shift error of a tile, full visible pixels, that halves its trust.
@@ -80,6 +82,16 @@ class State:
     usual: float
     frames: int = 1
     confidence: float = 0.0
+
+
+def confidence_of(evidence: float, before: float = 0.5) -> float:
+    """
+    Return the probability, [0, 1], that an alignment near a known one is right, from evidence and the prior.
+
+    evidence: of the maps themselves. Where nothing is known before, evidence.judge says more.
+    """
+    for_it, against = before * evidence**2, (1 - before) * EVEN_EVIDENCE**2
+    return for_it / max(for_it + against, 1e-12)
 
 
 def gain_of(frames: int, moved: float) -> float:
