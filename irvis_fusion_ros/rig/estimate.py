@@ -13,9 +13,11 @@ import numpy as np
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
-from irvis_fusion_ros.rig import changes, clock, fitted
+from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.rig import changes, clock, fitted, lensed
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.lens import resized
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -168,7 +170,8 @@ class Gathering:
         if int(found.agree.sum()) < LEAST:
             text = f'only {found.agree.sum()} of {len(views)} pairs agree with the rig'
             notes.append(Note('few_agree', text))
-        rig = self._calibration(views[0], found)
+        found, lens = lensed.fit(views, found, self._pool)
+        rig = self._calibration(views[0], found, lens)
         if curve is not None and curve.offset is not None:
             rig = replace(rig, clock=curve.offset)
         scale = self._shapes[1][1] / views[0].visible.shape[1]
@@ -184,7 +187,7 @@ class Gathering:
             tolerance=self.tolerance,
         )
 
-    def _calibration(self, kept: View, found: Fitted) -> Calibration:
+    def _calibration(self, kept: View, found: Fitted, lens: Lens | None) -> Calibration:
         """Return the rig for the images as they came."""
         thermal, visible = self._shapes
         numbers = np.array(
@@ -195,6 +198,7 @@ class Gathering:
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
+            thermal_lens=resized(lens, kept.thermal.shape, thermal),
             # single frames may be far off: a clock that slipped, a fast turn
             spread=tuple(float(value) for value in scale * 1.48 * np.median(np.abs(numbers[:, :4]), 0)),
             frames=int(found.agree.sum()),
