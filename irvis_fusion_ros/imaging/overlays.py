@@ -17,8 +17,9 @@ AROUND, SHRUNK = (25, 101), 4
 # A part of an overlay: pixels at least, those that only one image shows at most, as a share of them, and the
 # share of its rim that is sharp.
 PART, ALONE, OUTLINED = 8, 1.0, 0.5
-# Share of the image that is overlay at least; 200 aligned pairs without one have up to 0.0008.
-LEAST = 0.001
+# Share of the image that is overlay at least: 200 aligned pairs without one have up to 0.0008. And of one
+# brightness in each image, where of 108 such pairs two have up to 0.00017 and the others nothing.
+LEAST, FEWEST = 0.001, 0.0002
 # Grey levels by which solid parts differ in the two images at most, and how sharp their outline is at least;
 # how many pixels they reach from what was found.
 SOLID, FAINT, REACH = 3, 15, 16
@@ -39,11 +40,8 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     if within is None:
         within = np.ones(thermal.shape, np.uint8)
     steps = cv2.min(_steps(thermal), _steps(visible))
-    found, pixels = _equal(thermal, visible, within, steps)
-    for mask in _uniform(thermal, visible, within, steps):
-        found |= _parts(mask, cv2.compare(steps, FAINT, cv2.CMP_GT))
-        pixels |= mask
-    if cv2.countNonZero(found & pixels) < _least(thermal):
+    found = _equal(thermal, visible, within, steps) | _uniform(thermal, visible, within, steps)
+    if not found.any():
         return None
     # boxes and bars, which differ less from what is around them; where there is no text there are none
     solid = cv2.compare(cv2.absdiff(thermal, visible), SOLID, cv2.CMP_LE)
@@ -54,31 +52,34 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     return cv2.dilate(found, SQUARE) | near & solid & 1
 
 
-def _equal(
-    thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return parts that are equal in both images and differ from what is around, 0/1, and their pixels."""
+def _equal(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return parts that are equal in both images and differ from what is around, uint8 0/1."""
+    none = np.zeros(thermal.shape, np.uint8)
     equal = cv2.compare(cv2.absdiff(thermal, visible), EQUAL, cv2.CMP_LE) * within
     brighter, darker = (
         [_contrasted(image, difference) for image in (thermal, visible)]
         for difference in (cv2.subtract, _below)
     )
     shared = [equal & one & other for one, other in (brighter, darker)]
-    pixels = shared[0] | shared[1]
-    if cv2.countNonZero(pixels) < _least(thermal):
-        return np.zeros(thermal.shape, np.uint8), pixels
+    least = max(PART, LEAST * thermal.size)
+    if cv2.countNonZero(shared[0] | shared[1]) < least:
+        return none
     sharp = cv2.compare(steps, SHARP, cv2.CMP_GT)
     parts = [
         _parts(mask, sharp, one ^ other)
         for mask, (one, other) in zip(shared, (brighter, darker), strict=True)
     ]
-    return parts[0] | parts[1], pixels
+    found = parts[0] | parts[1]
+    return found if cv2.countNonZero(found & (shared[0] | shared[1])) >= least else none
 
 
-def _uniform(
-    thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: np.ndarray
-) -> list[np.ndarray]:
-    """Return, 0/255, each pair of brightnesses that many sharp pixels have, and few a similar one."""
+def _uniform(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """
+    Return parts that have one brightness in each image, uint8 0/1.
+
+    It is one that many sharp pixels have, and few a similar one.
+    """
+    found = np.zeros(thermal.shape, np.uint8)
     sharp = np.flatnonzero((steps > FAINT) & (within > 0))
     values = [image.ravel()[sharp].astype(np.intp) // STEP for image in (thermal, visible)]
     side = 256 // STEP
@@ -89,17 +90,15 @@ def _uniform(
         size = (2 * reach + 1,) * 2
         return cv2.boxFilter(counts, -1, size, normalize=False, borderType=cv2.BORDER_CONSTANT)
 
-    here = summed(1)
-    peaks = (here >= _least(thermal)) & (here >= ALONG * summed(BESIDE)) & (here == cv2.dilate(here, SQUARE))
-    return [
-        cv2.inRange(thermal, *_about(row)) & cv2.inRange(visible, *_about(column)) * within
-        for row, column in np.argwhere(peaks)
-    ]
-
-
-def _least(image: np.ndarray) -> float:
-    """Return how many pixels an overlay has at least."""
-    return max(PART, LEAST * image.size)
+    here, fewest = summed(1), max(PART, FEWEST * thermal.size)
+    peaks = (here >= fewest) & (here >= ALONG * summed(BESIDE)) & (here == cv2.dilate(here, SQUARE))
+    edges = cv2.compare(steps, FAINT, cv2.CMP_GT)
+    for row, column in np.argwhere(peaks):
+        mask = cv2.inRange(thermal, *_about(row)) & cv2.inRange(visible, *_about(column)) * within
+        parts = _parts(mask, edges)
+        if cv2.countNonZero(parts & mask) >= fewest:
+            found |= parts
+    return found
 
 
 def _about(step: int) -> tuple[int, int]:

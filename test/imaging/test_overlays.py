@@ -45,6 +45,12 @@ def test_its_brightness_may_be_another_one_in_each_image(thermal_value, visible_
     assert found[cv2.dilate(where.astype(np.uint8), np.ones((33, 33), np.uint8)) == 0].mean() < 0.002
 
 
+def test_a_single_short_line_is_found():
+    where = cv2.putText(np.zeros(THERMAL.shape, np.uint8), '12:00:06', (15, 30), 0, 0.5, 255, 1) > 128
+    thermal, visible = (np.where(where, 255, image // 2).astype(np.uint8) for image in (THERMAL, VISIBLE))
+    assert common(thermal, visible)[where].mean() > 0.9
+
+
 def test_what_one_image_carries_is_not():
     assert common(labelled(THERMAL)[0], VISIBLE) is None
     assert common(THERMAL, labelled(VISIBLE)[0]) is None
