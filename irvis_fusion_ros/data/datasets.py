@@ -248,7 +248,7 @@ def _matrix(values: object, where: str) -> np.ndarray:
         matrix = np.array(values, np.float64)
     except (ValueError, TypeError, OverflowError):
         matrix = np.empty(0)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 3:
         raise FileError(f'{where} is not an invertible 3x3')
     return matrix
 
