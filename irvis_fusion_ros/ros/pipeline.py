@@ -84,8 +84,8 @@ class Pipeline:
         self.predictor = predictor
         self._used_infos = ()
 
-    def use_rig(self, rig: Calibration) -> None:
-        """Align around a rig that was measured while the node worked."""
+    def use_rig(self, rig: Calibration | None) -> None:
+        """Align around a rig that was measured while the node worked, or without one again."""
         self.predictor.calibration = rig
 
     def set_gray(self, gray: bool) -> None:
