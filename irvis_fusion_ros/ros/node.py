@@ -30,6 +30,7 @@ from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline
+from irvis_fusion_ros.ros.rivals import Rivals
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
 from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
@@ -173,7 +174,8 @@ class FusionNode(LifecycleNode):
     def _go_active(self) -> None:
         now = time.monotonic()
         name = self.get_fully_qualified_name()
-        self._watch = Watch(self._cameras, self._pairing, self._worker, now)
+        rivals = Rivals(self, self._pipeline.outputs.names)
+        self._watch = Watch(self._cameras, self._pairing, self._worker, rivals, now)
         parts = self._cameras, self._pairing, self._worker, self._pipeline, self._watch, self._gatherer
         self._health = Health(name, *parts)
         self._worker.start()
@@ -262,7 +264,7 @@ class FusionNode(LifecycleNode):
                 camera.check()
         self._pairing.poll(now)
         self._watch_for_missing(now)
-        for key, text in self._watch.warnings():
+        for key, text in self._watch.warnings(now):
             self._throttle.warn(key, text)
         reason = self._watch.no_pair_warning(now, self.config)
         if reason:
