@@ -97,23 +97,21 @@ def fit(
         evidence = np.array([pair.evidence for pair in pairs])
         # near things lower the evidence of a frame, but what is clear needs no comparison
         agree = evidence >= min(config.agreeing * np.median(evidence), CLEAR * EVEN_EVIDENCE)
-        # the mean of what pairs differ by is the rig's own
-        common = np.median([pairs[i].fit.difference.numbers for i in np.flatnonzero(agree)], axis=0)
         surfaces, halves = _sharpened(levels, pairs, agree, config)
         level, grid = levels[0], _grid(levels[0], config)
         steps = [field_fit.fit(level, grid, each, config.model) for each in (surfaces, *halves)]
-        model = pairs[0].model
-        about = moved(level, backward, model.step(Difference(common, model.none.regions)))
+        about = _centred(backward, pairs, agree)
         backward, *halves = (moved(level, about, found.step) for found in steps)
     pairs = _each(views, backward, free, pool)
     shapes = views[0].thermal.shape, views[0].visible.shape
     lens = None
     for _ in range(config.bends):
         used = [pairs[i] for i in np.flatnonzero(agree)]
-        backward, found = distortion.find(used, backward, *shapes, lens)
+        bowed, found = distortion.find(used, backward, *shapes, lens)
         if found is None:
             break
-        lens = found
+        # the shift and growth that pairs have in common are the rig's
+        backward, lens = bowed if lens is None else _centred(bowed, pairs, agree), found
         rig = Calibration(matrix_of(backward, views[0], *shapes), *shapes, thermal_lens=lens)
         pairs = _each(views, backward, free, pool, bent.of(rig, *shapes))
     told = [views[i] for i in np.flatnonzero(agree)[_spread(int(agree.sum()), config.told)]]
@@ -126,6 +124,13 @@ def fit(
         independent_views(told),
         lens,
     )
+
+
+def _centred(backward: np.ndarray, pairs: Sequence[Refined], agree: np.ndarray) -> np.ndarray:
+    """Return the transform of a rig with what most pairs differ from it by."""
+    common = np.median([pairs[i].fit.difference.numbers for i in np.flatnonzero(agree)], axis=0)
+    model, level = pairs[0].model, pairs[0].level
+    return moved(level, backward, model.step(Difference(common, model.none.regions)))
 
 
 def _evidence(views: Sequence[View], backward: np.ndarray) -> float:

@@ -82,8 +82,8 @@ def freedom(calibration: Calibration, shape: tuple[int, int]) -> Freedom:
         found = replace(
             found,
             nearness=reach,
-            slope=reach,
-            along=reach,
+            slope=0.5 * reach,
+            along=0.5 * reach,
             across=min(found.across, 0.5 * reach),
             direction=calibration.parallax.direction,
         )
