@@ -89,7 +89,8 @@ class BagRecording:
             if thermal is None or visible is None:
                 return
             last[0] = pair.visible.stamp / 1e9
-            on_pair(bright.thermal(*thermal), bright.visible(*visible), last[0], f'{last[0]:.3f}', pair.dt)
+            gap = pair.dt - sync.thermal_offset
+            on_pair(bright.thermal(*thermal), bright.visible(*visible), last[0], f'{last[0]:.3f}', gap)
 
         yield from self._read(sync, take, None)
 
@@ -160,7 +161,7 @@ class FolderRecording:
                 continue
             last = number / rate
             try:
-                gap = sync.thermal_offset - later / rate if self.timed else None
+                gap = -later / rate if self.timed else None
                 on_pair(bright.thermal(thermal), bright.visible(visible), last, name, gap)
             except ImageError as error:
                 self._say(f'{name}: {error}; pair left out')

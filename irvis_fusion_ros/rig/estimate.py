@@ -111,7 +111,7 @@ class Gathering:
         """
         Take a pair, H x W float32 brightness [0, 1], and the stamp of the visible image in seconds.
 
-        gap: seconds by which the thermal stamp, with the offset of `clock` added, is later, if known.
+        gap: seconds by which the stamp of the thermal image is later, each by its own clock, if known.
         """
         shapes = thermal.shape, visible.shape
         if self._shapes is None:

@@ -38,7 +38,7 @@ def sharpened(
         return offset
     width = views[0].visible.shape[1]
     speed, seen = speeds(motion, np.array([views[i].stamp for i in known]), width)
-    gap = np.array([views[i].gap for i in known])
+    gap = np.array([views[i].gap for i in known]) + offset.seconds
     numbers = np.array([pairs[i].numbers[:3] for i in known])
     # shifts in x and y, or across the parallax alone, and the turn
     axes = np.eye(3)
@@ -56,7 +56,6 @@ def sharpened(
     if not parts:
         return offset
     own = numerator / denominator
-    # pairs were made with the offset that is to be better known
     own_error = max(denominator**-0.5, 2e-4)
     if abs(own) > ALIKE * np.hypot(own_error, offset.error):
         return offset

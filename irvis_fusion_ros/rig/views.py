@@ -19,7 +19,7 @@ KEPT_PIXELS = 480 * 640
 class View:
     """
     A pair that is kept, small: brightness H x W uint8. stamp: seconds, of the visible image. gap: by how much
-    the stamp of the thermal image, in the clock of the visible camera, is later, seconds, if known.
+    the stamp of the thermal image is later, each by its own clock, seconds, if known.
     """
 
     thermal: np.ndarray
