@@ -13,8 +13,6 @@ import numpy as np
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
-from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.rig import changes, clock, exposure, fitted, parallax
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
@@ -223,7 +221,6 @@ class Gathering:
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
-            thermal_lens=_resized(found.lens, kept.thermal.shape, thermal),
             parallax=along,
             spread=tuple(float(scale * sigma) for sigma in spread),
             frames=len(used),
@@ -238,11 +235,6 @@ class Gathering:
             if len(steps)
         ]
         return round(0.6 * min(intervals), 4) if intervals else None
-
-
-def _resized(lens: Lens | None, kept: tuple[int, int], whole: tuple[int, int]) -> Lens | None:
-    """Return the lens of an image from that of its smaller copy."""
-    return lens and replace(lens, k=transform.resize_transform(kept, whole) @ lens.k)
 
 
 def _residuals(kept: View, pair: Refined, along: Parallax | None, scale: float) -> Residuals:

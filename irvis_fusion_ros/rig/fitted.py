@@ -12,18 +12,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical import field_fit
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, tiles
 from irvis_fusion_ros.classical.field_fit import FitConfig
 from irvis_fusion_ros.classical.pyramid import Level
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, MIDDLE_PIXELS, confidence_of
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.geometry.lens import Lens
-from irvis_fusion_ros.rig import bent, distortion, start
+from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, Freedom
-from irvis_fusion_ros.rig.refine import Bent, Refined, refine
-from irvis_fusion_ros.rig.views import Levels, View, brightness, matrix_of, moved
+from irvis_fusion_ros.rig.refine import Refined, refine
+from irvis_fusion_ros.rig.views import Levels, View, brightness, moved
 
 # Times the evidence at which an alignment is as likely wrong as right, from which it is clear.
 CLEAR = 2.0
@@ -35,8 +33,7 @@ class FittedConfig:
     """
     searched: pairs that are searched together. rounds: how often pairs and rig are fitted in turn. agreeing:
     share of the median evidence from which a pair counts. pixels, spacing, radius, model: of the sum that
-    sharpens the transform. told: pairs whose evidence together tells how likely it is right. bends:
-    how often a lens is fitted.
+    sharpens the transform. told: pairs whose evidence together tells how likely it is right.
     """
 
     searched: int = 10
@@ -46,7 +43,6 @@ class FittedConfig:
     spacing: int = 14
     radius: int = 3
     told: int = 16
-    bends: int = 2
     model: FitConfig = SHARPENED
 
 
@@ -56,7 +52,6 @@ class Fitted:
     backward: 3x3, of the images that are kept. pairs: what each differs from it by. agree: which of them show
     this rig, bools. halves: the transform by every second pair alone, to tell how sure it is. evidence: of
     several pairs together, none moved by itself. independent: how many views these are.
-    lens: of the thermal images that are kept, where they show one.
     """
 
     backward: np.ndarray
@@ -65,7 +60,6 @@ class Fitted:
     halves: tuple[np.ndarray, np.ndarray]
     evidence: float
     independent: float
-    lens: Lens | None = None
 
     @property
     def confidence(self) -> float:
@@ -103,17 +97,6 @@ def fit(
         about = _centred(backward, pairs, agree)
         backward, *halves = (moved(level, about, found.step) for found in steps)
     pairs = _each(views, backward, free, pool)
-    shapes = views[0].thermal.shape, views[0].visible.shape
-    lens = None
-    for _ in range(config.bends):
-        used = [pairs[i] for i in np.flatnonzero(agree)]
-        bowed, found = distortion.find(used, backward, *shapes, lens)
-        if found is None:
-            break
-        # the shift and growth that pairs have in common are the rig's
-        backward, lens = bowed if lens is None else _centred(bowed, pairs, agree), found
-        rig = Calibration(matrix_of(backward, views[0], *shapes), *shapes, thermal_lens=lens)
-        pairs = _each(views, backward, free, pool, bent.of(rig, *shapes))
     told = [views[i] for i in np.flatnonzero(agree)[_spread(int(agree.sum()), config.told)]]
     return Fitted(
         backward,
@@ -122,7 +105,6 @@ def fit(
         tuple(halves),
         _evidence(told, backward),
         independent_views(told),
-        lens,
     )
 
 
@@ -158,7 +140,6 @@ def _each(
     backward: np.ndarray,
     free: Freedom,
     pool: ThreadPoolExecutor,
-    lenses: Bent | None = None,
 ) -> list[Refined]:
     return list(
         pool.map(

@@ -1,6 +1,5 @@
 """Fits one pair with a rig as the prior: nearness, region by region, and a small shift."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,9 +14,6 @@ from irvis_fusion_ros.rig import local
 from irvis_fusion_ros.rig.frame_fit import Difference, FrameFit, FrameModel, Freedom
 from irvis_fusion_ros.rig.local import LocalConfig, LocalShift
 from irvis_fusion_ros.rig.views import moved
-
-# What lenses add to the rig's transform on a grid of a shape, see `refine`.
-Bent = Callable[[tuple[int, int]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -74,29 +70,22 @@ def refine(
     visible: np.ndarray,
     backward: np.ndarray,
     free: Freedom,
-    bent: Bent | None = None,
     config: RefineConfig = RefineConfig(),
 ) -> Refined:
-    """
-    Fit one pair, H x W float32 [0, 1], around a rig's transform, 3x3 backward.
-
-    bent: what lenses add to the transform on a grid of a shape, h x w x 2, pixels of the stretched thermal
-    image; None where there is no distortion.
-    """
+    """Fit one pair, H x W float32 [0, 1], around a rig's transform, 3x3 backward."""
     pyramid = ThermalPyramid(thermal)
     level = Level(visible, pyramid, config.middle)
     model = FrameModel(level, tiles(level, 14, 3), free, config.middle_sharpness, config.middle_weight)
-    lens = None if bent is None else bent(level.shape)
-    found = _coarse(level, model, backward, 0.0, lens, config)
+    found = _coarse(level, model, backward, 0.0, config)
     if found.evidence < EVEN_EVIDENCE:
         # the camera may have turned fast between the two exposures
-        turned = [_coarse(level, model, backward, side * config.turn, lens, config) for side in (-1, 1)]
+        turned = [_coarse(level, model, backward, side * config.turn, config) for side in (-1, 1)]
         other = max(turned, key=lambda fit: fit.evidence)
         if other.evidence > max(EVEN_EVIDENCE, config.clearly * found.evidence):
             found = other
     fine = Level(visible, pyramid, config.fine)
     numbers = found.difference.numbers * float(fine.scale[0] / level.scale[0])
-    return _fine(fine, backward, free, numbers, None, bent, config)
+    return _fine(fine, backward, free, numbers, None, config)
 
 
 def follow(
@@ -105,12 +94,11 @@ def follow(
     backward: np.ndarray,
     free: Freedom,
     last: Difference,
-    bent: Bent | None = None,
     config: RefineConfig = RefineConfig(),
 ) -> Refined:
     """Fit a pair whose difference from the rig is close to `last`, that of the frame before; as `refine`."""
     fine = Level(visible, ThermalPyramid(thermal), config.fine)
-    return _fine(fine, backward, free, last.numbers, last.regions, bent, config)
+    return _fine(fine, backward, free, last.numbers, last.regions, config)
 
 
 def _fine(
@@ -119,21 +107,20 @@ def _fine(
     free: Freedom,
     numbers: np.ndarray,
     regions: np.ndarray | None,
-    bent: Bent | None,
     config: RefineConfig,
 ) -> Refined:
     grid = tiles(level, 14, 2)
     model = FrameModel(level, grid, free, config.sharpness, config.tile_weight)
     found = Difference(numbers, model.none.regions if regions is None else regions)
     for reaches in ((3.0, 1.5), (1.5,)) if regions is None else ((1.5,),):
-        present, residual = drawn(level, model, backward, bent, found)
+        present, residual = drawn(level, model, backward, found)
         surfaces = correlate(level, grid, present, residual, config.fine_radius)
         fit = model.fit(surfaces, found, reaches)
         found = fit.difference
     trust = local_trust(surfaces, grid, fit.displacement, max(1.0, 3.0 * float(level.scale[0])))
     points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
     return Refined(
-        *drawn(level, model, backward, bent, found),
+        *drawn(level, model, backward, found),
         fit,
         found.numbers / float(level.scale[0]),
         trust,
@@ -146,27 +133,21 @@ def _fine(
 
 
 def drawn(
-    level: Level, model: FrameModel, backward: np.ndarray, bent: Bent | None, difference: Difference
+    level: Level, model: FrameModel, backward: np.ndarray, difference: Difference
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return transform and residual of a frame with this difference from its rig; bent: see `refine`."""
+    """Return transform and residual of a frame with this difference from its rig."""
     present = moved(level, backward, model.step(difference))
-    residual = _after(level, present, model.field(difference))
-    return present, residual if bent is None else residual + bent(level.shape)
+    return present, _after(level, present, model.field(difference))
 
 
 def _coarse(
-    level: Level,
-    model: FrameModel,
-    backward: np.ndarray,
-    turn: float,
-    lens: np.ndarray | None,
-    config: RefineConfig,
+    level: Level, model: FrameModel, backward: np.ndarray, turn: float, config: RefineConfig
 ) -> FrameFit:
     """Fit the numbers of a frame alone; turn: where to begin, degrees."""
     found = model.turned(np.deg2rad(turn))
     for reaches in ((4.0, 2.5), (2.5, 1.2), (2.5, 1.2)):
         present = moved(level, backward, model.step(found))
-        surfaces = correlate(level, model.grid, present, lens, config.middle_radius)
+        surfaces = correlate(level, model.grid, present, None, config.middle_radius)
         fit = model.fit(surfaces, found, reaches, regions=False)
         found = fit.difference
     return fit
@@ -178,7 +159,6 @@ def at_targets(
     visible: np.ndarray,
     backward: np.ndarray,
     targets: np.ndarray,
-    bent: Bent | None = None,
     config: LocalConfig = LocalConfig(),
 ) -> Refined:
     """
@@ -201,15 +181,11 @@ def at_targets(
     # the more the frame as a whole shows, the less a target may differ
     config = replace(config, cost=config.cost * frame.evidence / EVEN_EVIDENCE)
     expected = transform.displacement(small, grid)
-    if bent is not None:
-        expected += bent(grid) * np.float32(scale)
     shifts = local.find(thermal, visible, targets, expected, apart, config)
     if not shifts:
         return frame
     own, share = local.field(shifts, level.shape, full, config.around)
     instead = _difference(level, sought, frame.backward) + _after(level, sought, own * level.scale)
-    if bent is not None:
-        instead += bent(level.shape)
     residual = frame.residual + share[..., None] * (instead - frame.residual)
     return replace(frame, residual=residual, targets=tuple(shifts))
 

@@ -10,9 +10,9 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, FLAT, confidence_of, gain_of
-from irvis_fusion_ros.rig import bent, start
+from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, freedom
-from irvis_fusion_ros.rig.refine import Bent, Refined, at_targets, drawn, follow, refine
+from irvis_fusion_ros.rig.refine import Refined, at_targets, drawn, follow, refine
 from irvis_fusion_ros.rig.views import matrix_of, view
 from irvis_fusion_ros.tuning import TRACKING
 
@@ -72,7 +72,6 @@ class Refiner:
         self._temporal = temporal
         self._where_targets = where_targets
         self._config = config
-        self._bent: tuple[tuple, Bent | None] | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix='rig')
         self.reset()
 
@@ -86,33 +85,33 @@ class Refiner:
         shapes = thermal.shape, visible.shape
         if not self._temporal or (self._stream is not None and self._stream.shapes != shapes):
             self.reset()
-        backward, lenses = self.calibration.backward(*shapes), self._lenses(shapes)
+        backward = self.calibration.backward(*shapes)
         if min(float(thermal.std()), float(visible.std())) < FLAT:
             return Alignment(backward, self._config.before, 'calibration', cold=self._stream is None)
         free = freedom(self.calibration, visible.shape)
         targets = None if self._where_targets is None else self._where_targets(thermal)
         last, found = self._stream, None
         if last is not None:
-            found = follow(thermal, visible, backward, free, last.difference, lenses)
+            found = follow(thermal, visible, backward, free, last.difference)
             if found.evidence < TRACKING.suspicious * last.usual:
-                anew = refine(thermal, visible, backward, free, lenses)
+                anew = refine(thermal, visible, backward, free)
                 found = max(found, anew, key=lambda each: each.evidence)
         else:
-            found = refine(thermal, visible, backward, free, lenses)
+            found = refine(thermal, visible, backward, free)
         notes: tuple[Note, ...] = ()
         if self._jumped(found):
             moved = self._sought(thermal, visible)
             if moved is not None:
                 self.calibration, self._stream, notes = moved, None, (JUMPED,)
-                backward, lenses = moved.backward(*shapes), self._lenses(shapes)
-                found = refine(thermal, visible, backward, free, lenses)
+                backward = moved.backward(*shapes)
+                found = refine(thermal, visible, backward, free)
         if found.fit.strain > self._config.strain:
             return Alignment(
                 backward, 1 - self._config.before, 'calibration', cold=last is None, notes=(*notes, OUTSIDE)
             )
-        found = self._smoothed(found, backward, lenses, shapes)
+        found = self._smoothed(found, backward, shapes)
         if targets is not None:
-            found = at_targets(found, thermal, visible, backward, targets, lenses)
+            found = at_targets(found, thermal, visible, backward, targets)
         return Alignment(
             found.backward,
             confidence_of(found.evidence, self._config.before),
@@ -122,12 +121,6 @@ class Refiner:
             cold=last is None,
             notes=notes,
         )
-
-    def _lenses(self, shapes: tuple) -> Bent | None:
-        key = self.calibration, shapes
-        if self._bent is None or self._bent[0][0] is not key[0] or self._bent[0][1] != shapes:
-            self._bent = key, bent.of(self.calibration, *shapes)
-        return self._bent[1]
 
     def _smoothed(self, found: Refined, backward: np.ndarray, lenses: Bent | None, shapes: tuple) -> Refined:
         """Return the frame with its difference smoothed over the stream, which goes on with it."""
@@ -142,7 +135,7 @@ class Refiner:
             )
             trust = last.trust + max(gain, 0.3) * (trust - last.trust)
             usual, frames = last.usual + 0.1 * (usual - last.usual), last.frames + 1
-            placed = drawn(found.level, found.model, backward, lenses, difference)
+            placed = drawn(found.level, found.model, backward, difference)
             found = replace(
                 found,
                 backward=placed[0],
