@@ -7,7 +7,7 @@ Distortion is that of geometry/lens.py.
     visible_size: [1280, 720]
     parallax_direction: [0.98, -0.2]  # unit vector: where a nearer object lies, from where H puts it
     parallax_range: [-2.0, 9.5]       # how far along it, visible pixels: of all that was seen
-    spread: [1.1, 0.6, 0.5, 0.2]      # sigmas of what else differs from frame to frame: Calibration.spread
+    spread: [1.1, 0.6, 0.5, 0.2]      # sigmas of what else differs, see Calibration.spread
     thermal_offset: -0.04             # seconds to be added to thermal stamps (sync.thermal_offset)
     thermal_offset_error: 0.002       # how sure that is (sigma, seconds)
     frames: 112                       # of how many pairs it was measured

@@ -96,8 +96,8 @@ class Predictor:
     off; with `refine` each pair is fitted around it, as far as the rig allows (rig/refiner.py). gray: fused
     output without colour. targets: which things that stand out of the thermal image are shown
     (registry.TARGETS), by presets without a fusion of their own. highlight: 'tint' colours them where the
-    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names
-    that do not go together, and FileError for weights that are missing or damaged.
+    fused image has colours (registry.HIGHLIGHTS). Raises ChoiceError, saying what is valid, for names that do
+    not go together, and FileError for weights that are missing or damaged.
     """
 
     def __init__(
@@ -339,7 +339,7 @@ class Predictor:
             where = {}
             # a blank image teaches nothing and shows no target
             if self._targets is not None and learns:
-                luma, where = self._show_targets(luma, thermal_gray, points, fading, scenes)
+                luma, where = self._show_targets(luma, (thermal_gray, registered), points, fading, scenes)
             clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma, visible_order)
             if self._highlight and fused.ndim == 3:
@@ -448,7 +448,7 @@ class Predictor:
     def _show_targets(
         self,
         luma: np.ndarray,
-        thermal: np.ndarray,
+        thermals: tuple[np.ndarray, np.ndarray],
         points: np.ndarray,
         fading: np.ndarray,
         scenes: PairScene,
@@ -456,19 +456,26 @@ class Predictor:
         """
         Show targets in fused brightness, where both images show the scene.
 
-        thermal: its values, as it was recorded. points: where it is sampled. Returns the brightness, and by
-        sign where targets are, H x W float32 [0, 1].
+        thermals: the values of the thermal image, as it was recorded and registered. points: where it is
+        sampled. Returns the brightness, and for `highlight` by sign where targets are, H x W float32 [0, 1].
         """
         inner = scenes.visible.margins.inner
+        thermal, registered = thermals
         self._contrast.update(thermal, scenes.thermal.counted())
-        warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
+        if scenes.whole and registered.ndim == 2:
+            warmth = self._contrast.stretch(registered)
+        else:
+            warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
         trust = np.ascontiguousarray(inner(fading))
         found = self._targets.find(warmth, trust)
-        brightness = np.ascontiguousarray(inner(color.brightness(luma)))
-        part, where = self._targets.show(brightness, warmth, trust, found)
+        where = {} if self._highlight else None
+        part = np.array(inner(color.brightness(luma)))
+        self._targets.show(part, warmth, trust, found, where)
         if self._emphasised and luma.ndim == 2:
-            luma = luma.copy()
+            luma = part if part.shape == luma.shape else luma.copy()
             inner(luma)[:] = part
+        if where is None:
+            return luma, {}
         if scenes.visible.margins:
             for sign, share in where.items():
                 where[sign] = np.zeros(luma.shape[:2], np.float32)

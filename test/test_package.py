@@ -28,6 +28,7 @@ EXECUTABLES = {
     'export',
     'fuse_bag',
     'make_bag',
+    'calibrate',
     'export_pairs',
 }
 # import name to name on PyPI, where they differ

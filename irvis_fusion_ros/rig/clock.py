@@ -17,12 +17,12 @@ from irvis_fusion_ros.calibration import ClockOffset
 @dataclass(frozen=True)
 class ClockConfig:
     """
-    width: of the images whose movement is measured, pixels. apart_points: distance of the points that
-    are followed, of which at least `least_points` have to be found again. longest: largest offset that is looked
-    for, seconds. step: of the curve, seconds. slow: seconds; movements of longer periods are left out, because
-    they are the same at every offset. least_images: of each camera. distinct: by how much the log-likelihood
-    has to exceed that of offsets more than `apart` seconds away. worst: largest standard error that is still
-    an answer, seconds.
+    width: of the images whose movement is measured, pixels. apart_points: distance of the points that are
+    followed, of which at least `least_points` have to be found again. longest: largest offset that is looked
+    for, seconds. step: of the curve, seconds. slow: seconds; longer periods are left out, as they are the
+    same at every offset. least_images: of each camera. distinct: by how much the log-likelihood has to exceed
+    that of offsets more than `apart` seconds away. worst: largest standard error that is still an answer,
+    seconds.
 
     Tuned on two made flights of 20 s.
     """

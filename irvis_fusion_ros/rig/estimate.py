@@ -13,9 +13,11 @@ import numpy as np
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
-from irvis_fusion_ros.rig import changes, clock, fitted
+from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.rig import changes, clock, fitted, lensed
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.lens import resized
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -117,14 +119,23 @@ class Gathering:
             self._views = self._views[::2]
             self._every *= 2
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The pairs that are kept."""
+        return tuple(self._views)
+
+    def clock(self) -> ClockCurve | None:
+        """Return how the clocks differ by now, None where no images were given for them."""
+        if not any(len(motion.steps) for motion in self._motion.values()):
+            return None
+        return clock.compare(self._motion['thermal'], self._motion['visible'])
+
     def estimate(self) -> Estimate:
         """Return what is known by now; takes seconds."""
         notes = list(self._complaints())
-        curve = None
-        if len(self._motion['visible'].steps) or len(self._motion['thermal'].steps):
-            curve = clock.compare(self._motion['thermal'], self._motion['visible'])
-            if curve.offset is None:
-                notes.append(Note('no_clock', curve.reason))
+        curve = self.clock()
+        if curve is not None and curve.offset is None:
+            notes.append(Note('no_clock', curve.reason))
         chosen = self._views
         if len(chosen) > self.most:
             chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, self.most).round().astype(int)]
@@ -159,7 +170,8 @@ class Gathering:
         if int(found.agree.sum()) < LEAST:
             text = f'only {found.agree.sum()} of {len(views)} pairs agree with the rig'
             notes.append(Note('few_agree', text))
-        rig = self._calibration(views[0], found)
+        found, lens = lensed.fit(views, found, self._pool)
+        rig = self._calibration(views[0], found, lens)
         if curve is not None and curve.offset is not None:
             rig = replace(rig, clock=curve.offset)
         scale = self._shapes[1][1] / views[0].visible.shape[1]
@@ -172,10 +184,10 @@ class Gathering:
             tuple(_residuals(view, pair, scale) for view, pair in zip(views, found.pairs, strict=True)),
             curve,
             tuple(notes),
-            tolerance=self._tolerance(),
+            tolerance=self.tolerance,
         )
 
-    def _calibration(self, kept: View, found: Fitted) -> Calibration:
+    def _calibration(self, kept: View, found: Fitted, lens: Lens | None) -> Calibration:
         """Return the rig for the images as they came."""
         thermal, visible = self._shapes
         numbers = np.array(
@@ -186,13 +198,15 @@ class Gathering:
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
+            thermal_lens=resized(lens, kept.thermal.shape, thermal),
             # single frames may be far off: a clock that slipped, a fast turn
             spread=tuple(float(value) for value in scale * 1.48 * np.median(np.abs(numbers[:, :4]), 0)),
             frames=int(found.agree.sum()),
         )
 
-    def _tolerance(self) -> float | None:
-        """Return half the interval of the faster camera, and a little more."""
+    @property
+    def tolerance(self) -> float | None:
+        """Half the interval between images of the faster camera and a little more, seconds, if known."""
         intervals = [
             float(np.median(steps[:, 1] - steps[:, 0]))
             for steps in (motion.steps for motion in self._motion.values())

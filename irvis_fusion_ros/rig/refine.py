@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical.consistency import local_trust
@@ -176,13 +177,21 @@ def at_targets(
 
     They are sought where the rig has them: near branches may have moved the frame, but they move no people.
     """
-    level, full = frame.level, visible.shape
-    sought = moved(level, backward, frame.model.step(frame.model.without_shift(frame.fit.difference)))
+    level, full, model, difference = frame.level, visible.shape, frame.model, frame.fit.difference
+    turned = model.step(model.without_shift(difference))
+    sought = moved(level, backward, turned)
     scale = min(1.0, config.width / full[1])
     grid = tuple(round(side * scale) for side in full)
     here = transform.resize_transform(full, grid)
     small = transform.stretch(full, grid) @ sought @ np.linalg.inv(here)
-    shifts = local.find(thermal, visible, targets, transform.displacement(small, grid), config)
+    # where the frame has them, from there
+    apart = transform.displacement(turned, level.shape) - transform.displacement(
+        model.step(difference), level.shape
+    )
+    apart = cv2.resize((apart - model.field(difference)) / level.scale * np.float32(scale), grid[::-1])
+    # the more the frame as a whole shows, the less a target may differ
+    config = replace(config, cost=config.cost * frame.evidence / EVEN_EVIDENCE)
+    shifts = local.find(thermal, visible, targets, transform.displacement(small, grid), apart, config)
     if not shifts:
         return frame
     own, share = local.field(shifts, level.shape, full, config.around)
