@@ -7,7 +7,7 @@ Distortion is that of geometry/lens.py.
     visible_size: [1280, 720]
     parallax_direction: [0.98, -0.2]  # unit vector: where a nearer object lies, from where H puts it
     parallax_range: [-2.0, 9.5]       # how far along it, visible pixels: of all that was seen
-    spread: [1.1, 0.6, 0.5, 0.2]      # sigmas of what else differs, see Calibration.spread
+    spread: [1.1, 0.6, 0.5, 0.2, 0.4] # sigmas of what else differs, see Calibration.spread
     thermal_offset: -0.04             # seconds to be added to thermal stamps (sync.thermal_offset)
     thermal_offset_error: 0.002       # how sure that is (sigma, seconds)
     frames: 112                       # of how many pairs it was measured
@@ -71,9 +71,9 @@ class Calibration:
 
     thermal_lens, visible_lens: the distortion of images that have some; H is then between the pixels that
     pinhole cameras of the same intrinsics would have. parallax: what distance changes, if known. spread: what
-    differs from frame to frame beside it, if known: sigmas of the shift in x and y, and of turn and growth at
-    half the width from the centre, visible pixels. clock: how the clocks of the cameras differ, if known.
-    frames: of how many pairs it was measured; 0 if that is not known.
+    differs from frame to frame beside it, if known: sigmas of the shift in x and y, of turn and growth at
+    half the width from the centre, and of regions of the image, visible pixels. clock: how the clocks of the
+    cameras differ, if known. frames: of how many pairs it was measured; 0 if that is not known.
     """
 
     matrix: np.ndarray
@@ -82,7 +82,7 @@ class Calibration:
     thermal_lens: Lens | None = None
     visible_lens: Lens | None = None
     parallax: Parallax | None = None
-    spread: tuple[float, float, float, float] | None = None
+    spread: tuple[float, float, float, float, float] | None = None
     clock: ClockOffset | None = None
     frames: int = 0
 
@@ -146,8 +146,8 @@ def load(path: Path) -> Calibration:
         raise FileError(f"{path}: 'matrix' {problem}; it has to map thermal to visible pixels")
     spread = None
     if 'spread' in content:
-        wanted = '4 numbers: sigmas of shift in x and y, turn and growth, in visible pixels'
-        spread = tuple(float(sigma) for sigma in _numbers(path, content, 'spread', 4, wanted))
+        wanted = '5 numbers: sigmas of shift in x and y, turn, growth and regions, in visible pixels'
+        spread = tuple(float(sigma) for sigma in _numbers(path, content, 'spread', 5, wanted))
         if min(spread) < 0:
             raise FileError(f"{path}: 'spread' is {content['spread']}; it must not be negative")
     clock = None
