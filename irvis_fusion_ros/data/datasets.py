@@ -171,12 +171,14 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
     if not folder.is_dir():
         raise FileError(f'{folder}: no such folder')
     listing = folder / 'pairs.json'
-    records = _read_listing(listing) if listing.is_file() else _find_pairs(folder)
+    # a list that is no file is an error, not none
+    there = listing.exists() or listing.is_symlink()
+    records = _read_listing(listing) if there else _find_pairs(folder)
     records.sort(key=lambda record: images.natural_key(record['name']))
     scenes = _scenes(records)
-    order = list(dict.fromkeys(scenes))
+    order = {scene: number for number, scene in enumerate(dict.fromkeys(scenes))}
     return [
-        (record, scene, 'val' if order.index(scene) % 4 == 3 else 'train')
+        (record, scene, 'val' if order[scene] % 4 == 3 else 'train')
         for record, scene in zip(records, scenes, strict=True)
     ]
 
