@@ -133,7 +133,7 @@ class Refiner:
             notes=notes,
         )
 
-    def _smoothed(self, found: Refined, backward: np.ndarray, lenses: Bent | None, shapes: tuple) -> Refined:
+    def _smoothed(self, found: Refined, backward: np.ndarray, shapes: tuple) -> Refined:
         """Return the frame with its difference smoothed over the stream, which goes on with it."""
         last, difference, trust = self._stream, found.fit.difference, found.trust
         usual, frames = found.evidence, 1
