@@ -142,6 +142,12 @@ def _check_raw(message: Image, max_pixels: int) -> None:
     if not message.width or not message.height or not len(message.data):
         raise ImageError('empty', f'{message.width}x{message.height} image with {len(message.data)} bytes')
     check_size(message.width, message.height, max_pixels)
+    if len(message.data) > max_pixels * image_header.PIXEL_BYTES:
+        raise ImageError(
+            'too_large',
+            f'image of {message.width}x{message.height} with {len(message.data) >> 20} MB of data: '
+            'have the driver send no more than its pixels',
+        )
     if _is_known(message.encoding):
         encodings.check(message)
     elif _cv_bridge() is None:
