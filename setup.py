@@ -61,7 +61,7 @@ setup(
         'plots': ['matplotlib'],
         'video': ['av'],
         'fleet': ['ray'],
-        'test': ['pytest', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
+        'test': ['pytest', 'hypothesis', 'ruff>=0.17,<0.18', 'scikit-image', 'setuptools>=70.1'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),

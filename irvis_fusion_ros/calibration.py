@@ -240,7 +240,7 @@ def _number(path: Path, content: dict, key: str, default: float | None = None) -
 def _shape(path: Path, content: dict, key: str) -> tuple[int, int]:
     width, height = _numbers(path, content, key, 2, 'width and height in pixels, such as [640, 512]')
     if problem := plausible.problem_of_size(width, height):
-        raise FileError(f"{path}: '{key}' is {[width, height]}; it {problem}")
+        raise FileError(f"{path}: '{key}' is {str(content[key])[:60]}; it {problem}")
     return int(height), int(width)
 
 

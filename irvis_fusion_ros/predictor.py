@@ -339,7 +339,7 @@ class Predictor:
             where = {}
             # a blank image teaches nothing and shows no target
             if self._targets is not None and learns:
-                luma, where = self._show_targets(luma, thermal_gray, points, fading, scenes)
+                luma, where = self._show_targets(luma, (thermal_gray, registered), points, fading, scenes)
             clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma, visible_order)
             if self._highlight and fused.ndim == 3:
@@ -448,7 +448,7 @@ class Predictor:
     def _show_targets(
         self,
         luma: np.ndarray,
-        thermal: np.ndarray,
+        thermals: tuple[np.ndarray, np.ndarray],
         points: np.ndarray,
         fading: np.ndarray,
         scenes: PairScene,
@@ -456,19 +456,26 @@ class Predictor:
         """
         Show targets in fused brightness, where both images show the scene.
 
-        thermal: its values, as it was recorded. points: where it is sampled. Returns the brightness, and by
-        sign where targets are, H x W float32 [0, 1].
+        thermals: the values of the thermal image, as it was recorded and registered. points: where it is
+        sampled. Returns the brightness, and for `highlight` by sign where targets are, H x W float32 [0, 1].
         """
         inner = scenes.visible.margins.inner
+        thermal, registered = thermals
         self._contrast.update(thermal, scenes.thermal.counted())
-        warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
+        if scenes.whole and registered.ndim == 2:
+            warmth = self._contrast.stretch(registered)
+        else:
+            warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
         trust = np.ascontiguousarray(inner(fading))
         found = self._targets.find(warmth, trust)
-        brightness = np.ascontiguousarray(inner(color.brightness(luma)))
-        part, where = self._targets.show(brightness, warmth, trust, found)
+        where = {} if self._highlight else None
+        part = np.array(inner(color.brightness(luma)))
+        self._targets.show(part, warmth, trust, found, where)
         if self._emphasised and luma.ndim == 2:
-            luma = luma.copy()
+            luma = part if part.shape == luma.shape else luma.copy()
             inner(luma)[:] = part
+        if where is None:
+            return luma, {}
         if scenes.visible.margins:
             for sign, share in where.items():
                 where[sign] = np.zeros(luma.shape[:2], np.float32)
@@ -541,9 +548,9 @@ class Predictor:
             matrix = alignment.transform
             deformation = warp.mark_outside(alignment.deformation(shape), thermal.shape)
             registered = warp.warp(thermal, deformation)
-            gray = color.gray(registered, thermal_order)
-            self._tone.update(gray)
-            fused = color.to_byte(self._tone.apply(gray))
+            gray = color.gray(thermal, thermal_order)
+            self._tone.update(gray, self._scenes.of_thermal(gray, self._scene).counted())
+            fused = color.to_byte(self._tone.apply(color.gray(registered, thermal_order)))
             if not self.gray:
                 fused = cv2.cvtColor(fused, cv2.COLOR_GRAY2BGR)
         clock.lap('pass_through')

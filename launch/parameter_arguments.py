@@ -76,7 +76,7 @@ def write(source: Path, given: dict[str, Any], target: Path) -> None:
     try:
         document = yaml.safe_load(Path(source).read_text(encoding='utf-8'))
         merged = with_arguments(document, given)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"params_file '{source}' cannot be used: {error}") from error
     Path(target).write_text(yaml.safe_dump(merged, sort_keys=False), encoding='utf-8')
 

@@ -13,7 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 # for two threads, which spin while they wait for each other: on a busy machine that took ten times the time.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+from hypothesis import settings
 from installation import Installation
+
+# The same cases each time, without a time limit, which a busy machine would not keep, and without a folder.
+settings.register_profile('irvis', derandomize=True, deadline=None, database=None)
+settings.load_profile('irvis')
 
 
 @pytest.fixture(scope='session')

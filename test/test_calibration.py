@@ -113,5 +113,5 @@ def test_missing_file(tmp_path):
     with pytest.raises(FileError, match=r'none\.yaml: calibration file cannot be read \(No such file'):
         calibration.load(tmp_path / 'none.yaml')
     (tmp_path / 'binary.yaml').write_bytes(bytes(range(128, 256)))
-    with pytest.raises(FileError, match='not YAML'):
+    with pytest.raises(FileError, match='is not text'):
         calibration.load(tmp_path / 'binary.yaml')

@@ -680,6 +680,15 @@ def test_a_border_takes_no_part_in_gain_control(fixed):
     np.testing.assert_allclose(system.seen[0], expected, atol=0.01)
 
 
+def test_a_border_takes_no_part_in_the_gain_of_a_thermal_image_alone():
+    deep = THERMAL.astype(np.uint16) * 10 + 29000
+    bordered = cv2.copyMakeBorder(deep, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=65535)
+    predictor = Predictor('unregistered', 'cpu')
+    alone = predictor(deep, None).fused
+    predictor.reset()
+    np.testing.assert_allclose(predictor(bordered, None).fused[20:-20, 20:-20], alone, atol=3)
+
+
 def test_a_calibration_holds_for_the_image_with_its_border(fixed):
     calibration = Calibration(np.eye(3), (176, 228), (176, 228))
     predictor, system = fixed(None, calibration=calibration)

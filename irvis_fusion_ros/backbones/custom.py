@@ -116,6 +116,11 @@ def load(path: Path, device: str) -> Backbone:
     else:
         from irvis_fusion_ros.backbones import exported
 
+        if not described.trusted:
+            raise FileError(
+                f'{file}: loading a .pt2 may run any code of its maker; export the network as ONNX '
+                f"or, if you made the file or trust who did, state 'trusted: true' in {path.name}"
+            )
         network = exported.ExportedNetwork(file, device)
     _check_inputs(network, described, file)
     fusion = AdaptedNetwork(network, described).to(device)

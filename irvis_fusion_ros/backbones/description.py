@@ -14,11 +14,13 @@ The YAML file beside a network of the user's own, which states its inputs and ou
       colour: luminance*          # rgb: the colours of the fused image, if the visible image is rgb, too
       range: [0, 1]*              # and mean and std, as of an input
       index: 0                    # which one of several outputs; needed where there are several
+    trusted: true                 # a .pt2 alone: whoever made it may run code on this machine; false*
 
 A star marks the defaults. The thermal image has no colours: its brightness is repeated where it is rgb.
 """
 
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ class Description:
     joined: bool = False
     multiple: int = 1
     output: Layout = Layout()
+    trusted: bool = False
     index: int | None = None
 
     @property
@@ -98,11 +101,11 @@ def read(path: Path) -> Description:
     try:
         return _parse(content)
     except ValueError as error:
-        raise FileError(f'{path}: {error}') from error
+        raise FileError(f'{path}: {str(error)[:500]}') from error
 
 
 def _parse(content: Any) -> Description:
-    content = _keys(content, 'the file', ('inputs',), ('joined', 'multiple', 'output'))
+    content = _keys(content, 'the file', ('inputs',), ('joined', 'multiple', 'output', 'trusted'))
     inputs = content['inputs']
     if not isinstance(inputs, list) or len(inputs) != 2:
         raise ValueError(f"expected 'inputs' to be a list of two images, found {inputs!r}")
@@ -116,9 +119,8 @@ def _parse(content: Any) -> Description:
         layouts.append(_layout(entry, name))
     if order[0] == order[1]:
         raise ValueError(f"expected 'inputs' to be visible and thermal, found {order[0]} twice")
-    joined, multiple = content.get('joined', False), content.get('multiple', 1)
-    if not isinstance(joined, bool):
-        raise ValueError(f"expected 'joined' to be true or false, found {joined!r}")
+    joined, trusted = (_flag(content, name) for name in ('joined', 'trusted'))
+    multiple = content.get('multiple', 1)
     if type(multiple) is not int or not 1 <= multiple <= LARGEST_MULTIPLE:
         raise ValueError(
             f"expected 'multiple' to be a whole number from 1 to {LARGEST_MULTIPLE}, found {multiple!r}"
@@ -127,7 +129,15 @@ def _parse(content: Any) -> Description:
     index = output.get('index')
     if index is not None and (type(index) is not int or index < 0):
         raise ValueError(f"expected 'output.index' to be a whole number from 0 on, found {index!r}")
-    return Description(tuple(order), tuple(layouts), joined, multiple, _layout(output, 'output'), index)
+    layout = _layout(output, 'output')
+    return Description(tuple(order), tuple(layouts), joined, multiple, layout, trusted, index)
+
+
+def _flag(content: dict, name: str) -> bool:
+    value = content.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"expected '{name}' to be true or false, found {value!r}")
+    return value
 
 
 def _layout(entry: dict, name: str) -> Layout:
@@ -135,7 +145,7 @@ def _layout(entry: dict, name: str) -> Layout:
     _one_of(colour, tuple(CHANNELS), f'{name}.colour')
     limits = entry.get('range', [0, 1])
     numbers = isinstance(limits, list) and [type(limit) in (int, float) for limit in limits] == [True, True]
-    if not numbers or not limits[0] < limits[1]:
+    if not numbers or not -inf < limits[0] < limits[1] < inf:
         raise ValueError(
             f"expected '{name}.range' to be two rising numbers, black and white, found {limits!r}"
         )

@@ -1,5 +1,6 @@
 """Runs a network of the user's own from an archive of `torch.export.save` (.pt2)."""
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from irvis_fusion_ros.backbones import archive
 from irvis_fusion_ros.errors import FileError
 
 
@@ -15,16 +15,18 @@ class ExportedNetwork(nn.Module):
     """
     See `custom.FileNetwork`. Gradients pass through it.
 
-    Raises FileError for an archive that is not plain (archive.py), or that torch cannot load.
+    Loading may run code that is in the archive: its maker has to be trusted. Raises FileError for an archive
+    that torch cannot load.
     """
 
     differentiable = True
 
     def __init__(self, file: Path, device: str):
         super().__init__()
-        copy = archive.safe_copy(file)
         try:
-            program = torch.export.load(copy)
+            if not zipfile.is_zipfile(file):  # torch would log where it failed, line by line
+                raise ValueError('no archive, or not all of it')
+            program = torch.export.load(file)
             if device != 'cpu':
                 from torch.export.passes import move_to_device_pass
 
@@ -32,8 +34,8 @@ class ExportedNetwork(nn.Module):
             module = program.module()
         except Exception as error:  # an archive of another torch version can raise anything
             raise FileError(
-                f'{file}: torch {torch.__version__} cannot load it ({" ".join(str(error).split())[:300]}); '
-                'export it with the torch that is installed'
+                f'{file}: expected an archive of torch.export.save that torch {torch.__version__} loads '
+                f'({" ".join(str(error).split())[:300]}); export it with the torch that is installed'
             ) from error
         # an exported network raises an error when its training mode is changed
         module.train = lambda mode=True: module

@@ -19,7 +19,6 @@ pairs.json, or else it is a run of frames whose numbers (the last number in the 
 apart. Every fourth scene, in natural order of name, is validation data (`val`); the others are `train`.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,10 +30,13 @@ from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import plausible
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.io import images
+from irvis_fusion_ros.io import images, json_file
 
 SCENE_KEYS = ('sequence', 'scene', 'location')
 SCENE_GAP = 100
+# Characters of a name; and what may be a number as well as a text.
+_LONGEST = 1000
+_TEXTS = dict.fromkeys(SCENE_KEYS, (str, int))
 PARTS = ('all', 'train', 'val')
 BOX_KEYS = ('people_ir', 'people_vi')
 
@@ -180,23 +182,26 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
 
 
 def _read_listing(listing: Path) -> list[dict]:
-    try:
-        entries = json.loads(listing.read_text())
-        records = []
-        for entry in entries:
-            record = dict(entry)
-            for key in ('ir', 'vi', 'ir_raw'):
-                if key in record:
-                    record[key] = listing.parent / record[key]
-            records.append(record)
-        missing = [key for record in records for key in ('name', 'ir', 'vi') if key not in record]
-    except (ValueError, TypeError) as error:
-        raise FileError(f'{listing}: not a list of pairs ({error})') from error
-    if missing:
-        raise FileError(f"{listing}: a pair without '{missing[0]}'; needed are name, ir and vi")
-    if not records:
+    entries = json_file.read(listing, 'the list of pairs')
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FileError(f'{listing}: not a list of pairs, which are objects with name, ir and vi')
+    if not entries:
         raise FileError(f'{listing}: no pair in it')
-    return records
+    return [_record(listing, number, entry) for number, entry in enumerate(entries, 1)]
+
+
+def _record(listing: Path, number: int, entry: dict) -> dict:
+    """Return an entry of a list with absolute paths. Raises FileError."""
+    for key in ('name', 'ir', 'vi', 'ir_raw', *SCENE_KEYS, 'light'):
+        if key not in entry and key in ('name', 'ir', 'vi'):
+            raise FileError(f"{listing}: a pair without '{key}'; needed are name, ir and vi")
+        value = entry.get(key, '')
+        if not isinstance(value, _TEXTS.get(key, str)) or '\0' in str(value) or len(str(value)) > _LONGEST:
+            raise FileError(
+                f"{listing}: '{key}' of pair {number} is {str(value)[:60]!r}, which is no short text"
+            )
+    paths = {key: listing.parent / entry[key] for key in ('ir', 'vi', 'ir_raw') if key in entry}
+    return {**entry, **paths}
 
 
 def _find_pairs(folder: Path) -> list[dict]:

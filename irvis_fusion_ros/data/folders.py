@@ -6,8 +6,8 @@ part that both share (`**/` for sub-folders, or none): `*_T:*_W` pairs DJI_0006_
 both in one folder or not. Capitals do not matter. The parts that are shared, joined by `_`, name the pair.
 """
 
+import contextlib
 import csv
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import images, video_file
+from irvis_fusion_ros.io import bounded, images, json_file, video_file
 from irvis_fusion_ros.io.images import SUFFIXES, natural_key
 from irvis_fusion_ros.io.video_file import Frame, Video
 
@@ -107,11 +107,11 @@ def listed(listing: Path, *folders: Path) -> dict[str, tuple[Path, Path]]:
     """
     listing = Path(listing)
     try:
-        text = listing.read_text('utf-8')
+        text = bounded.text(listing, 'the list of pairs', json_file.LARGEST)
         rows = _objects(text) if text.lstrip().startswith('[') else _lines(text)
-    except OSError as error:
-        raise FileError(f'{listing}: cannot be read ({error.strerror})') from error
-    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
+    except FileError:
+        raise
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise FileError(f'{listing}: not a list of pairs ({type(error).__name__}: {error})') from error
     if not rows:
         raise FileError(f'{listing}: no pair in it')
@@ -223,9 +223,11 @@ def _of_videos(thermal: Path, visible: Path) -> Pairs:
 
 
 def _objects(text: str) -> list[tuple[str, str, str]]:
-    rows = [(entry['name'], entry['ir'], entry['vi']) for entry in json.loads(text)]
-    if not all(isinstance(value, str) and '\0' not in value for row in rows for value in row):
-        raise ValueError('name, ir and vi are texts')
+    rows = [(entry['name'], entry['ir'], entry['vi']) for entry in json_file.parsed(text)]
+    if not all(
+        isinstance(value, str) and '\0' not in value and len(value) < 1000 for row in rows for value in row
+    ):
+        raise ValueError('name, ir and vi are texts, and short')
     # a name is that of a file of the results: it leads into no other folder
     return [(re.sub(r'[/\\]', '_', name), ir, vi) for name, ir, vi in rows]
 
@@ -247,6 +249,7 @@ def _lines(text: str) -> list[tuple[str, str, str]]:
 
 def _existing(listing: Path, name: str, folders: Sequence[Path]) -> Path:
     for folder in (*folders, listing.parent):
-        if (folder / name).is_file():
-            return folder / name
-    raise FileError(f"{listing}: there is no file '{name}' in the folder of its camera or beside it")
+        with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be entered
+            if (folder / name).is_file():
+                return folder / name
+    raise FileError(f"{listing}: there is no file '{name[:200]}' in the folder of its camera or beside it")

@@ -1,6 +1,5 @@
 """Files of boxes around people and other targets in thermal images, and the warm part of a box."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io import json_file
 
 Box = Sequence[float]
 
@@ -19,10 +19,7 @@ def load(file: Path) -> dict[str, list[Box]]:
     Raises FileError, with what was expected and found, for anything else.
     """
     expected = 'expected {"PAIR NAME": [[x1, y1, x2, y2], ...]} in thermal pixels'
-    try:
-        content = json.loads(Path(file).read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise FileError(f'{file}: {expected} ({error})') from error
+    content = json_file.read(file, 'targets file')
     if not isinstance(content, dict) or not content:
         raise FileError(f'{file}: {expected}, found {_kind(content)}')
     for name, boxes in content.items():

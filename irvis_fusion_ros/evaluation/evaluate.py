@@ -24,6 +24,8 @@ The JSON file, for several DATA a list of what one has, each with the protocols 
                 (each frame's) and the measures of evaluation/metrics/video.Steadiness
     targets     with --targets, what evaluation/target_runner.py says of each preset and pair, the pairs as
                 they were recorded; target_summaries, and with --detector detection_summaries, count it
+    recorded    with --recorded, what evaluation/recorded_runner.py says of each preset and pair, the pairs as
+                they were recorded; recorded_summaries are the means, mask_problems what is wrong with masks
 """
 
 import argparse
@@ -39,10 +41,12 @@ import numpy as np
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import datasets, protocols
 from irvis_fusion_ros.data import targets as target_files
+from irvis_fusion_ros.data.masks import Masks
 from irvis_fusion_ros.detection import description
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.evaluation import baselines, believed, bias, report, target_runner
+from irvis_fusion_ros.evaluation import baselines, believed, bias, recorded_runner, report, target_runner
 from irvis_fusion_ros.evaluation.metrics import fusion, registration
+from irvis_fusion_ros.evaluation.recorded_runner import RecordedRunner
 from irvis_fusion_ros.evaluation.runner import Runner, spread
 from irvis_fusion_ros.evaluation.target_runner import TargetRunner
 from irvis_fusion_ros.systems import registry
@@ -58,7 +62,8 @@ class Plan:
     presets may name baselines; backbone and registration_first apply to presets that let one choose them;
     part and limit choose pairs (datasets.select). targets: a file of boxes that the fused image should keep,
     which is measured in the place of registration errors; detector: what looks for them
-    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows.
+    (metrics/targets.py, detection/description.py). shown: the targets that the fusion shows. recorded: judge
+    pairs as they were recorded, without a known alignment; masks: a folder of masks for that (data/masks.py).
     """
 
     data: Path
@@ -77,8 +82,10 @@ class Plan:
     targets: Path | None = None
     detector: Path | None = None
     shown: str = 'warm'
+    recorded: bool = False
+    masks: Path | None = None
 
-    def runner(self) -> Runner | TargetRunner:
+    def runner(self) -> Runner | TargetRunner | RecordedRunner:
         """Return a runner with these options."""
         runner = Runner(
             self.presets,
@@ -90,6 +97,8 @@ class Plan:
             self.registration_first,
             self.shown,
         )
+        if self.recorded:
+            return RecordedRunner(runner, self.masks)
         return runner if self.targets is None else TargetRunner(runner, self.detector)
 
 
@@ -111,6 +120,8 @@ def evaluate(plan: Plan, progress: bool = True) -> dict:
     """
     if plan.targets is not None:
         return _targets(plan, progress)
+    if plan.recorded:
+        return _recorded(plan, progress)
     tasks = _video_tasks(plan) if plan.video else _pair_tasks(plan)
     found = _found(plan, tasks, progress)
     found.sort(
@@ -158,6 +169,33 @@ def _targets(plan: Plan, progress: bool) -> dict:
         score = description.read(plan.detector).score
         result['detection_summaries'] = target_runner.summarise_detections(records, score)
     return result
+
+
+def _recorded(plan: Plan, progress: bool) -> dict:
+    """Judge pairs as they were recorded; the same content, about them."""
+    pairs = datasets.recorded(plan.data)
+    known = {pair.name for pair in pairs}
+    masked = [] if plan.masks is None else Masks(plan.masks).names()
+    if masked and not known & set(masked):
+        raise FileError(
+            f"{plan.masks}: no mask is of a pair of {plan.data}: expected '{pairs[0].name}' or another of "
+            f"its names, found '{masked[0]}'"
+        )
+    strange = [f"{plan.masks}: '{name}' is no pair of {plan.data}" for name in masked if name not in known]
+    chosen = datasets.select(pairs, plan.part, plan.limit)
+    tasks = [(RecordedRunner.pair, (pair, plan.presets)) for pair in chosen]
+    records = _found(plan, tasks, progress)
+    order = [pair.name for pair in chosen]
+    records.sort(key=lambda record: (plan.presets.index(record['preset']), order.index(record['pair'])))
+    return {
+        **_about(plan),
+        'summaries': [],
+        'records': [],
+        'videos': [],
+        'recorded': records,
+        'recorded_summaries': recorded_runner.summarise(records, plan.data.name),
+        'mask_problems': strange + recorded_runner.problems(records),
+    }
 
 
 def _about(plan: Plan) -> dict:
@@ -220,7 +258,7 @@ def _run_tasks(plan: Plan, tasks: list[Task]) -> Iterator[list[dict]]:
             raise
 
 
-_runner: Runner | TargetRunner | None = None
+_runner: Runner | TargetRunner | RecordedRunner | None = None
 
 
 def _start_worker(plan: Plan) -> None:
@@ -273,6 +311,8 @@ def _run(plan: Plan, options: argparse.Namespace) -> int:
         return 0
     result = evaluate(plan)
     print(report.text(result, options.markdown))
+    for problem in result.get('mask_problems', ()):
+        print(f'evaluate: {problem}', file=sys.stderr)
     if options.json:
         cli.write_json(options.json, result)
     if options.plots:
@@ -339,6 +379,17 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         metavar='D.yaml',
         help='with --targets: let a detector look for them in the same pictures (docs/detectors.md)',
     )
+    parser.add_argument(
+        '--recorded',
+        action='store_true',
+        help='judge pairs as they were recorded, where no alignment is known, by their own sources',
+    )
+    parser.add_argument(
+        '--masks',
+        type=Path,
+        metavar='DIR',
+        help='with --recorded: masks of the same things, DIR/ir/NAME.png and DIR/vi/NAME.png',
+    )
     parser.add_argument('--split', choices=datasets.PARTS, default='all', help='part of DATA, split by scene')
     parser.add_argument(
         '--limit', type=cli.positive, metavar='N', help='at most N pairs, evenly spread, or N frames a video'
@@ -375,6 +426,8 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
             targets=options.targets,
             detector=options.detector,
             shown=options.show_targets,
+            recorded=options.recorded,
+            masks=options.masks,
         )
         baselines.systems(plan.presets, plan.device, plan.backbone, plan.registration_first)
     except ValueError as error:
@@ -390,6 +443,12 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
     measured = plan.video or options.fusion or options.protocol or options.plots
     if plan.targets is not None and measured:
         parser.error('--targets goes with neither --protocol, --fusion, --video nor --plots')
+    if plan.recorded and (measured or plan.aligned or plan.targets is not None):
+        parser.error(
+            '--recorded goes with neither --protocol, --fusion, --aligned, --video, --targets nor --plots'
+        )
+    if plan.masks is not None and not plan.recorded:
+        parser.error('--masks needs --recorded: pairs that are moved are measured by their known warp')
     if plan.aligned and plan.protocols != ('zero',):
         parser.error('--aligned goes with protocol zero alone: the pairs are not moved')
     return plan, options

@@ -96,6 +96,29 @@ TARGETS: tuple[Column, ...] = (
     ('of thermal', lambda s: s['kept_of_thermal'], '.3f'),
 )
 
+RECORDED: tuple[Column, ...] = (
+    ('pairs', lambda s: s['pairs'], 'd'),
+    ('edges before', lambda s: s['overlap_before'], '.3f'),
+    ('edges', lambda s: s['overlap'], '.3f'),
+    ('MI before', lambda s: s['mi_before'], '.3f'),
+    ('MI', lambda s: s['mi'], '.3f'),
+    ('edge F visible', lambda s: s['edge_f_visible'], '.3f'),
+    ('thermal', lambda s: s['edge_f_thermal'], '.3f'),
+    ('CC', lambda s: s['cc'], '.3f'),
+    ('SSIM', lambda s: s['ssim'], '.3f'),
+    ('Qabf', lambda s: s['qabf'], '.3f'),
+    ('confidence', lambda s: s['confidence'], '.2f'),
+    ('ms', lambda s: s['milliseconds']['median'], '.0f'),
+)
+
+MASKS: tuple[Column, ...] = (
+    ('masked', lambda s: s['masked'], 'd'),
+    ('IoU before', lambda s: s['masks_before']['iou'], '.3f'),
+    ('IoU', lambda s: s['masks']['iou'], '.3f'),
+    ('precision', lambda s: s['masks']['precision'], '.3f'),
+    ('recall', lambda s: s['masks']['recall'], '.3f'),
+)
+
 DETECTIONS: tuple[Column, ...] = (
     ('picture', lambda s: s['picture'], 's'),
     ('people', lambda s: s['people'], 'd'),
@@ -120,6 +143,11 @@ def text(result: dict, markdown: bool = False) -> str:
     for name, columns in (('target_summaries', TARGETS), ('detection_summaries', DETECTIONS)):
         if result.get(name):
             parts.append(table(result[name], columns, markdown, first='light'))
+    recorded = result.get('recorded_summaries')
+    if recorded:
+        parts.append(table(recorded, RECORDED, markdown, first='data'))
+        if recorded[0]['masked']:
+            parts.append(table(recorded, MASKS, markdown, first='data'))
     return '\n\n'.join(parts)
 
 

@@ -8,6 +8,8 @@ they refuse would give a transform that no image fits, with full confidence.
 
 import numpy as np
 
+from irvis_fusion_ros.geometry.lens import Lens
+
 # cv2.remap takes no larger images.
 LARGEST_SIDE = 32766
 # How much larger or smaller than the other image a part of the picture can be, along any direction, when both
@@ -23,6 +25,10 @@ _FOCAL_LENGTHS = (0.01, 1000.0)
 _FARTHEST_CENTRE = 20.0
 # How far from orthogonal unit vectors the rows of a rotation can be: files round to a few digits.
 _ROUNDING = 0.01
+# What a lens has to show at least: this share of its image, and rays so many times nearer or farther from the
+# axis than without distortion.
+_SHOWN = 0.1
+_LARGEST_DISTORTION = 20.0
 _CORNERS = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], np.float64)
 
 
@@ -81,6 +87,18 @@ def problem_of_rotation(rotation: np.ndarray) -> str | None:
     if np.linalg.det(rotation) < 0:
         return 'is no rotation but a mirror'
     return None
+
+
+def problem_of_lens(lens: Lens, shape: tuple[int, ...]) -> str | None:
+    """Say what is wrong with the distortion of a lens for images of `shape`."""
+    rows, columns = np.linspace(0, shape[0] - 1, 16), np.linspace(0, shape[1] - 1, 16)
+    pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    with np.errstate(all='ignore'):
+        rays = lens.to_rays(pixels)
+        straight = (pixels - lens.k[:2, 2]) @ np.linalg.inv(lens.k[:2, :2]).T
+        stretch = np.linalg.norm(rays, axis=-1) / np.linalg.norm(straight, axis=-1)
+    good = (stretch > 1 / _LARGEST_DISTORTION) & (stretch < _LARGEST_DISTORTION)
+    return None if good.mean() >= _SHOWN else 'leaves next to nothing of the image'
 
 
 def _from_unit(shape: tuple[int, ...]) -> np.ndarray:

@@ -194,6 +194,14 @@ class Scenes:
             )
         )
 
+    def of_thermal(self, thermal: np.ndarray, last: PairScene | None) -> Scene:
+        """Return the scene of a thermal image, H x W, that came alone: as in the last pair, if any."""
+        if last is not None and last.thermal.shape == thermal.shape:
+            return last.thermal
+        image = borders.as_byte(thermal)
+        margins = _with_roi(borders.find(image)[0], 'thermal', self._rois[0], image.shape)
+        return Scene(image.shape, margins, margins, borders.corners(margins.inner(image)))
+
     def without_overlays(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
         """
         Return scenes with what overlays take of them, looked for at every LOOK-th pair of a stream.

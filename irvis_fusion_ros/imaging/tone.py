@@ -11,6 +11,9 @@ import numpy as np
 
 from irvis_fusion_ros.config import option
 
+# Beyond any image of integers.
+LARGEST_VALUE = 1e10
+
 
 @dataclass(frozen=True)
 class ToneConfig:
@@ -23,8 +26,20 @@ class ToneConfig:
         choices=('auto', 'percentile', 'range', 'none'),
         live=True,
     )
-    range_min: float = option(0.0, 'Value shown black when normalisation is range.', live=True)
-    range_max: float = option(65535.0, 'Value shown white when normalisation is range.', live=True)
+    range_min: float = option(
+        0.0,
+        'Value shown black when normalisation is range.',
+        minimum=-LARGEST_VALUE,
+        maximum=LARGEST_VALUE,
+        live=True,
+    )
+    range_max: float = option(
+        65535.0,
+        'Value shown white when normalisation is range.',
+        minimum=-LARGEST_VALUE,
+        maximum=LARGEST_VALUE,
+        live=True,
+    )
     percentile_low: float = option(0.5, 'Percentile shown black.', minimum=0, maximum=49, unit='%', live=True)
     percentile_high: float = option(
         99.5, 'Percentile shown white.', minimum=51, maximum=100, unit='%', live=True

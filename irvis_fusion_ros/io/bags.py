@@ -326,6 +326,4 @@ def _raw(message: Any) -> tuple[str, np.ndarray]:
 
 def _compressed(message: Any) -> tuple[str, np.ndarray]:
     image = images.decode(message.data)
-    if image is None:
-        raise ImageError('corrupt', f"cannot decode a compressed image of format '{message.format}'")
     return encodings.name_of(image, encodings.stated(message.format)), image

@@ -9,20 +9,18 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.config import option
 
+# Sides that an image is padded to multiples of: at the coarsest scales half a cell more or less is no matter.
+MULTIPLE = 16
+
 
 @dataclass(frozen=True)
 class TargetFinderConfig:
     """Its size."""
 
     channels: tuple[int, ...] = option(
-        (12, 20, 32, 40),
+        (8, 20, 32, 48, 48),
         'Channels at each scale, from half the sides of the image, each next one halved again.',
     )
-
-    @property
-    def multiple(self) -> int:
-        """Return what the sides of an image must be multiples of."""
-        return 1 << len(self.channels)
 
 
 class TargetFinder(nn.Module):
@@ -65,7 +63,7 @@ class TargetFinder(nn.Module):
     def find(self, thermal: Tensor) -> Tensor:
         """Return the same as a probability, of images of any even sides."""
         height, width = thermal.shape[-2:]
-        rest = [-side % self.config.multiple for side in (width, height)]
+        rest = [-side % MULTIPLE for side in (width, height)]
         padded = F.pad(thermal, (0, rest[0], 0, rest[1]), mode='replicate')
         return torch.sigmoid(self(padded))[..., : height // 2, : width // 2]
 

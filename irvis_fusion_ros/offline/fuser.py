@@ -29,8 +29,15 @@ OUTPUTS = tuple(TOPIC_OF)
 
 @dataclass(frozen=True)
 class Frame:
-    """What came of a pair. images: pixels and encoding by output. info: CameraInfo for them, or None."""
+    """
+    What came of a pair.
 
+    stamp, frame_id: of the outputs. images: pixels and encoding by output. info: CameraInfo for them, or
+    None.
+    """
+
+    stamp: int
+    frame_id: str
     result: FusionResult
     images: dict[str, tuple[np.ndarray, str]]
     info: Any
@@ -41,7 +48,7 @@ class Fuser:
     Fuses pairs in order, as the node's pipeline does.
 
     infos(): the last CameraInfo of each camera. complain(key, text) is told what is wrong. `drops` counts the
-    pairs of which nothing came, by cause.
+    pairs of which nothing came, by cause. `grid_frame` is the last frame_id of the visible camera.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Fuser:
         self._used_infos: dict[str, Any] | None = None
         self.formats = {name: Format() for name in STREAMS}
         self.epoch = 0
+        self.grid_frame = ''
         self.drops: Counter = Counter()
 
     def fuse(self, pair: Pair) -> Frame | None:
@@ -67,7 +75,8 @@ class Fuser:
         if pair.epoch != self.epoch:
             self.epoch = pair.epoch
             self.predictor.reset()
-        pictures = {name: self._decoded(name, getattr(pair, name)) for name in STREAMS}
+        given = {name: getattr(pair, name) for name in STREAMS if getattr(pair, name) is not None}
+        pictures = {name: self._decoded(name, image) for name, image in given.items()}
         if None in pictures.values():
             return None
         settled = [self._settled(name, picture) for name, picture in pictures.items()]
@@ -75,21 +84,28 @@ class Fuser:
             return self._dropped('format_change')
         if self._config.calibration.source == 'camera_info' and not self._calibrate():
             return self._dropped('no_camera_info')
-        thermal, visible = pictures['thermal'], pictures['visible']
+        thermal, visible = pictures.get('thermal'), pictures.get('visible')
+        order = visible.order if visible else 'bgr'
         try:
             result = self.predictor(
-                thermal.pixels,
-                visible.pixels,
-                visible_order=visible.order,
-                thermal_order=thermal.order,
+                thermal and thermal.pixels,
+                visible and visible.pixels,
+                visible_order=order,
+                thermal_order=thermal.order if thermal else 'bgr',
                 outputs=self._outputs,
             )
         except ImageError as error:
             return self._refuse(error.camera or 'the pair', error)
         for note in result.notes:
             self._complain(note.code, note.text)
-        images = self._images(result, thermal.encoding, visible.order)
-        return Frame(result, images, self._info(visible.pixels.shape[:2]))
+        if visible:
+            self.grid_frame = pair.visible.frame_id
+        # a thermal image alone lies on the last visible grid
+        images = self._images(result, thermal.encoding if thermal else '', order)
+        shape = next((pixels.shape[:2] for pixels, _ in images.values()), None)
+        reference = pair.visible or pair.thermal
+        frame_id = self.grid_frame or reference.frame_id
+        return Frame(reference.stamp, frame_id, result, images, shape and self._info(shape))
 
     def _info(self, shape: tuple[int, int]) -> Any:
         info = self._infos()['visible']

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from irvis_fusion_ros.config import problem_of, walk, with_values
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io import yaml_file
 from irvis_fusion_ros.ros.options import NodeConfig, conflict
 
 _NODES = ('/**', '/*', 'fusion_node', '/fusion_node', '/**/fusion_node')
@@ -23,12 +22,7 @@ def load(path: Path) -> tuple[NodeConfig, list[str]]:
 
     Raises FileError, naming the parameter, its value and the limit.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise FileError(f'{path}: cannot be read ({error.strerror})') from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FileError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    content = yaml_file.read(path, 'parameter file')
     if not isinstance(content, dict):
         raise FileError(f'{path}: not a parameter file of ROS 2 (a node, and below it ros__parameters)')
     options = {name: (spec, default) for name, spec, default in walk(NodeConfig())}

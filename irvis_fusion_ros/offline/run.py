@@ -66,6 +66,7 @@ class Run:
         self._is_new = True  # the one that is dealt with is none of them
         self.pairs: list[dict[str, Any]] = []
         self.pairs_in = 0
+        self.alone_in = 0  # images that came out without a partner
         self._ready: list[tuple[Pair, Frame]] = []
         self.incomplete = ''
         earlier = self._prepare(resume)
@@ -127,6 +128,8 @@ class Run:
             'images_in': {name: self._source.received(name) for name in STREAMS},
             'drops': dict(self._source.drops() + self._fuser.drops),
         }
+        if self.alone_in:
+            found['alone_in'] = self.alone_in
         if self.predictor.backbone:
             found['backbone'] = self.predictor.backbone
             found['registration_first'] = self.predictor.config.registration_first
@@ -173,6 +176,7 @@ class Run:
         for name, kept in earlier['formats'].items():
             memory.put(self._fuser.formats[name], kept)
         self._fuser.epoch = earlier['epoch']
+        self._fuser.grid_frame = earlier['grid_frame']
         self._fuser.drops = Counter(earlier['drops'])
         self._said = set(earlier['said'])
 
@@ -185,6 +189,7 @@ class Run:
             'predictor': memory.of(self.predictor),
             'formats': {name: memory.of(each) for name, each in self._fuser.formats.items()},
             'epoch': self._fuser.epoch,
+            'grid_frame': self._fuser.grid_frame,
             'drops': dict(self._fuser.drops),
             'said': sorted(self._said),
         }
@@ -213,7 +218,10 @@ class Run:
         bag.write(record.topic, record.type, record.cdr, record.time)
 
     def _on_pair(self, pair: Pair) -> None:
-        self.pairs_in += 1
+        if None in (pair.thermal, pair.visible):
+            self.alone_in += 1
+        else:
+            self.pairs_in += 1
         if self._is_new:
             frame = self._fuser.fuse(pair)
             if frame is not None:
@@ -225,7 +233,7 @@ class Run:
             self._out.write(size, lambda bag, pair=pair, frame=frame: _write(bag, pair, frame))
             self.pairs.append(
                 {
-                    'name': str(pair.visible.stamp),
+                    'name': str(frame.stamp),
                     'milliseconds': frame.result.timing['total'],
                     'confidence': frame.result.confidence,
                     'cold': frame.result.cold,
@@ -240,8 +248,8 @@ class Run:
 
 
 def _write(bag: BagWriter, pair: Pair, frame: Frame) -> None:
-    stamp, frame_id = pair.visible.stamp, pair.visible.frame_id
-    time = max(pair.thermal.time, pair.visible.time)
+    stamp, frame_id = frame.stamp, frame.frame_id
+    time = max(image.time for image in (pair.thermal, pair.visible) if image is not None)
     for name, (pixels, encoding) in frame.images.items():
         bag.write_image(IMAGE_TOPICS[name], pixels, encoding, stamp, frame_id, time)
     if frame.info is not None:

@@ -1,5 +1,6 @@
 """The pairs of a bag, as the node in mode every_frame makes them, from the stamps alone."""
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
 from irvis_fusion_ros.ros import conversions
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.topics import compressed_of, image_of, video_of
+
+# What the pairing counts that is not lost.
+_NO_DROPS = ('received', 'paired', 'alone')
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,9 @@ class PairSource:
     """
     Reads a bag once and hands its pairs to on_pair, in order.
 
-    topics: of both cameras. Images that the node refuses at the door are refused and counted: `refused`, by
-    stream. `infos` holds the last CameraInfo of each. complain(key, text) is told what is wrong.
+    topics: of both cameras, or of one where `on_missing` is pass_through. Images that the node refuses at the
+    door are refused and counted: `refused`, by stream. `infos` holds the last CameraInfo of each.
+    complain(key, text) is told what is wrong.
     on_image(stream, image) gets every image that is not refused, paired or not.
     """
 
@@ -92,6 +97,7 @@ class PairSource:
         self._streams = {each.image: name for name, each in topics.items()}
         self._info_streams = {each.info: name for name, each in topics.items() if each.info}
         self._limit = config.limits.max_pixels
+        self._missing_after = config.missing_after if config.on_missing == 'pass_through' else math.inf
         self._complain = complain
         self.refused = {name: Counter() for name in STREAMS}
         self.infos: dict[str, Any] = dict.fromkeys(STREAMS)
@@ -130,6 +136,7 @@ class PairSource:
         if self._on_image is not None:
             self._on_image(stream, image)
         self.pairing.put(stream, image.stamp, image, record.time / 1e9, image.size)
+        self._watch_for_missing(record.time)
 
     def received(self, stream: str) -> int:
         """Return how many images of a stream the bag had."""
@@ -140,9 +147,20 @@ class PairSource:
         found: Counter = sum(self.refused.values(), Counter())
         for name in STREAMS:
             counts = self.pairing.counts[name]
-            found.update({cause: n for cause, n in counts.items() if cause not in ('received', 'paired')})
+            found.update({cause: n for cause, n in counts.items() if cause not in _NO_DROPS})
             found['no_partner'] += self.pairing.waiting(name)
         return +found
+
+    def _watch_for_missing(self, time: int) -> None:
+        """Let the images of one camera out alone while the other is silent, as the node does."""
+        start, now = self._bag.start / 1e9, time / 1e9
+        silent = [
+            name for name in STREAMS if now - max(self.pairing.arrivals[name], start) > self._missing_after
+        ]
+        if len(silent) == 1 and self.pairing.absent != silent[0]:
+            self.pairing.flush()  # nothing comes that could still change these pairs
+            self.pairing.set_absent(silent[0])
+            self._complain(f'{silent[0]} missing', f'{silent[0]} camera is missing: the other one passes')
 
     def _checked(self, stream: str, message: Any, time: int) -> Image:
         conversions.check(message, self._limit)
@@ -150,7 +168,7 @@ class PairSource:
         if not codec:
             return Image(message, time)
         # here and not when it is fused, because each frame builds on the one before, paired or not
-        frame = self._videos[stream].decode(message.data, codec)
+        frame = self._videos[stream].decode(message.data, codec, self._limit)
         conversions.check_size(frame.shape[1], frame.shape[0], self._limit)
         return Image(message, time, frame)
 
@@ -166,12 +184,19 @@ def find_topics(bag: BagReader, config: NodeConfig, given: dict[str, str | None]
     """
     Find the topics of both cameras: those given, or the node's names in the transport that is there.
 
-    Raises BagError, listing what is in the bag.
+    Raises BagError, listing what is in the bag; where the images of one camera pass alone it may be missing.
     """
-    return {name: _find(bag, name, getattr(config, name).transport, given.get(name)) for name in STREAMS}
+    found = {name: _find(bag, name, getattr(config, name).transport, given.get(name)) for name in STREAMS}
+    missing = [name for name in STREAMS if found[name] is None]
+    if len(missing) > (1 if config.on_missing == 'pass_through' else 0):
+        raise BagError(
+            f"bag '{bag.path}' has no topic '{image_of(missing[0])}'; name it with --{missing[0]} TOPIC. "
+            f'It holds:\n{bag.contents()}'
+        )
+    return {name: topics for name, topics in found.items() if topics is not None}
 
 
-def _find(bag: BagReader, stream: str, transport: str, given: str | None) -> Topics:
+def _find(bag: BagReader, stream: str, transport: str, given: str | None) -> Topics | None:
     if given is not None:
         image = bag.topic(given, (IMAGE, COMPRESSED_IMAGE, COMPRESSED_VIDEO)).name
     else:
@@ -180,10 +205,7 @@ def _find(bag: BagReader, stream: str, transport: str, given: str | None) -> Top
         wanted = [names[transport], *names.values()]
         image = next((there[name] for name in wanted if name in there), None)
         if image is None:
-            raise BagError(
-                f"bag '{bag.path}' has no topic '{names['raw']}'; name it with --{stream} TOPIC. It holds:\n"
-                + bag.contents()
-            )
+            return None
     base = image.removesuffix('/compressed').removesuffix('/h264')
     info = f'{base.rpartition("/")[0]}/camera_info'
     known = bag.topics.get(info)

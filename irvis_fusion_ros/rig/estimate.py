@@ -13,9 +13,11 @@ import numpy as np
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
-from irvis_fusion_ros.rig import changes, clock, exposure, fitted, parallax
+from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.lens import resized
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -179,7 +181,8 @@ class Gathering:
         if int(found.agree.sum()) < LEAST:
             text = f'only {found.agree.sum()} of {len(views)} pairs agree with the rig'
             notes.append(Note('few_agree', text))
-        rig = self._calibration(views[0], found)
+        found, lens = lensed.fit(views, found, self._pool)
+        rig = self._calibration(views[0], found, lens)
         if curve is not None and curve.offset is not None:
             used = np.flatnonzero(found.agree)
             sharper = exposure.sharpened(
@@ -206,7 +209,7 @@ class Gathering:
             tolerance=self.tolerance,
         )
 
-    def _calibration(self, kept: View, found: Fitted) -> Calibration:
+    def _calibration(self, kept: View, found: Fitted, lens: Lens | None) -> Calibration:
         """Return the rig for the images as they came."""
         thermal, visible = self._shapes
         scale = visible[1] / kept.visible.shape[1]
@@ -221,6 +224,7 @@ class Gathering:
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
+            thermal_lens=resized(lens, kept.thermal.shape, thermal),
             parallax=along,
             spread=tuple(float(scale * sigma) for sigma in spread),
             frames=len(used),

@@ -143,7 +143,7 @@ def _each(
 ) -> list[Refined]:
     return list(
         pool.map(
-            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free, lenses),
+            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free),
             views,
         )
     )

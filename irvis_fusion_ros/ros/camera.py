@@ -1,4 +1,4 @@
-"""What comes in: a camera's image and CameraInfo topics, with a reliability that follows the publishers."""
+"""What comes in: the images and the CameraInfo of a camera."""
 
 import threading
 import time
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.io.video_stream import VideoDecoder
-from irvis_fusion_ros.ros import conversions, qos, topics
-from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros import camera_info, conversions, qos, topics
+from irvis_fusion_ros.ros.source import Source
+from irvis_fusion_ros.ros.throttle import WarningThrottle, plain
 
 
 class Camera:
@@ -21,7 +21,8 @@ class Camera:
     The topics of one camera, 'thermal' or 'visible'.
 
     Images that cannot be used are refused at the door, counted and warned of; the others go to
-    on_image(name, message, arrival), arrival in seconds of the steady clock. `info` is the last CameraInfo.
+    on_image(name, message, arrival), arrival in seconds of the steady clock. `info` is the last CameraInfo,
+    the same object as long as it says the same; None if it was refused, then `info_problem` says why.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Camera:
         self._throttle = throttle
         self._lock = threading.Lock()  # the worker refuses, too, what cannot be decoded
         self.info: CameraInfo | None = None
+        self.info_problem = ''
         self.info_topic = info_topic
         self.counts: Counter = Counter()  # 'received', and refusals by cause
         self.last_refusal = ''
@@ -87,7 +89,7 @@ class Camera:
         """Count an image that cannot be used, and say why."""
         with self._lock:
             self.counts[error.cause] += 1
-        self.last_refusal = f'{self.image.topic}: {error}'
+        self.last_refusal = plain(f'{self.image.topic}: {error}')
         self._throttle.warn((self.name, error.cause), f'{self.last_refusal}; image refused')
 
     def _take_image(self, message: Any) -> None:
@@ -111,13 +113,21 @@ class Camera:
 
     def _frame(self, message: Any, codec: str) -> Image:
         """Decode the next frame of a video: here, because each builds on the one before, paired or not."""
-        pixels = self._video.decode(message.data, codec)
+        pixels = self._video.decode(message.data, codec, self._max_pixels())
         image = conversions.to_image(pixels, 'bgr8', conversions.header_of(message))
         conversions.check(image, self._max_pixels())
         return image
 
     def _take_info(self, message: CameraInfo) -> None:
-        self.info = message
+        if self.info is not None and camera_info.same(message, self.info):
+            return
+        problem = camera_info.problem_of(message)
+        if problem:
+            self._throttle.warn(
+                (self.name, 'info'),
+                f'{self.info_topic} {problem}: it is not used; correct it in the driver',
+            )
+        self.info, self.info_problem = (None if problem else message), problem or ''
 
 
 def _type_of(camera: str, transport: str) -> type:
@@ -131,126 +141,3 @@ def _type_of(camera: str, transport: str) -> type:
             f"distribution (ros-$ROS_DISTRO-foxglove-msgs). Images of encoding h264 are taken with 'raw'"
         ) from error
     return CompressedVideo
-
-
-class Source:
-    """
-    A subscription that is reliable as long as every publisher offers that, else best effort.
-
-    Large images need reliable, many drivers offer best effort only, and publishers may come after the node.
-    Overrides of the user win.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        message_type: type,
-        topic: str,
-        callback: Callable[[Any], None],
-        depth: int,
-        throttle: WarningThrottle,
-    ):
-        self._node = node
-        self._type = message_type
-        self._callback = callback
-        self._depth = depth
-        self._throttle = throttle
-        self._subscription: Any = None
-        self._fixed = qos.overridden(node, topic, 'subscription', 'reliability')
-        self.topic = topic
-        self.reliable = True
-        self.publishers = 0
-        self._reported_lost = 0
-        self._gaps = 0
-        self._last_numbers: dict[bytes, int] = {}  # by publisher
-        self.foreign_types: tuple[str, ...] = ()
-        self.incompatible = ''  # the policy, if a publisher cannot be heard because of it
-
-    @property
-    def lost(self) -> int:
-        """How many messages were lost on the way, or overwritten before they could be taken."""
-        # DDS reports no overwritten ones, and gaps need a message behind them
-        return max(self._reported_lost, self._gaps)
-
-    def open(self) -> None:
-        """Subscribe."""
-        self._last_numbers.clear()
-        self._subscription = self._node.create_subscription(
-            self._type,
-            self.topic,
-            self._take if qos.GIVES_MESSAGE_INFO else self._callback,
-            qos.profile(self._depth, reliable=self.reliable),
-            event_callbacks=qos.subscription_events(self._on_incompatible, self._on_lost),
-            qos_overriding_options=qos.options(self._node, self.topic, 'subscription'),
-        )
-        granted = self._subscription.qos_profile.reliability
-        self.reliable = granted != ReliabilityPolicy.BEST_EFFORT
-
-    def close(self) -> None:
-        """Unsubscribe."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-        self.publishers = 0
-        self.incompatible = ''
-
-    def check(self) -> None:
-        """Look at the publishers, and subscribe anew if another reliability suits them."""
-        if self._subscription is None:
-            return
-        wanted = f'{self._type.__module__.partition(".")[0]}/msg/{self._type.__name__}'
-        found = self._node.get_publishers_info_by_topic(self.topic)
-        offers = [info.qos_profile.reliability for info in found if info.topic_type == wanted]
-        self.publishers = len(offers)
-        self.foreign_types = tuple(sorted({info.topic_type for info in found} - {wanted}))
-        if not offers:
-            self.incompatible = ''
-            return
-        reliable = ReliabilityPolicy.BEST_EFFORT not in offers
-        if reliable == self.reliable or self._fixed:
-            return
-        self.close()
-        self.reliable = reliable
-        self.publishers = len(offers)
-        self.open()
-        self._node.get_logger().info(
-            f'{self.topic}: subscribed {"reliable" if reliable else "best effort"}, as its publishers offer'
-        )
-
-    def _take(self, message: Any, info: dict[str, Any]) -> None:
-        number, publisher = info.get('publication_sequence_number'), info.get('publisher_gid')
-        # Jazzy does not tell the publishers apart
-        if number and (publisher or self.publishers <= 1):
-            key = publisher['data'] if publisher else b''
-            gap = number - self._last_numbers.get(key, number - 1) - 1
-            self._last_numbers[key] = number
-            if gap > 0:
-                self._gaps += gap
-                self._warn_of_loss()
-        self._callback(message)
-
-    def _on_lost(self, event: Any) -> None:
-        self._reported_lost += event.total_count_change
-        self._warn_of_loss()
-
-    def _warn_of_loss(self) -> None:
-        remedy = (
-            'this machine has no time to take them; free a core, or lower the rate'
-            if self.reliable
-            else 'give the process that publishes them the Fast DDS profile (config/fastdds.xml), '
-            'or have it publish reliable'
-        )
-        self._throttle.warn(
-            ('lost', self.topic), f'{self.topic}: {self.lost} messages were lost on the way: {remedy}'
-        )
-
-    def _on_incompatible(self, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        if policy == 'RELIABILITY' and not self._fixed:
-            return  # `check` finds out and follows
-        self.incompatible = policy
-        self._throttle.warn(
-            ('qos', self.topic),
-            f'{self.topic}: a publisher offers incompatible quality of service ({policy}), its images '
-            f'do not arrive; change it, or {qos.PREFIX}{self.topic}.subscription.{policy.lower()}',
-        )

@@ -11,17 +11,47 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irvis_fusion_ros.calibration import Calibration
-from irvis_fusion_ros.geometry import lens
+from irvis_fusion_ros.geometry import lens, plausible
 from irvis_fusion_ros.geometry.transform import normalised, resize_transform
 
 if TYPE_CHECKING:  # those of a bag do as well, where there is no ROS
     from sensor_msgs.msg import CameraInfo
 
 
+_FIELDS = ('width', 'height', 'distortion_model', 'binning_x', 'binning_y', 'roi')
+# The longest that OpenCV knows: rational, thin prism and tilted.
+_LONGEST_D = 14
+
+
 def shape_of(info: 'CameraInfo') -> tuple[int, int]:
     """Return (height, width) of the images that a CameraInfo describes."""
     _, _, width, height = _region(info)
     return height // max(info.binning_y, 1), width // max(info.binning_x, 1)
+
+
+def problem_of(info: 'CameraInfo') -> str | None:
+    """
+    Say what is wrong with a CameraInfo, whatever it is used for, or None: not finite numbers, an absurd size.
+
+    A camera that is not calibrated has no problem. What is wrong with a calibration, `calibration` says.
+    """
+    for name in 'kdrp':
+        if not np.isfinite(getattr(info, name)).all():
+            return f'has numbers in {name.upper()} that are not finite'
+    if len(info.d) > _LONGEST_D:
+        return f'has {len(info.d)} numbers in D; no distortion model has more than {_LONGEST_D}'
+    if info.width and info.height:
+        problem = plausible.problem_of_size(info.width, info.height)
+        if problem:
+            return f'states a size of {info.width}x{info.height}; it {problem}'
+    return _problem_of_region(info)
+
+
+def same(one: 'CameraInfo', other: 'CameraInfo') -> bool:
+    """Say whether two messages say the same of a camera, whenever they were sent."""
+    return all(getattr(one, name) == getattr(other, name) for name in _FIELDS) and all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in 'kdrp'
+    )
 
 
 def for_image(info: 'CameraInfo', shape: tuple[int, int]) -> 'CameraInfo':
@@ -62,6 +92,9 @@ def calibration(thermal: 'CameraInfo', visible: 'CameraInfo') -> Calibration:
         (_to_described(info) @ np.reshape(info.k, (3, 3)), _rotation(info)) for info in (thermal, visible)
     )
     matrix = k_visible @ r_visible.T @ r_thermal @ np.linalg.inv(k_thermal)
+    problem = plausible.problem_of_homography(matrix, shape_of(thermal), shape_of(visible))
+    if problem:
+        raise ValueError(f'the transform of the thermal and the visible camera_info {problem}')
     return Calibration(
         normalised(matrix),
         shape_of(thermal),
@@ -72,13 +105,20 @@ def calibration(thermal: 'CameraInfo', visible: 'CameraInfo') -> Calibration:
 
 
 def _problem(info: 'CameraInfo') -> str | None:
-    numbers = np.concatenate([np.ravel(values) for values in (info.k, info.r, info.d)])
-    if not np.isfinite(numbers).all():
-        return 'holds numbers that are not finite'
+    problem = problem_of(info)
+    if problem:
+        return problem
     if not info.k[0] > 0 or not info.k[4] > 0 or not info.height or not info.width:
         return 'holds no calibration (K or the image size is zero)'
     if not info.k[8]:
         return 'holds no calibration (the last number of K is zero)'
+    shape = info.height, info.width
+    problem = plausible.problem_of_intrinsics(np.reshape(info.k, (3, 3)), shape)
+    if problem:
+        return f'is wrong: K {problem}'
+    problem = np.any(info.r) and plausible.problem_of_rotation(np.reshape(info.r, (3, 3)))
+    if problem:
+        return f'is wrong: R {problem}'
     if np.any(info.d):
         most = lens.MODELS.get(info.distortion_model)
         if most is None:
@@ -86,7 +126,10 @@ def _problem(info: 'CameraInfo') -> str | None:
             return f"has the distortion model '{info.distortion_model}'; known are {known}"
         if np.any(info.d[most:]):
             return f'has {len(info.d)} numbers in D, but {info.distortion_model} has {most}'
-    return _problem_of_region(info)
+        problem = plausible.problem_of_lens(_lens(info, np.reshape(info.k, (3, 3))), shape)
+        if problem:
+            return f'is wrong: D {problem}'
+    return None
 
 
 def _problem_of_region(info: 'CameraInfo') -> str | None:

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import ImageError
-from irvis_fusion_ros.io import encodings, images
+from irvis_fusion_ros.io import encodings, image_header, images, video_stream
 from irvis_fusion_ros.io.encodings import Picture
-from irvis_fusion_ros.io.video_stream import CODECS, VideoDecoder
+from irvis_fusion_ros.io.video_stream import VideoDecoder
 from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 
 try:
@@ -57,9 +57,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
 
 def codec_of(message: Any) -> str | None:
     """Return the codec of a message that is a frame of video (CompressedVideo, or the others used so)."""
-    stated = message.format if _is_compressed(message) else message.encoding
-    name = stated.partition(';')[0].strip().lower()
-    return name if name in CODECS else None
+    return video_stream.codec_of(message.format if _is_compressed(message) else message.encoding)
 
 
 def header_of(message: Any) -> Header:
@@ -76,21 +74,22 @@ def to_picture(message: Any, max_pixels: int) -> Picture:
     Raises ImageError as `check` and `decode` do.
     """
     check(message, max_pixels)
-    return decode(message)
+    return decode(message, max_pixels)
 
 
-def decode(message: Any) -> Picture:
+def decode(message: Any, max_pixels: int = LARGEST_SIDE**2) -> Picture:
     """
     Return the pixels of an Image or CompressedImage that `check` let pass.
 
     They are a view of the message's memory where it needs no conversion; alpha is dropped, big-endian values
-    are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt' or 'unknown_encoding'.
+    are swapped, padding of rows is skipped. Raises ImageError with cause 'corrupt', 'unknown_encoding' or
+    'too_large'.
     """
     codec = codec_of(message)
     if codec:  # a key frame can be decoded by itself; streams are decoded by the camera
-        return Picture(VideoDecoder().decode(message.data, codec), 'bgr8', 'bgr')
+        return Picture(VideoDecoder().decode(message.data, codec, max_pixels), 'bgr8', 'bgr')
     if _is_compressed(message):
-        return _decode(message)
+        return _decode(message, max_pixels)
     if not _is_known(message.encoding):
         return _by_cv_bridge(message)
     return encodings.picture(encodings.stored(message), message.encoding)
@@ -169,19 +168,16 @@ def _check_compressed(message: CompressedImage, max_pixels: int) -> None:
             'unknown_encoding',
             f"format '{message.format}' is of the compressedDepth transport; publish the compressed one",
         )
-    size = images.encoded_size(message.data)
-    if size is None:
-        raise ImageError('corrupt', f"compressed image ('{message.format}') is neither JPEG nor PNG nor TIFF")
-    check_size(*size, max_pixels)
+    try:
+        header = image_header.read(message.data)
+    except ImageError as error:
+        raise ImageError(error.cause, f"compressed image ('{message.format}'): {error}") from error
+    check_size(header.width, header.height, max_pixels)
+    image_header.check_size(header, max_pixels)
 
 
-def _decode(message: CompressedImage) -> Picture:
-    pixels = images.decode(message.data)
-    if pixels is None:
-        raise ImageError(
-            'corrupt',
-            f"compressed image ('{message.format}', {len(message.data)} bytes) is cut short or damaged",
-        )
+def _decode(message: CompressedImage, max_pixels: int) -> Picture:
+    pixels = images.decode(message.data, max_pixels)
     return Picture(pixels, encodings.name_of(pixels, encodings.stated(message.format)), 'bgr')
 
 

@@ -19,7 +19,7 @@ from std_msgs.msg import String
 from irvis_fusion_ros.detection.detector import Detections, Detector
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.imaging.color import in_encoding
-from irvis_fusion_ros.predictor import LARGEST_SIDE
+from irvis_fusion_ros.io.images import MAX_PIXELS
 from irvis_fusion_ros.ros import conversions, detection_messages, qos
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 
@@ -102,7 +102,7 @@ class DetectionNode(Node):
 
     def _look_at(self, message: Image) -> None:
         started = time.monotonic()
-        picture = conversions.to_picture(message, LARGEST_SIDE**2)
+        picture = conversions.to_picture(message, MAX_PIXELS)
         pixels = in_encoding(picture.pixels, picture.order, 'bgr8')
         found = self._detector(pixels)
         degrees = self._degrees(message, found)
@@ -119,7 +119,7 @@ class DetectionNode(Node):
             thermal = self._thermal.pop(_stamp(message), None)
         if thermal is None or thermal.encoding not in RADIOMETRIC:
             return [None] * len(found)
-        values = conversions.to_picture(thermal, LARGEST_SIDE**2).pixels
+        values = conversions.to_picture(thermal, MAX_PIXELS).pixels
         return [_hottest(values, box) for box in found.boxes]
 
 

@@ -56,7 +56,7 @@ class Health:
             'inputs': self._inputs(now, steady, config),
             'pairing': self._pairing_status(now, steady, config),
             'inference': self._inference(now, config),
-            'output': self._output(now),
+            'output': self._output(now, steady),
         }
         return [
             DiagnosticStatus(
@@ -71,6 +71,7 @@ class Health:
 
     def _inputs(self, now: float, steady: float, config: NodeConfig) -> tuple:
         level, words, values = OK, [], {}
+        mixed, too_much = self._watch.mixed(), self._watch.too_much(steady)
         for name, camera in self._cameras.items():
             rate = self._rate(f'{name} images', now, camera.counts['received'])
             silence = self._watch.silent_for(name, steady)
@@ -87,8 +88,17 @@ class Health:
             elif camera.image.incompatible:
                 level = max(level, WARN)
                 words.append(f'{name} QoS incompatible')
+            elif name in mixed:
+                level = max(level, WARN)
+                words.append(f'{name} publishers mix')
+            elif name in too_much:
+                level = max(level, WARN)
+                words.append(f'{name} sends too much')
             else:
                 words.append(f'{name} {rate:.1f} Hz')
+            if camera.info_problem:
+                level = max(level, WARN)
+                words.append(f'{name} camera_info {camera.info_problem}')
             refused = Counter(camera.counts)
             values |= {
                 f'{name} topic': camera.image.topic,
@@ -101,7 +111,9 @@ class Health:
                 f'{name} format changes': self._pipeline.format_changes[name],
                 f'{name} publishers': camera.image.publishers,
                 f'{name} reliability': 'reliable' if camera.image.reliable else 'best effort',
-                f'{name} camera_info': 'yes' if camera.info else 'no',
+                f'{name} mixed': mixed.get(name, 'no'),
+                f'{name} too much': too_much.get(name, 'no'),
+                f'{name} camera_info': 'yes' if camera.info else camera.info_problem or 'no',
             }
         return level, ', '.join(words), values
 
@@ -160,11 +172,13 @@ class Health:
         }
         if errors:
             return ERROR, f'{errors["error"]} frames failed, see the log', values
+        if config.calibration.source == 'camera_info' and pipeline.calibration_problem:
+            return WARN, f'no calibration: {pipeline.calibration_problem}', values
         if notes:
             return WARN, _listed(notes), values
         return OK, f'{rate:.1f} frames/s on {pipeline.predictor.device}', values
 
-    def _output(self, now: float) -> tuple:
+    def _output(self, now: float, steady: float) -> tuple:
         pipeline, worker = self._pipeline, self._worker
         statistics = pipeline.statistics
         published = pipeline.outputs.counts
@@ -174,6 +188,7 @@ class Health:
             drops.pop(outcome, None)
         losses = {cause: count for cause, count in self._new('drops', drops).items() if cause in _LOSSES}
         wanted = pipeline.outputs.wanted()
+        rivals = self._watch.rivals(steady)
         values = {
             'age p50/p95 [s]': _numbers(age, 4),
             'end to end p50/p95/p99 [ms]': _numbers(statistics.percentiles('end_to_end', 50, 95, 99)),
@@ -184,6 +199,7 @@ class Health:
             'dropped': _listed(drops),
             'subscribed': ', '.join(sorted(wanted)) or 'nothing',
             'published': _listed(published),
+            'also published by': rivals or 'nobody',
         }
         missing = [name for name in self._cameras if self._pairing.absent == name]
         if missing:
@@ -194,6 +210,8 @@ class Health:
             )
         if losses:
             return WARN, f'dropped: {_listed(losses)}', values
+        if rivals:
+            return WARN, rivals, values
         if not wanted:
             return OK, 'nobody is subscribed: nothing is computed', values
         return OK, f'age p50 {_number(age and age[0])} s', values

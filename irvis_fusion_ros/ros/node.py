@@ -16,7 +16,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging.scene import roi_of
@@ -31,6 +30,7 @@ from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs
 from irvis_fusion_ros.ros.parameters import Parameters
 from irvis_fusion_ros.ros.pipeline import Pipeline
+from irvis_fusion_ros.ros.rivals import Rivals
 from irvis_fusion_ros.ros.throttle import WarningThrottle, described
 from irvis_fusion_ros.ros.watch import Watch
 from irvis_fusion_ros.ros.worker import Everything, Newest, Worker
@@ -174,7 +174,8 @@ class FusionNode(LifecycleNode):
     def _go_active(self) -> None:
         now = time.monotonic()
         name = self.get_fully_qualified_name()
-        self._watch = Watch(self._cameras, self._pairing, self._worker, now)
+        rivals = Rivals(self, self._pipeline.outputs.names)
+        self._watch = Watch(self._cameras, self._pairing, self._worker, rivals, now)
         parts = self._cameras, self._pairing, self._worker, self._pipeline, self._watch, self._gatherer
         self._health = Health(name, *parts)
         self._worker.start()
@@ -263,7 +264,7 @@ class FusionNode(LifecycleNode):
                 camera.check()
         self._pairing.poll(now)
         self._watch_for_missing(now)
-        for key, text in self._watch.warnings():
+        for key, text in self._watch.warnings(now):
             self._throttle.warn(key, text)
         reason = self._watch.no_pair_warning(now, self.config)
         if reason:
@@ -304,6 +305,8 @@ class FusionNode(LifecycleNode):
         if response.success:
             self._pairing.reset()
             self._gatherer.forget()
+            if self.config.calibration.source == 'none':
+                self._worker.between_frames(lambda: self._pipeline.use_rig(None))
             self._worker.between_frames(self._pipeline.reset)
         response.message = 'earlier frames are forgotten' if response.success else 'the node is not active'
         return response
@@ -323,21 +326,16 @@ class FusionNode(LifecycleNode):
         return response
 
     def _save_calibration(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        found = self._gatherer and self._gatherer.estimate
-        if found is None or found.calibration is None:
-            response.success = False
-            progress = self._gatherer.progress() if self._gatherer else 'the node is not configured'
-            response.message = f'there is no rig to save: {progress}'
+        if self._gatherer is None:
+            response.success, response.message = False, 'the node is not configured'
             return response
         path = Path(self.config.calibration.file or state_file(self.get_fully_qualified_name()))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            calibration.save(found.calibration, path)
-        except (FileError, OSError) as error:
-            response.success, response.message = False, f'{path}: {error}'
-            return response
-        response.success = True
-        response.message = f'{path}: {found.used} of {found.seen} pairs, right to {found.uncertainty:.2f} px'
+            response.message = self._gatherer.save(path)
+        except FileError as error:
+            response.message = str(error)
+        else:
+            response.success = True
         return response
 
     def _on_rig(self, rig: Calibration) -> None:

@@ -27,7 +27,7 @@ from irvis_fusion_ros.ros.topics import (
 
 
 class Outputs:
-    """The publishers. `counts` counts messages by topic."""
+    """The publishers. `counts` counts messages by topic; `names` are the full names of the topics."""
 
     def __init__(self, node: Node, depth: int, throttle: WarningThrottle):
         self._node = node
@@ -38,6 +38,7 @@ class Outputs:
         names[FUSED_INFO] = qos.name_beside(node, FUSED_INFO, FUSED, 'sibling')
         names[REGISTERED_INFO] = qos.name_beside(node, REGISTERED_INFO, REGISTERED, 'sibling')
         types = {FUSED_COMPRESSED: CompressedImage, FUSED_INFO: CameraInfo, REGISTERED_INFO: CameraInfo}
+        self.names = tuple(names.values())
         self._publishers: dict[str, Any] = {}
         try:
             for topic, name in names.items():

@@ -65,6 +65,9 @@ class Parameters:
             if isinstance(default, float) and type(value) is int:  # `tolerance: 1` in a YAML file
                 value = float(value)
                 overrides[name] = Parameter(name, Parameter.Type.DOUBLE, value)
+            if value is False and 'off' in (spec.choices or ()):  # `targets: off` in a YAML file
+                value = 'off'
+                overrides[name] = Parameter(name, Parameter.Type.STRING, value)
             if name.endswith('.roi') and isinstance(value, Sequence) and not isinstance(value, str):
                 value = ', '.join(map(str, value))  # `roi: [0, 0, 640, 480]` in a YAML file
                 overrides[name] = Parameter(name, Parameter.Type.STRING, value)

@@ -25,7 +25,7 @@ from irvis_fusion_ros.ros.filters import stamp_of
 from irvis_fusion_ros.ros.formats import Format, described
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import Outputs, predictor_outputs
-from irvis_fusion_ros.ros.throttle import WarningThrottle
+from irvis_fusion_ros.ros.throttle import WarningThrottle, plain
 
 
 class Pipeline:
@@ -56,6 +56,7 @@ class Pipeline:
         self._started = 0.0
         self._grid_frame = ''
         self._used_infos: tuple[CameraInfo | None, ...] = ()
+        self.calibration_problem = ''  # why calibration.source camera_info gives none
         self.counts: Counter = Counter()
         self.notes: Counter = Counter()
         self.sources: Counter = Counter()
@@ -83,8 +84,8 @@ class Pipeline:
         self.predictor = predictor
         self._used_infos = ()
 
-    def use_rig(self, rig: Calibration) -> None:
-        """Align around a rig that was measured while the node worked."""
+    def use_rig(self, rig: Calibration | None) -> None:
+        """Align around a rig that was measured while the node worked, or without one again."""
         self.predictor.calibration = rig
 
     def set_gray(self, gray: bool) -> None:
@@ -108,7 +109,8 @@ class Pipeline:
         if pair.epoch != self._epoch:
             self._epoch = pair.epoch
             self.predictor.reset()
-        pictures = {name: _decode(name, getattr(pair, name)) for name in STREAMS}
+        limit = self._config().limits.max_pixels
+        pictures = {name: _decode(name, getattr(pair, name), limit) for name in STREAMS}
         # both are looked at, so that a change of both takes two frames and not three
         settled = [self._settled(name, picture) for name, picture in pictures.items()]
         if not all(settled):
@@ -141,21 +143,24 @@ class Pipeline:
         infos = tuple(self._cameras[name].info for name in ('thermal', 'visible'))
         if self._used_infos and all(a is b for a, b in zip(infos, self._used_infos, strict=True)):
             return self.predictor.calibration is not None
-        missing = [camera.info_topic for camera in self._cameras.values() if camera.info is None]
-        problem = f'nothing came on {" and ".join(missing)} yet' if missing else None
-        if not missing:
+        cameras = [self._cameras[name] for name in ('thermal', 'visible')]
+        refused = [f'{camera.info_topic} {camera.info_problem}' for camera in cameras if camera.info_problem]
+        missing = [camera.info_topic for camera in cameras if camera.info is None]
+        problem = ' and '.join(refused) or (f'nothing came on {" and ".join(missing)} yet' if missing else '')
+        self.predictor.calibration = None
+        if not problem:
             try:
                 self.predictor.calibration = camera_info.calibration(*infos)
             except ValueError as error:
-                self.predictor.calibration = None
-                problem = str(error)
+                problem = plain(str(error))
             self._used_infos = infos
+        self.calibration_problem = problem
         if problem:
             self._throttle.warn(
-                'camera_info',
+                ('camera_info', problem),
                 f"'calibration.source' is camera_info, but {problem}; publish it, or set calibration.source",
             )
-        return problem is None
+        return not problem
 
     def _fuse(self, pair: Pair, pictures: dict[str, Picture | None], wanted: frozenset[str]) -> None:
         thermal, visible = pictures['thermal'], pictures['visible']
@@ -258,12 +263,12 @@ class Statistics:
         return self._values[name][-1] if self._values[name] else None
 
 
-def _decode(name: str, message: Any) -> Picture | None:
+def _decode(name: str, message: Any, max_pixels: int) -> Picture | None:
     """Return the pixels of a message that the camera has checked at its door."""
     if message is None:
         return None
     try:
-        return conversions.decode(message)
+        return conversions.decode(message, max_pixels)
     except ImageError as error:
         error.camera = name
         raise

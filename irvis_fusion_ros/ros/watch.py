@@ -6,7 +6,9 @@ from collections import Counter
 from irvis_fusion_ros.pairing import Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.options import NodeConfig
+from irvis_fusion_ros.ros.pace import Pace
 from irvis_fusion_ros.ros.reasons import STAMP_CAUSES, Situation, no_pair
+from irvis_fusion_ros.ros.rivals import Rivals
 from irvis_fusion_ros.ros.worker import Worker
 
 REPEAT = 30.0  # seconds between two warnings that there is no pair, for the same reason
@@ -15,10 +17,14 @@ REPEAT = 30.0  # seconds between two warnings that there is no pair, for the sam
 class Watch:
     """Times are seconds of the steady clock."""
 
-    def __init__(self, cameras: dict[str, Camera], pairing: Pairing, worker: Worker, steady: float):
+    def __init__(
+        self, cameras: dict[str, Camera], pairing: Pairing, worker: Worker, rivals: Rivals, steady: float
+    ):
         self._cameras = cameras
         self._pairing = pairing
         self._worker = worker
+        self._rivals = rivals
+        self._pace = Pace()
         self._new = Added()
         self._since = steady
         self._pairs = 0
@@ -60,9 +66,29 @@ class Watch:
         )
         return f'no pair for {self.stalled_for(steady):.0f} s: {reason}'
 
-    def warnings(self) -> list[tuple[str, str]]:
-        """Return what is new to say of images that were dropped, with a key for each."""
-        said = []
+    def too_much(self, steady: float) -> dict[str, str]:
+        """Return what to say of each camera that sends far more than is used."""
+        received = {name: camera.counts['received'] for name, camera in self._cameras.items()}
+        counts = Counter(self._worker.counts)
+        taken = counts['submitted'] - sum(counts[cause] for cause in ('superseded', 'too_old', 'overflow'))
+        return self._pace.update(steady, received, self._pairing.counts['visible']['paired'], taken)
+
+    def mixed(self) -> dict[str, str]:
+        """Return what to say of each camera whose topic has several publishers that send at once."""
+        return {name: text for name, camera in self._cameras.items() if (text := camera.image.mixed())}
+
+    def rivals(self, steady: float) -> str:
+        """Return what to say of other nodes that publish our outputs, or ''."""
+        return self._rivals.found(steady)
+
+    def warnings(self, steady: float) -> list[tuple[str, str]]:
+        """Return what is to say of images that were dropped or that mix with others, with a key for each."""
+        said = [(f'{name} mixed', text) for name, text in self.mixed().items()]
+        for name, text in self.too_much(steady).items():
+            said.append((f'{name} too much', f'{self._cameras[name].image.topic}: {text}'))
+        rivals = self.rivals(steady)
+        if rivals:
+            said.append(('rivals', rivals))
         for name, camera in self._cameras.items():
             new = self._new(name, self._pairing.counts[name])
             for cause in STAMP_CAUSES.keys() & new.keys():

@@ -4,7 +4,8 @@
 Pairs are made as the node makes them in mode every_frame, by their stamps alone, so that two runs are equal
 to the byte. OUT gets /fused/image, /registered/image, /deformation/image, /valid_mask/image, the CameraInfo
 beside the first two, the topics of --copy and summary.json: that of fuse_images, and `pairs_in`, `images_in`
-and `drops` (images and pairs of which nothing came, by cause). A preset that corrects the fused image adds
+and `drops` (images and pairs of which nothing came, by cause), and `alone_in`, the images that passed without
+the other camera, where `on_missing` is pass_through. A preset that corrects the fused image adds
 /deformation_fused/image and /misregistration/image.
 
 OUT is written file by file. A run that was ended goes on with --resume behind the last file that is whole.
@@ -55,7 +56,9 @@ def fuse(task: Task, resume: bool = False, progress: bool = True) -> str:
     finally:
         run.close()
     dropped = ', '.join(f'{count} {cause}' for cause, count in sorted(summary['drops'].items())) or 'none'
-    text = f'{len(run.pairs)} of {run.pairs_in} pairs fused into {task.out}; drops: {dropped}'
+    alone = f' ({run.alone_in} of them one image alone)' if run.alone_in else ''
+    pairs = f'{run.pairs_in + run.alone_in} pairs{alone}'
+    text = f'{len(run.pairs)} of {pairs} fused into {task.out}; drops: {dropped}'
     if progress and elapsed:
         text += f' ({seconds / elapsed:.2f} times as fast as real time)'
     if run.incomplete:

@@ -236,6 +236,19 @@ def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):
         backbones.build(str(tmp_path / 'mine.yaml'))
 
 
+def test_a_pt2_is_loaded_only_where_its_maker_is_trusted(tmp_path):
+    name = own(tmp_path, '.pt2', 'weighed')
+    path = tmp_path / 'mine.yaml'
+    for text in (DESCRIPTION, DESCRIPTION + 'trusted: false\n'):
+        path.write_text(text)
+        with pytest.raises(FileError, match=r"mine\.pt2: .* run any code .* 'trusted: true' in mine\.yaml"):
+            backbones.build(name)
+    path.write_text(DESCRIPTION + 'trusted: true\n')
+    (tmp_path / 'mine.pt2').write_bytes(b'no archive')
+    with pytest.raises(FileError, match='no archive'):
+        backbones.build(name)
+
+
 def test_the_network_lies_beside_its_description(tmp_path):
     name = str(tmp_path / 'mine.yaml')
     (tmp_path / 'mine.yaml').write_text(DESCRIPTION)
@@ -264,12 +277,14 @@ def test_the_example_of_the_documentation(tmp_path, monkeypatch, images, suffix)
     page = (REPOSITORY / 'docs' / 'backbones.md').read_text()
     (code,) = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
     (description,) = re.findall(r'```yaml\n(.*?)```', page, re.DOTALL)
-    (onnx,) = re.findall(r'# or: (torch.onnx.export\(.*\)),', code)
+    (pt2,) = re.findall(r'# or: (torch.export.save\(.*\)),', code)
+    (onnx,) = re.findall(r'(torch.onnx.export\(.*\))  #', code)
     monkeypatch.chdir(tmp_path)
     scope = {}
     # what is documented is what is tested
-    exec(code if suffix == '.pt2' else code.replace("torch.export.save(program, 'mine.pt2')", onnx), scope)
-    (tmp_path / 'mine.yaml').write_text(description)
+    exec(code.replace(onnx, pt2) if suffix == '.pt2' else code, scope)
+    trusted = description.replace('trusted: false', 'trusted: true')
+    (tmp_path / 'mine.yaml').write_text(trusted if suffix == '.pt2' else description)
     visible, thermal = images
     with torch.no_grad():
         exact = scope['network'](thermal, visible)

@@ -55,9 +55,15 @@ def test_mean_and_std_of_channels_give_the_values_of_black_and_white(described):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('', r'expected the file to be keys with values \(inputs, joined, multiple, output\), found None'),
+        (
+            '',
+            r'the file to be keys with values \(inputs, joined, multiple, output, trusted\), found None',
+        ),
         ('multiple: 8', "no key 'inputs' in the file, found multiple"),
-        (BOTH + 'size: 8', "unknown key 'size' in the file; valid: inputs, joined, multiple, output"),
+        (
+            BOTH + 'size: 8',
+            "unknown key 'size' in the file; valid: inputs, joined, multiple, output, trusted",
+        ),
         ('inputs: [{image: visible}]', "expected 'inputs' to be a list of two images"),
         (
             'inputs: [{image: ir}, {image: visible}]',
@@ -66,6 +72,8 @@ def test_mean_and_std_of_channels_give_the_values_of_black_and_white(described):
         ('inputs: [{image: visible}, {image: visible}]', 'visible and thermal, found visible twice'),
         ('inputs: [{image: visible}, thermal]', r"'inputs\[1\]' to be keys with values"),
         (BOTH + 'joined: 1', "expected 'joined' to be true or false, found 1"),
+        (BOTH + 'trusted: 1', "expected 'trusted' to be true or false, found 1"),
+        (BOTH + 'output: {range: [0, .inf]}', "'output.range' to be two rising numbers"),
         (BOTH + 'multiple: 0', "expected 'multiple' to be a whole number from 1 to 256, found 0"),
         (BOTH + 'multiple: true', "expected 'multiple' to be a whole number"),
         (BOTH + 'output: {colour: hsv}', "'output.colour' to be luminance or repeated or rgb, found 'hsv'"),

@@ -123,7 +123,7 @@ def test_thermal_keeps_its_depth_and_loses_equal_channels(tmp_path):
 @pytest.mark.parametrize(
     ('listing', 'message'),
     [
-        ('{', 'not a list of pairs'),
+        ('{', 'the list of pairs is not JSON'),
         ('3', 'not a list of pairs'),
         ('[]', 'no pair in it'),
         ('[{"name": "1", "ir": "ir/1.png"}]', "without 'vi'"),
@@ -161,7 +161,7 @@ def test_aligned_pairs_have_one_size(tmp_path):
 
 def test_listed_file_that_is_missing(tmp_path):
     (tmp_path / 'pairs.json').write_text('[{"name": "1", "ir": "ir/1.png", "vi": "vi/1.png"}]')
-    with pytest.raises(FileError, match=r'ir/1\.png: cannot be read'):
+    with pytest.raises(FileError, match=r'ir/1\.png: the image cannot be read'):
         datasets.read(datasets.aligned(tmp_path)[0])
 
 

@@ -37,6 +37,17 @@ def test_frames_before_the_first_key_frame_are_refused_as_such():
     assert decoder.decode(packets[0], 'h264').shape == (96, 128, 3)
 
 
+def test_a_frame_of_too_many_pixels_is_refused_before_it_is_decoded():
+    from video import frames
+
+    packets = frames(pictures())
+    decoder = VideoDecoder()
+    with pytest.raises(ImageError, match='128x96; at most 12287') as caught:
+        decoder.decode(packets[0], 'h264', 128 * 96 - 1)
+    assert caught.value.cause == 'too_large'
+    assert decoder.decode(packets[0], 'h264', 128 * 96).shape == (96, 128, 3)
+
+
 def test_a_damaged_frame_is_refused_and_the_next_is_decoded():
     from video import frames
 

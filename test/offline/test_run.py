@@ -198,6 +198,38 @@ def test_a_camera_that_sends_video_is_decoded_from_its_first_key_frame_on(tmp_pa
     assert contents(tmp_path / 'again' / 'out') == contents(tmp_path / 'out')
 
 
+PASSING = replace(CONFIG, on_missing='pass_through', missing_after=0.25)
+
+
+def test_a_camera_that_falls_silent_lets_the_other_one_pass_if_that_is_asked_for(tmp_path):
+    source = write(tmp_path / 'in', count=16, lost=range(5, 12))
+    assert run(source, tmp_path / 'dropped')[0]['drops'] == {'no_partner': 7}
+    summary, said = run(source, tmp_path / 'out' / 'out', config=PASSING)
+    assert (summary['pairs_in'], summary['alone_in'], summary['drops']) == (9, 7, {})
+    assert said == ['visible camera is missing: the other one passes'] or len(said) == 2
+    fused, valid = (
+        images(tmp_path / 'out' / 'out', topic) for topic in ('/fused/image', '/valid_mask/image')
+    )
+    stamps = [START + number * STEP + (3_000_000 if 5 <= number < 12 else 0) for number in range(16)]
+    assert [each.stamp for each in fused] == stamps
+    assert {each.frame_id for each in fused} == {'rgb'}
+    assert [bool(each.image.any()) for each in valid] == [number not in range(5, 12) for number in range(16)]
+    options = {'config': PASSING, 'part_bytes': 100_000}
+    run(source, tmp_path / 'one' / 'out', **options)
+    run(source, tmp_path / 'two' / 'out', stop_after=40, **options)
+    run(source, tmp_path / 'two' / 'out', resume=True, **options)
+    assert contents(tmp_path / 'one' / 'out') == contents(tmp_path / 'two' / 'out')
+
+
+def test_a_bag_of_one_camera_passes_if_that_is_asked_for(tmp_path):
+    source = write(tmp_path / 'in', count=6, lost=range(6))
+    with pytest.raises(BagError, match=r"no topic 'visible/image_raw'; name it with --visible"):
+        run(source, tmp_path / 'refused')
+    summary, _ = run(source, tmp_path / 'out', config=PASSING)
+    assert (summary['pairs_in'], summary['alone_in']) == (0, 6)
+    assert [each.frame_id for each in images(tmp_path / 'out', '/fused/image')] == ['lwir'] * 6
+
+
 def test_a_damaged_bag_is_fused_as_far_as_it_goes(tmp_path):
     source = write(tmp_path / 'in', count=30)
     file = next(source.glob('*.mcap'))

@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo
 
 from irvis_fusion_ros.geometry.transform import apply, resize_transform, stretch
 from irvis_fusion_ros.geometry.warp import mark_outside
-from irvis_fusion_ros.ros.camera_info import calibration, for_image, shape_of
+from irvis_fusion_ros.ros.camera_info import calibration, for_image, problem_of, same, shape_of
 
 
 def info(width, height, focal, rotation=None):
@@ -139,6 +139,61 @@ def test_a_calibration_that_cannot_be_used_is_refused(change):
     change(thermal)
     with pytest.raises(ValueError, match='the thermal camera_info'):
         calibration(thermal, info(640, 512, 900))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'k': [60, 0, np.nan, 0, 60, 32, 0, 0, 1.0]}, 'numbers in K that are not finite'),
+        ({'p': [np.inf] * 12}, 'numbers in P that are not finite'),
+        ({'r': [np.nan] * 9}, 'numbers in R that are not finite'),
+        ({'d': [np.nan]}, 'numbers in D that are not finite'),
+        ({'d': [0.0] * 100_000}, '100000 numbers in D'),
+        ({'width': 1 << 31}, 'a size of 2147483648x256'),
+    ],
+)
+def test_what_no_camera_can_have_is_refused_whatever_it_is_for(changes, words):
+    message = info(320, 256, 300)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    assert words in problem_of(message)
+    with pytest.raises(ValueError, match=words):
+        calibration(info(320, 256, 300), message)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'k': [1e12, 0, 160, 0, 1e12, 128, 0, 0, 1.0]}, r'K has fx = 1e\+12 pixels'),
+        ({'k': [300, 0, 1e9, 0, 300, 128, 0, 0, 1.0]}, r'K has cx = 1e\+09'),
+        ({'k': [300, 0, 160, 5, 300, 128, 1, 0, 1.0]}, 'K is no camera matrix'),
+        ({'r': [1.0] * 9}, 'R is no rotation'),
+        ({'r': [1, 0, 0, 0, 1, 0, 0, 0, -1.0]}, 'R is no rotation but a mirror'),
+        ({'r': [0, 0, 1, 0, 1, 0, -1, 0, 0.0]}, 'transform of the thermal and the visible'),  # looks sideways
+        ({'distortion_model': 'plumb_bob', 'd': [1e30]}, 'D leaves next to nothing'),
+        ({'distortion_model': 'plumb_bob', 'd': [-1e30]}, 'D leaves next to nothing'),
+    ],
+)
+def test_absurd_calibrations_are_refused_by_name(changes, words):
+    message = info(320, 256, 300)
+    for name, value in changes.items():
+        setattr(message, name, value)
+    assert problem_of(message) is None, 'it may be published again'
+    with pytest.raises(ValueError, match=words):
+        calibration(message, info(320, 256, 300))
+
+
+def test_a_camera_without_calibration_has_no_problem():
+    assert problem_of(CameraInfo()) is None
+    assert problem_of(CameraInfo(width=640, height=480)) is None
+
+
+def test_messages_are_the_same_whenever_they_were_sent():
+    one, other = info(640, 512, 500), info(640, 512, 500)
+    other.header.stamp.sec = 7
+    assert same(one, other)
+    assert not same(one, info(640, 512, 501))
+    assert not same(one, with_roi(info(640, 512, 500), 1, 0, 10, 10))
 
 
 @pytest.mark.parametrize('shape', [(512, 640), (256, 320)])

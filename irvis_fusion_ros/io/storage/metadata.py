@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
+from irvis_fusion_ros.io import yaml_file
 from irvis_fusion_ros.io.storage.base import is_latched, type_name
 
-_LARGEST = 64 << 20
+# In bytes and values: a recording of a year has a file for each minute.
+LARGEST = 16 << 20
+_MOST_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,7 @@ class Metadata:
 
 def parsed(text: str) -> Metadata:
     """Return what the text says. Raises ValueError, saying why, for one that says nothing of a bag."""
-    if len(text) > _LARGEST:
-        raise ValueError(f'it is larger than {_LARGEST >> 20} MB')
-    try:
-        content = yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ValueError(' '.join(str(error).split())) from error
+    content = yaml_file.parsed(text, _MOST_VALUES)
     if isinstance(content, dict):
         content = content.get('rosbag2_bagfile_information', content)
     if not isinstance(content, dict):

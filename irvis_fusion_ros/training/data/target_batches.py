@@ -50,9 +50,9 @@ class DrawnConfig:
     # Height of a target, and its contrast to the ground.
     height: tuple[float, float] = (3.0, 56.0)
     contrast: tuple[float, float] = (0.07, 0.9)
-    # Weights of the loss: warm places without a box, the edges of a target, what is near a box and not of a
-    # target, and noise alone.
-    unboxed: float = 0.7
+    # Weights of the loss: warm places without a box where others have one (there may be people nobody boxed),
+    # the edges of a target, what is near a box and not of a target, and noise alone.
+    unboxed: float = 0.5
     edge: float = 0.3
     near: float = 0.25
     noise_weight: float = 1.5
@@ -96,7 +96,8 @@ class TargetSource:
         self._device = torch.device(device)
         self._figures = torch.from_numpy(np.stack(self._figures)).to(self._device)
         self._images = [_planes(each).to(self._device) for each in chosen]
-        shares = np.array([1.0 if each.targets.any() else config.ground for each in chosen])
+        self._boxed = np.array([each.targets.any() for each in chosen])
+        shares = np.where(self._boxed, 1.0, config.ground)
         self._shares = shares / shares.sum()
         self._seed = [seed, zlib.crc32(part.encode())]
         self._config = config
@@ -110,7 +111,8 @@ class TargetSource:
         noise = torch.Generator(self._device)
         noise.manual_seed(int(rng.integers(2**62)))
         chance, config = Chance(size, rng, noise), self._config
-        thermal, target, near = self._crops(crop, chance)
+        chosen = rng.choice(len(self._images), size, p=self._shares)
+        thermal, target, near = self._crops(chosen, crop, chance)
         made_up = chance.hit(config.made_up)
         ground = 0.5 + 0.12 * _smooth(chance, crop, 40)
         ground = ground + 0.05 * chance.uniform(0, 1) * _smooth(chance, crop, 12)
@@ -125,15 +127,18 @@ class TargetSource:
         thermal = torch.lerp(thermal, 0.5 + 0.1 * _noise(chance, crop), alone)
         target, near = target * (1 - alone), near * (1 - alone)
         thermal = _stretched(thermal)
-        return TargetBatch(thermal, *self._labels(thermal, target, near, alone))
+        boxed = torch.from_numpy(self._boxed[chosen]).to(self._device)[:, None, None, None]
+        return TargetBatch(thermal, *self._labels(thermal, target, near, alone, boxed))
 
-    def _crops(self, crop: tuple[int, int], chance: Chance) -> tuple[Tensor, Tensor, Tensor]:
-        """Return thermal images, targets and what is near them, each B x 1 x H x W."""
+    def _crops(
+        self, chosen: np.ndarray, crop: tuple[int, int], chance: Chance
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return thermal images, targets and what is near them, each B x 1 x H x W, of chosen images."""
         config, rng = self._config, chance.rng
         grid = tensors.pixel_grid(*crop, self._images[0])
         middle = torch.tensor([crop[1], crop[0]], device=self._device) / 2
         planes = []
-        for index in rng.choice(len(self._images), chance.size, p=self._shares):
+        for index in chosen:
             image = self._images[index]
             size = np.array(image.shape[:1:-1])
             scale = np.exp(rng.uniform(*np.log(config.scale)))
@@ -170,16 +175,18 @@ class TargetSource:
         )
         mask = (torch.lerp(mask, blob, is_blob) * on).clamp(0, 1)
         contrast = torch.exp(chance.uniform(*np.log(config.contrast))) * on
-        around = F.avg_pool2d(thermal, 9, 1, 4)
+        around = _mean(thermal, 9)
         thermal = torch.lerp(thermal, around, 0.7 * mask) + contrast * warmth
-        close = F.max_pool2d((mask > 0.1).float(), 5, 1, 2)
+        close = (_mean((mask > 0.1).float(), 5) > 0).float()
         return thermal, torch.maximum(target, mask), torch.maximum(near, close)
 
-    def _labels(self, thermal: Tensor, target: Tensor, near: Tensor, alone: Tensor) -> tuple[Tensor, Tensor]:
+    def _labels(
+        self, thermal: Tensor, target: Tensor, near: Tensor, alone: Tensor, boxed: Tensor
+    ) -> tuple[Tensor, Tensor]:
         config = self._config
         share, close, small = F.max_pool2d(target, 2), F.max_pool2d(near, 2), F.avg_pool2d(thermal, 2)
-        warm = small - F.avg_pool2d(small, 25, 1, 12, count_include_pad=False) > 0.12
-        weight = torch.where(warm & (close < 0.5), config.unboxed, 1.0)
+        warm = small - _mean(small, 25) > 0.12
+        weight = torch.where(boxed & warm & (close < 0.5), config.unboxed, 1.0)
         weight = torch.where((share > 0.2) & (share < 0.6), config.edge, weight)
         weight = torch.where((close > 0.5) & (share < 0.2), config.near, weight)
         return (share > 0.4).float(), torch.lerp(weight, torch.full_like(weight, config.noise_weight), alone)
@@ -219,6 +226,13 @@ def _fitted(plane: np.ndarray) -> np.ndarray:
     square = np.zeros((CUT, CUT), np.float32)
     square[top : top + height, left : left + width] = cv2.resize(plane, (width, height))
     return square
+
+
+def _mean(image: Tensor, cells: int) -> Tensor:
+    """Return the mean of so many pixels, odd, in both directions around each, as far as the image goes."""
+    for window, margin in (((cells, 1), (cells // 2, 0)), ((1, cells), (0, cells // 2))):
+        image = F.avg_pool2d(image, window, 1, margin, count_include_pad=False)
+    return image
 
 
 def _mirrored(points: Tensor, shape: torch.Size) -> Tensor:
@@ -284,7 +298,7 @@ def _noise(chance: Chance, crop: tuple[int, int]) -> Tensor:
     """Return noise of one size or of many, with stripes in some of it, B x 1 x H x W."""
     noise, cells = chance.normal(1, *crop), 2 * int(chance.rng.integers(5)) + 1
     for _ in range(2):
-        noise = F.avg_pool2d(noise, cells, 1, cells // 2)
+        noise = _mean(noise, cells)
     noise = noise / noise.std((1, 2, 3), keepdim=True)
     large = _smooth(chance, crop, int(chance.rng.integers(2, 27)))
     noise = torch.lerp(noise, large + 0.2 * noise, chance.hit(0.3))

@@ -20,8 +20,6 @@ from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 
 # Shorter side of an image, pixels: crops of it are reduced further.
 SIDE = 256
-# Images without boxes that are used of a data set, evenly spread.
-GROUND = 30
 # Pixels around a box that belong to it: labels end somewhere there.
 AROUND = 2
 
@@ -57,23 +55,25 @@ def collect(
     """
     Return the items of data sets, and a line for each set that is left out.
 
-    files: boxes, SET.json for the data set SET (data/targets.py). ground: names of the data sets whose images
-    without boxes are used, but for those of the night: there people stand out whom nobody boxed. accepted:
-    names of sets that are used although terms.KNOWN refuses them. Raises FileError for what cannot be used.
+    files: boxes, SET.json for the data set SET (data/targets.py). ground: images without a target, SET/PAIR
+    or SET for all of a data set. accepted: names of sets that are used although terms.KNOWN refuses them.
+    Raises FileError for what cannot be used.
     """
     sets, remarks = terms.expand([Path(folder) for folder in folders], accepted, aligned=False)
     known = {Path(file).stem: boxes_of.load(file) for file in files}
     items: list[TargetItem] = []
     for folder in sets:
         boxes = known.get(folder.name, {})
-        pairs = datasets.recorded(folder) if boxes or folder.name in ground else []
-        boxed = [pair for pair in pairs if pair.name in boxes]
-        others = [pair for pair in pairs if pair.name not in boxes and pair.light != 'night']
-        if folder.name in ground and others:
-            boxed += datasets.select(others, limit=GROUND)
-        for pair in boxed:
-            thermal, _ = datasets.read(pair, aligned=False)
-            items.append(item(f'{folder.name}/{pair.name}', pair.part, thermal, boxes.get(pair.name, [])))
+        empty = {name for name in ground if name.split('/')[0] == folder.name}
+        pairs = datasets.recorded(folder) if boxes or empty else []
+        missing = empty - {folder.name} - {f'{folder.name}/{pair.name}' for pair in pairs}
+        if missing:
+            raise FileError(f"ground: '{min(missing)}' is no image of {folder}")
+        for pair in pairs:
+            name = f'{folder.name}/{pair.name}'
+            if pair.name in boxes or not empty.isdisjoint((name, folder.name)):
+                thermal, _ = datasets.read(pair, aligned=False)
+                items.append(item(name, pair.part, thermal, boxes.get(pair.name, [])))
     if not any(each.targets.any() for each in items):
         raise FileError(f'no boxes of {", ".join(map(str, folders))}: name SET.json of its sets by --targets')
     return items, remarks

@@ -1,5 +1,8 @@
 """A user's own recording: pairs out of a bag, and a system that goes on learning from it."""
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ import torch
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.io import encodings, weights
-from irvis_fusion_ros.io.bags import BagWriter
+from irvis_fusion_ros.io.bags import COMPRESSED_IMAGE, COMPRESSED_VIDEO, BagWriter, header
 from irvis_fusion_ros.networks.bsr import Bsr
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.registry import SystemConfig
@@ -49,8 +52,6 @@ def test_pairs_are_those_of_one_moment_with_thermal_values_as_brightness(tmp_pat
 
 
 def _stretched(thermal):
-    import cv2
-
     return cv2.resize(thermal[:48, :64], (80, 60))
 
 
@@ -101,6 +102,56 @@ def test_encodings_are_those_of_the_node(tmp_path, encoding):
             writer.write_image(f'/{topic}/image_raw', image, name, SECOND, topic)
     (item,) = recording.collect(tmp_path / 'flight')
     assert item.thermal.shape == (60, 80)
+
+
+def test_of_a_damaged_bag_what_is_whole_is_used_and_the_rest_is_said(tmp_path):
+    path = bag(tmp_path / 'flight', frames=12)
+    file = next(path.glob('*.mcap'))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    said = []
+    items = recording.collect(path, say=said.append)
+    assert 3 < len(items) < 9
+    assert len(said) == 1 and 'is not complete' in said[0]
+
+
+def test_an_image_that_is_damaged_is_left_out(tmp_path):
+    with BagWriter(tmp_path / 'flight') as writer:
+        for index in range(4):
+            thermal, visible = synthetic.pair((60, 80), index)
+            stamp = SECOND + index * SECOND // 10
+            writer.write_image('/thermal/image_raw', thermal, 'mono8', stamp, 'thermal')
+            data = cv2.imencode('.jpg', visible)[1].ravel()
+            message = SimpleNamespace(
+                header=header(stamp, 'visible'), format='jpeg', data=data[: 90 if index == 2 else None]
+            )
+            writer.write_message('/visible/image_raw/compressed', COMPRESSED_IMAGE, message, stamp)
+    said = []
+    assert len(recording.collect(tmp_path / 'flight', say=said.append)) == 3
+    assert len(said) == 1
+    assert '1 images of the bag are not used' in said[0] and '/visible/image_raw/compressed' in said[0]
+
+
+def test_a_camera_may_send_video(tmp_path):
+    from video import frames
+
+    pairs = [synthetic.pair((64, 80), 1) for _ in range(6)]
+    pairs = [(thermal, np.roll(visible, number, 1)) for number, (thermal, visible) in enumerate(pairs)]
+    packets = frames([visible for _, visible in pairs])
+    with BagWriter(tmp_path / 'flight') as writer:
+        for index, (thermal, _) in enumerate(pairs):
+            stamp = SECOND + index * SECOND // 10
+            writer.write_image('/thermal/image_raw', thermal, 'mono8', stamp, 'thermal')
+            message = SimpleNamespace(
+                timestamp=header(stamp, 'visible').stamp,
+                frame_id='visible',
+                data=np.frombuffer(packets[index], np.uint8),
+                format='h264',
+            )
+            writer.write_message('/visible/image_raw/h264', COMPRESSED_VIDEO, message, stamp + 1)
+    items = recording.collect(tmp_path / 'flight', count=2)
+    # the last one builds on all before
+    assert np.abs(items[1].visible - pairs[5][1] @ (0.114, 0.587, 0.299)).mean() < 4
+    assert len(items) == 2
 
 
 def test_what_cannot_be_used_is_said(tmp_path):

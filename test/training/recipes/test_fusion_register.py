@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,27 @@ def test_the_configurations_of_the_repository_are_valid(path):
     assert not own.network.evidence
     assert own.network.width == (32 if 'wide' in path.stem else 16)
     assert own.network.scales == (3 if '3_scales' in path.stem else 2)
+
+
+PLAIN = [path for path in CONFIGS if '.plain' in path.stem]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', PLAIN, ids=lambda path: path.stem)
+def test_every_plain_configuration_trains_both_stages(path, source, tmp_path):
+    run, own = config.load(path, FusionRegisterRecipe)
+    recipe = FusionRegisterRecipe(replace(own, warp_steps=1, steps=1))
+    run = replace(run, batch=1, height=64, width=64, validation_batches=0)
+    trainer = Trainer('fusion_register', recipe, run, (source, None), tmp_path, 'cpu')
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    assert trainer.run(lambda: False, progress=False)
+    assert trainer.step == 2
+    after = trainer.model.state_dict()
+    assert all(value.isfinite().all() for value in after.values())
+    # the texture that is restored starts at none, so that the first step reaches its last layer only
+    for part in ('fused.', 'visible.', 'thermal.', 'localise.', 'bias.'):
+        same = [torch.equal(after[name], before[name]) for name in after if name.startswith(part)]
+        assert not all(same), part
 
 
 def test_detail_is_looked_for_where_the_mask_is_extreme(network):

@@ -75,17 +75,20 @@ def test_a_part_without_a_target_is_refused(items):
 def test_boxes_are_those_of_the_data_set_of_their_name(tmp_path):
     folder = tmp_path / 'made'
     listing = []
-    for name, light in (('a', 'day'), ('b', 'night'), ('c', 'day')):
+    for name in 'abc':
         for camera in ('ir', 'vi'):
             (folder / camera).mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / camera / f'{name}.png'), thermal(0))
-        listing.append({'name': name, 'ir': f'ir/{name}.png', 'vi': f'vi/{name}.png', 'light': light})
+        listing.append({'name': name, 'ir': f'ir/{name}.png', 'vi': f'vi/{name}.png'})
     (folder / 'pairs.json').write_text(json.dumps(listing))
     boxes = tmp_path / 'made.json'
     boxes.write_text(json.dumps({'a': [BOX]}))
-    found, _ = targets.collect([folder], [boxes], ground=['made'])
-    # of the night are people whom nobody boxed
-    assert [(each.name, bool(each.targets.any())) for each in found] == [('made/a', True), ('made/c', False)]
+    for ground, names in ((['made'], 'abc'), (['made/c', 'other'], 'ac'), ([], 'a')):
+        found, _ = targets.collect([folder], [boxes], ground)
+        assert [each.name for each in found] == [f'made/{name}' for name in names]
+        assert [bool(each.targets.any()) for each in found] == [name == 'a' for name in names]
+    with pytest.raises(FileError, match="ground: 'made/d' is no image of"):
+        targets.collect([folder], [boxes], ground=['made/c', 'made/d'])
     with pytest.raises(FileError, match='no boxes of'):
         targets.collect([folder], [], ground=['made'])
 
