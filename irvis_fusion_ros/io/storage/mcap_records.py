@@ -124,7 +124,8 @@ class Walk:
         tried = 0
         while position < self.size and tried < _MOST_CANDIDATES:
             block = self.read(position, _BLOCK + HEAD)
-            for tried, match in enumerate(_CANDIDATE.finditer(block), tried):
+            for match in _CANDIDATE.finditer(block):
+                tried += 1
                 record = self._at(position + match.start())
                 if record is not None and self._is_known(record) and self._leads_on(record):
                     return position + match.start()
