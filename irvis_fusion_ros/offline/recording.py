@@ -25,8 +25,8 @@ from irvis_fusion_ros.ros.options import NodeConfig, SyncConfig
 
 # camera, brightness and stamp in seconds
 OnImage = Callable[[str, np.ndarray, float], None]
-# thermal and visible brightness, stamp in seconds, name
-OnPair = Callable[[np.ndarray, np.ndarray, float, str], None]
+# thermal and visible brightness, stamp in seconds, name, and how much later the thermal stamp is, if known
+OnPair = Callable[[np.ndarray, np.ndarray, float, str, float | None], None]
 
 
 class Brightness:
@@ -89,7 +89,8 @@ class BagRecording:
             if thermal is None or visible is None:
                 return
             last[0] = pair.visible.stamp / 1e9
-            on_pair(bright.thermal(*thermal), bright.visible(*visible), last[0], f'{last[0]:.3f}')
+            gap = pair.dt - sync.thermal_offset
+            on_pair(bright.thermal(*thermal), bright.visible(*visible), last[0], f'{last[0]:.3f}', gap)
 
         yield from self._read(sync, take, None)
 
@@ -160,7 +161,8 @@ class FolderRecording:
                 continue
             last = number / rate
             try:
-                on_pair(bright.thermal(thermal), bright.visible(visible), last, name)
+                gap = -later / rate if self.timed else None
+                on_pair(bright.thermal(thermal), bright.visible(visible), last, name, gap)
             except ImageError as error:
                 self._say(f'{name}: {error}; pair left out')
             yield last

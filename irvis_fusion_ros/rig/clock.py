@@ -72,6 +72,11 @@ class Motion:
         self._last = image, stamp
 
     @property
+    def width(self) -> int:
+        """Width of the image whose pixels `steps` counts."""
+        return self._config.width
+
+    @property
     def steps(self) -> np.ndarray:
         """Return K x 6: from and to which stamp; shift x and y, turn and growth between them, in pixels."""
         return np.array(self._steps).reshape(-1, 6)
@@ -144,6 +149,21 @@ def compare(thermal: Motion, visible: Motion, config: ClockConfig = ClockConfig(
             return ClockCurve(ClockOffset(offset, error), '', lags, agreement)
         why = f'its error would be {error * 1e3:.0f} ms; fly some turns'
     return ClockCurve(None, f'the clock offset cannot be told: {why}', lags, agreement)
+
+
+def speeds(motion: Motion, stamps: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the speed of an image of `width` at K stamps, and where it is known, K bools.
+
+    The speed is K x 3: shift in x and y, and turn at half the width, pixels per second.
+    """
+    if len(motion.steps) < 2:
+        return np.zeros((len(stamps), 3)), np.zeros(len(stamps), bool)
+    path = _Path(motion.steps)
+    # an image is in the middle of the two steps that it ends and begins
+    window = 2 * path.interval
+    found = path.speed(stamps, window)[:, :3] * width / motion.width
+    return found, path.known(stamps, window - 1e-3)
 
 
 class _Path:

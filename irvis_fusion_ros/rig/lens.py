@@ -19,8 +19,9 @@ from irvis_fusion_ros.rig.refine import Refined
 
 # Where a lens does not reach: far outside any image.
 NOWHERE = 1e6
-# Cells of an alignment that is bent have at most this many pixels a side.
-CELL = 8
+# Cells of an alignment that is bent have at most this many pixels a side: beyond the centres of the outermost
+# ones a residual is constant, which a lens is not.
+CELL = 2
 
 
 class Flat:

@@ -105,7 +105,8 @@ class Refiner:
         if last is not None:
             found = follow(thermal, visible, backward, free, last.difference)
             if found.evidence < TRACKING.suspicious * last.usual:
-                found = max(found, refine(thermal, visible, backward, free), key=lambda each: each.evidence)
+                anew = refine(thermal, visible, backward, free)
+                found = max(found, anew, key=lambda each: each.evidence)
         else:
             found = refine(thermal, visible, backward, free)
         notes: tuple[Note, ...] = ()
@@ -160,7 +161,11 @@ class Refiner:
     def _jumped(self, found: Refined) -> bool:
         """Whether the rig has been lost for some frames, after it had been seen."""
         last = self._stream
-        lost = last is not None and found.evidence < max(EVEN_EVIDENCE, 0.5 * last.usual) < last.usual
+        lost = False
+        if last is not None:
+            # a short jump is still within sight: then it is seen outside what the rig can do
+            outside = found.fit.strain > self._config.strain
+            lost = outside or found.evidence < max(EVEN_EVIDENCE, 0.5 * last.usual) < last.usual
         self._poor = self._poor + 1 if lost else 0
         return self._poor >= self._config.patience
 
