@@ -7,7 +7,7 @@ Distortion is that of geometry/lens.py.
     visible_size: [1280, 720]
     parallax_direction: [0.98, -0.2]  # unit vector: where a nearer object lies, from where H puts it
     parallax_range: [-2.0, 9.5]       # how far along it, visible pixels: of all that was seen
-    spread: [1.1, 0.6, 0.5, 0.2]      # sigmas of what else differs from frame to frame: Calibration.spread
+    spread: [1.1, 0.6, 0.5, 0.2, 0.4] # sigmas of what else differs, see Calibration.spread
     thermal_offset: -0.04             # seconds to be added to thermal stamps (sync.thermal_offset)
     thermal_offset_error: 0.002       # how sure that is (sigma, seconds)
     frames: 112                       # of how many pairs it was measured
@@ -28,6 +28,8 @@ from irvis_fusion_ros.io import atomic, yaml_file
 
 # Far outside any image.
 _NOWHERE = 1e6
+# No size, shift, time or count of a rig is larger.
+_LARGEST = 1e6
 KEYS = ('matrix', 'thermal_size', 'visible_size')
 OPTIONAL = (
     'parallax_direction',
@@ -69,9 +71,9 @@ class Calibration:
 
     thermal_lens, visible_lens: the distortion of images that have some; H is then between the pixels that
     pinhole cameras of the same intrinsics would have. parallax: what distance changes, if known. spread: what
-    differs from frame to frame beside it, if known: sigmas of the shift in x and y, and of turn and growth at
-    half the width from the centre, visible pixels. clock: how the clocks of the cameras differ, if known.
-    frames: of how many pairs it was measured; 0 if that is not known.
+    differs from frame to frame beside it, if known: sigmas of the shift in x and y, of turn and growth at
+    half the width from the centre, and of regions of the image, visible pixels. clock: how the clocks of the
+    cameras differ, if known. frames: of how many pairs it was measured; 0 if that is not known.
     """
 
     matrix: np.ndarray
@@ -80,7 +82,7 @@ class Calibration:
     thermal_lens: Lens | None = None
     visible_lens: Lens | None = None
     parallax: Parallax | None = None
-    spread: tuple[float, float, float, float] | None = None
+    spread: tuple[float, float, float, float, float] | None = None
     clock: ClockOffset | None = None
     frames: int = 0
 
@@ -144,8 +146,8 @@ def load(path: Path) -> Calibration:
         raise FileError(f"{path}: 'matrix' {problem}; it has to map thermal to visible pixels")
     spread = None
     if 'spread' in content:
-        wanted = '4 numbers: sigmas of shift in x and y, turn and growth, in visible pixels'
-        spread = tuple(float(sigma) for sigma in _numbers(path, content, 'spread', 4, wanted))
+        wanted = '5 numbers: sigmas of shift in x and y, turn, growth and regions, in visible pixels'
+        spread = tuple(float(sigma) for sigma in _numbers(path, content, 'spread', 5, wanted))
         if min(spread) < 0:
             raise FileError(f"{path}: 'spread' is {content['spread']}; it must not be negative")
     clock = None
@@ -156,8 +158,8 @@ def load(path: Path) -> Calibration:
     return Calibration(
         matrix,
         *shapes,
-        thermal_lens=_lens(path, content, 'thermal_lens'),
-        visible_lens=_lens(path, content, 'visible_lens'),
+        thermal_lens=_lens(path, content, 'thermal_lens', shapes[0]),
+        visible_lens=_lens(path, content, 'visible_lens', shapes[1]),
         parallax=_parallax(path, content),
         spread=spread,
         clock=clock,
@@ -208,22 +210,27 @@ def _parallax(path: Path, content: dict) -> Parallax | None:
     return Parallax((towards[0] / length, towards[1] / length), (low, high))
 
 
-def _lens(path: Path, content: dict, key: str) -> Lens | None:
+def _lens(path: Path, content: dict, key: str, shape: tuple[int, int]) -> Lens | None:
     if key not in content:
         return None
     lens = content[key]
     if not isinstance(lens, dict) or set(lens) != {'model', 'k', 'coefficients'}:
         raise FileError(f"{path}: '{key}' has to have the keys model, k and coefficients")
-    if lens['model'] not in MODELS:
-        raise FileError(f"{path}: model of '{key}' is {lens['model']!r}; valid: {', '.join(MODELS)}")
+    model, coefficients = lens['model'], lens['coefficients']
+    if model not in [*MODELS]:
+        raise FileError(f"{path}: model of '{key}' is {str(model)[:60]!r}; valid: {', '.join(MODELS)}")
+    count = len(coefficients) if isinstance(coefficients, list) else 0
+    if count > MODELS[model]:
+        raise FileError(f"{path}: '{key}.coefficients' are {count}; {model} has at most {MODELS[model]}")
     named = {f'{key}.{name}': lens[name] for name in ('k', 'coefficients')}
     k = _numbers(path, named, f'{key}.k', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
-    if abs(np.linalg.det(k[:2, :2])) < 1e-12:
-        raise FileError(f"{path}: '{key}.k' cannot be inverted; it has to hold the focal lengths in pixels")
-    count, most = np.size(lens['coefficients']), MODELS[lens['model']]
-    if count > most:
-        raise FileError(f"{path}: '{key}.coefficients' are {count}; {lens['model']} has at most {most}")
-    return Lens(k, lens['model'], tuple(_numbers(path, named, f'{key}.coefficients', count, 'numbers')))
+    if problem := plausible.problem_of_intrinsics(k, shape):
+        raise FileError(f"{path}: '{key}.k' {problem}; it has to hold the focal lengths in pixels")
+    values = _numbers(path, named, f'{key}.coefficients', count, 'numbers')
+    found = Lens(k, model, tuple(float(value) for value in values))
+    if problem := plausible.problem_of_lens(found, shape):
+        raise FileError(f"{path}: '{key}' {problem}")
+    return found
 
 
 def _pair(path: Path, content: dict, key: str, wanted: str) -> tuple[float, float]:
@@ -251,4 +258,6 @@ def _numbers(path: Path, content: dict, key: str, count: int, wanted: str) -> np
         values = np.empty(0)
     if values.size != count or not np.isfinite(values).all():
         raise FileError(f"{path}: '{key}' has to be {wanted}")
+    if count and key != 'matrix' and np.abs(values).max() > _LARGEST:
+        raise FileError(f"{path}: '{key}' is {values.tolist()}; its numbers have to be at most {_LARGEST:g}")
     return values

@@ -18,7 +18,8 @@ class TrackingConfig:
     change of the field, full visible pixels, from which it is followed at once instead of smoothed;
     followed_level: the same for `classical`, in pixels of its finest level, each about two of an image of 640
     x 512. least_trust: lower limit of the local trust, because a person in the thermal image must stay
-    visible even where the alignment is doubtful.
+    visible even where the alignment is doubtful. judged: frames after which a tracked alignment is judged
+    again (classical/evidence.py).
     """
 
     suspicious: float = 0.75
@@ -26,6 +27,7 @@ class TrackingConfig:
     followed: float = 2.0
     followed_level: float = 1.0
     least_trust: float = 0.3
+    judged: int = 15
 
     def least_share(self, frames: int) -> float:
         """Return the least weight of a new frame in an alignment that has been tracked for `frames`."""

@@ -36,7 +36,7 @@ def test_what_a_rig_has_beside_its_matrix_is_kept(tmp_path):
     found = calibration.load(write(tmp_path, example))
     np.testing.assert_allclose(found.parallax.direction, (0.9798, -0.2), atol=1e-3)
     assert found.parallax.range == (-2, 9.5)
-    assert found.spread == (1.1, 0.6, 0.5, 0.2)
+    assert found.spread == (1.1, 0.6, 0.5, 0.2, 0.4)
     assert found.clock == calibration.ClockOffset(-0.04, 0.002)
     assert found.frames == 112
     assert found.thermal_lens.coefficients == (-0.1,)
@@ -68,8 +68,8 @@ def test_nearness_moves_along_the_parallax():
         ('parallax_direction: [1, 0]\n', 'need each other'),
         ('parallax_direction: [0, 0]\nparallax_range: [0, 1]\n', 'has no length'),
         ('parallax_direction: [1, 0]\nparallax_range: [2, 1]\n', 'the least comes first'),
-        ('spread: [1, -1, 0, 0]\n', 'must not be negative'),
-        ('spread: 3\n', "'spread' has to be 4 numbers"),
+        ('spread: [1, -1, 0, 0, 0]\n', 'must not be negative'),
+        ('spread: 3\n', "'spread' has to be 5 numbers"),
         ('thermal_offset: soon\n', "'thermal_offset' has to be a number"),
         ('thermal_lens: 3\n', 'keys model, k and coefficients'),
         ('thermal_lens: {model: round, k: 1, coefficients: []}\n', 'valid: plumb_bob'),

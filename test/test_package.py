@@ -28,6 +28,7 @@ EXECUTABLES = {
     'export',
     'fuse_bag',
     'make_bag',
+    'calibrate',
     'export_pairs',
 }
 # import name to name on PyPI, where they differ
@@ -188,6 +189,21 @@ def test_only_the_node_imports_ros():
 def test_the_numpy_method_needs_no_torch():
     for path in (REPOSITORY / NAME / 'classical').glob('*.py'):
         assert 'torch' not in imported(path), path
+
+
+@pytest.mark.slow
+def test_the_numpy_method_and_the_node_run_without_torch(tmp_path):
+    program = """
+import sys
+sys.modules['torch'] = None
+import numpy as np
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.ros import build, options
+image = np.zeros((64, 64), np.uint8)
+print(Predictor('classical', targets='off')(image, image).fused.shape)
+"""
+    done = run([sys.executable, '-c', program], os.environ, cwd=REPOSITORY)
+    assert done.stdout.strip() == '(64, 64)', done.stderr
 
 
 def test_contributors_are_told_of_every_room():

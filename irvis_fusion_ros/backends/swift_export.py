@@ -8,8 +8,6 @@ the files to a cache, by preset, weights and working size.
 
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.io import atomic, weights
 from irvis_fusion_ros.networks.matching import COARSEST, model_of
 from irvis_fusion_ros.networks.swift import Swift, SwiftResult
 
@@ -39,15 +37,15 @@ def export(network: Swift, into: Path, shape: tuple[int, int]) -> None:
     """
     Write the parts for a working size (height, width), multiples of COARSEST.
 
-    It needs the extra `onnx` and raises FileError without it. Existing files are replaced once all are
-    written.
+    It needs the extra `onnx` and raises FileError without it, and if they cannot be written. Existing files
+    are replaced at once, when all are written.
     """
-    into.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=into.parent) as made:
+
+    def write(folder: Path) -> None:
         for name, (part, inputs) in _parts(network, shape).items():
-            _write(part, inputs, Path(made) / f'{name}.onnx')
-        shutil.rmtree(into, ignore_errors=True)
-        shutil.copytree(made, into)
+            _write(part, inputs, folder / f'{name}.onnx')
+
+    atomic.write_folder(into, write)
 
 
 class ExportedSwift:

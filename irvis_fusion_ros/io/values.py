@@ -8,6 +8,7 @@ harm: arrays are plain, and of classes only the dataclasses of this package are 
 import importlib
 import io
 import json
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io import atomic, zip_file
 
 _PACKAGE = __name__.partition('.')[0]
+_LARGEST = 256 << 20
 
 
 def write(path: Path, value: Any) -> None:
@@ -32,10 +34,11 @@ def write(path: Path, value: Any) -> None:
 def read(path: Path) -> Any:
     """Return the value in a file. Raises FileError."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return _unpacked(json.loads(file['tree'].tobytes()), file)
-    except OSError as error:
-        raise FileError(f'{path}: cannot be read ({error.strerror or error})') from error
+        with zip_file.opened(path, 'the state', _LARGEST) as (_, archive):
+            tree = json.loads(zip_file.array(archive, 'tree').tobytes())
+            return _unpacked(tree, lambda name: zip_file.array(archive, name).copy())
+    except FileError:
+        raise
     except Exception as error:  # a damaged file fails in as many ways as it has parts
         raise FileError(f'{path}: damaged ({error}); remove it') from error
 
@@ -61,14 +64,14 @@ def _packed(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     raise TypeError(f'{type(value).__name__} cannot be stored')
 
 
-def _unpacked(tree: Any, arrays: Any) -> Any:
+def _unpacked(tree: Any, arrays: Callable[[str], np.ndarray]) -> Any:
     if not isinstance(tree, dict):
         return tree
     kind, content = next(iter(tree.items()))
     if kind == 'dtype':
         return np.dtype(content)
     if kind in ('array', 'scalar'):
-        return arrays[content] if kind == 'array' else arrays[content][()]
+        return arrays(content) if kind == 'array' else arrays(content)[()]
     if kind == 'tensor':
         import torch
 

@@ -21,12 +21,15 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros import share
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io import atomic, bounded, json_file
 
 Network = TypeVar('Network', bound=nn.Module)
 
 VARIABLE = 'IRVIS_MODELS'
 SUFFIX = '.safetensors'
+# In bytes; the largest network here has a sixth of it.
+LARGEST = 64 << 20
+_LARGEST_HEADER = 1 << 20
 # The only key of the metadata: their order is not preserved, and equal weights must give equal bytes.
 ABOUT = 'irvis_fusion_ros'
 
@@ -63,17 +66,14 @@ def load(name: str, system: str, or_shipped: bool = False) -> Weights:
     path = file_of(name)
     if or_shipped and not path.exists():
         path = share.folder() / 'models' / path.name
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
+    if not path.exists():
         raise FileError(
             f"{path}: '{name}' has no weights there: it is not trained yet, or the package is installed "
             f'without its models; let {VARIABLE} name the folder that holds them, or make them with '
             f"'irvis train {system} --config config/train_{system}.yaml --data PACK.npz' and put them there "
             'with their card (docs/training.md), or choose another preset'
-        ) from error
-    except OSError as error:
-        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
+        )
+    data = bounded.read(path, 'the weights', LARGEST)
     expected, found = _stated_hash(path.with_suffix('.md')), hashlib.sha256(data).hexdigest()
     if found != expected:
         raise FileError(
@@ -85,10 +85,7 @@ def load(name: str, system: str, or_shipped: bool = False) -> Weights:
 
 def read(path: Path, system: str) -> Weights:
     """Return the weights in a file without a card, for a system. Raises FileError as `load` does."""
-    try:
-        return _parse(path, path.read_bytes(), system)
-    except OSError as error:
-        raise FileError(f'{path}: the weights cannot be read ({error.strerror})') from error
+    return _parse(path, bounded.read(path, 'the weights', LARGEST), system)
 
 
 def into(network: Network, name: str, system: str) -> Network:
@@ -133,10 +130,7 @@ def save(path: Path, system: str, config: dict, state: dict[str, Tensor], half: 
 
 
 def _stated_hash(card: Path) -> str:
-    try:
-        text = card.read_text(encoding='utf-8')
-    except OSError as error:
-        raise FileError(f'{card}: the card of the weights cannot be read ({error.strerror})') from error
+    text = bounded.text(card, 'the card of the weights', 1 << 20)
     stated = re.search(r'sha256\W+([0-9a-f]{64})\b', text, re.IGNORECASE)
     if stated is None:
         raise FileError(f"{card}: no 'sha256' with its 64 digits in the card; state what the weights hash to")
@@ -145,16 +139,22 @@ def _stated_hash(card: Path) -> str:
 
 def _parse(path: Path, data: bytes, system: str) -> Weights:
     try:
-        state = tensors_of(data)
         # the header: its length in 8 bytes, then JSON
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
-        about = json.loads(header.get('__metadata__', {}).get(ABOUT, '{}'))
-    except (SafetensorError, ValueError) as error:
-        raise FileError(f'{path}: not a file of weights ({error})') from error
-    stated = about.get('system')
+        length = int.from_bytes(data[:8], 'little')
+        if length > _LARGEST_HEADER:
+            raise ValueError(f'its header claims {length} bytes')
+        header = json_file.parsed(data[8 : 8 + length].decode())
+        about = json_file.parsed(header.get('__metadata__', {}).get(ABOUT, '{}'))
+        stated, config = about.get('system'), about.get('config', {})
+        state = tensors_of(data)
+    except (SafetensorError, ValueError, AttributeError, TypeError) as error:
+        raise FileError(f'{path}: not a file of weights ({str(error)[:300]})') from error
     if stated != system:
         raise FileError(f"{path}: weights of system '{stated}', wanted are those of '{system}'")
     floating = {
         name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()
     }
-    return Weights(floating, about.get('config', {}))
+    for name, tensor in floating.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise FileError(f"{path}: weights '{name}' are not finite numbers; take others")
+    return Weights(floating, config)

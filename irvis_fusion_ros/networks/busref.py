@@ -3,6 +3,9 @@ The network of BusReF (Zhang et al., "BusReF: Infrared-Visible images registrati
 reconstructible area using one set of features"): one auto-encoder (the bus), whose features all other parts
 use.
 
+What registers was trained by known warps, as all networks here, and not by the losses of the paper: those
+train the last 300 of the 3850 steps of the shipped weights (training/recipes/busref.py).
+
 We differ where the paper is silent, or where its choice measurably failed on large motion. The bus also sees
 edges without their sign. Affine Net and Deformable Net compare features by correlation, after a global
 search, coarse to fine, on the grid of the deepest features. The six affine numbers come from weighted least

@@ -80,6 +80,7 @@ class PairSource:
     topics: of both cameras, or of one where `on_missing` is pass_through. Images that the node refuses at the
     door are refused and counted: `refused`, by stream. `infos` holds the last CameraInfo of each.
     complain(key, text) is told what is wrong.
+    on_image(stream, image) gets every image that is not refused, paired or not.
     """
 
     def __init__(
@@ -89,8 +90,10 @@ class PairSource:
         config: NodeConfig,
         on_pair: Callable[[Pair], None],
         complain: Callable[[str, str], None],
+        on_image: Callable[[str, Image], None] | None = None,
     ):
         self._bag = bag
+        self._on_image = on_image
         self._streams = {each.image: name for name, each in topics.items()}
         self._info_streams = {each.info: name for name, each in topics.items() if each.info}
         self._limit = config.limits.max_pixels
@@ -130,6 +133,8 @@ class PairSource:
             self.refused[stream][error.cause] += 1
             self._complain(f'{stream} {error.cause}', f'{stream}: {error}; image refused')
             return
+        if self._on_image is not None:
+            self._on_image(stream, image)
         self.pairing.put(stream, image.stamp, image, record.time / 1e9, image.size)
         self._watch_for_missing(record.time)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.rig import fitted
+from irvis_fusion_ros.rig import fitted, parallax
 from irvis_fusion_ros.rig.fitted import Fitted
 from irvis_fusion_ros.rig.views import View
 
@@ -41,7 +41,13 @@ def find(
     shape = views[0].visible.shape
     # where the second rig shows what the first shows at a pixel
     between = np.linalg.inv(second.backward) @ found.backward
-    moved = np.linalg.norm(transform.displacement(between, shape), axis=-1).mean()
+    apart = transform.displacement(between, shape)
+    along, _ = parallax.find([found.pairs[i] for i in np.flatnonzero(found.agree)], shape[1])
+    if along is not None:
+        # near scenes alone make no other rig
+        direction = np.float32(along.direction)
+        apart -= np.float32(np.median(apart @ direction)) * direction
+    moved = np.linalg.norm(apart, axis=-1).mean()
     if moved < config.apart * shape[1]:
         return []
     growth = abs(np.linalg.det(transform.normalised(between)[:2, :2])) ** 0.5

@@ -18,11 +18,13 @@ from irvis_fusion_ros.calibration import ClockOffset
 class ClockConfig:
     """
     width: of the images whose movement is measured, pixels. apart_points: distance of the points that are
-    followed, of which at least `least_points` have to be found again. longest: largest offset that is
-    looked for, seconds. step: of the curve, seconds. slow: seconds; movements of longer periods are left
-    out, because they are the same at every offset. least_images: of each camera. distinct: by how much the
-    log-likelihood has to exceed that of offsets more than `apart` seconds away. worst: largest standard
-    error that is still an answer, seconds. Tuned on two made flights of 20 s.
+    followed, of which at least `least_points` have to be found again. longest: largest offset that is looked
+    for, seconds. step: of the curve, seconds. slow: seconds; longer periods are left out, as they are the
+    same at every offset. least_images: of each camera. distinct: by how much the log-likelihood has to exceed
+    that of offsets more than `apart` seconds away. worst: largest standard error that is still an answer,
+    seconds.
+
+    Tuned on two made flights of 20 s.
     """
 
     width: int = 320
@@ -68,6 +70,11 @@ class Motion:
             if movement is not None:
                 self._steps.append((self._last[1], stamp, *movement))
         self._last = image, stamp
+
+    @property
+    def width(self) -> int:
+        """Width of the image whose pixels `steps` counts."""
+        return self._config.width
 
     @property
     def steps(self) -> np.ndarray:
@@ -142,6 +149,21 @@ def compare(thermal: Motion, visible: Motion, config: ClockConfig = ClockConfig(
             return ClockCurve(ClockOffset(offset, error), '', lags, agreement)
         why = f'its error would be {error * 1e3:.0f} ms; fly some turns'
     return ClockCurve(None, f'the clock offset cannot be told: {why}', lags, agreement)
+
+
+def speeds(motion: Motion, stamps: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the speed of an image of `width` at K stamps, and where it is known, K bools.
+
+    The speed is K x 3: shift in x and y, and turn at half the width, pixels per second.
+    """
+    if len(motion.steps) < 2:
+        return np.zeros((len(stamps), 3)), np.zeros(len(stamps), bool)
+    path = _Path(motion.steps)
+    # an image is in the middle of the two steps that it ends and begins
+    window = 2 * path.interval
+    found = path.speed(stamps, window)[:, :3] * width / motion.width
+    return found, path.known(stamps, window - 1e-3)
 
 
 class _Path:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from irvis_fusion_ros.alignment import Note
-from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
-from irvis_fusion_ros.rig import changes, clock, fitted
+from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.lens import resized
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -98,8 +100,19 @@ class Gathering:
         """
         self._motion[camera].add(image, stamp)
 
-    def pair(self, thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '') -> None:
-        """Take a pair, H x W float32 brightness [0, 1], and the stamp of the visible image in seconds."""
+    def pair(
+        self,
+        thermal: np.ndarray,
+        visible: np.ndarray,
+        stamp: float,
+        name: str = '',
+        gap: float | None = None,
+    ) -> None:
+        """
+        Take a pair, H x W float32 brightness [0, 1], and the stamp of the visible image in seconds.
+
+        gap: seconds by which the stamp of the thermal image is later, each by its own clock, if known.
+        """
         shapes = thermal.shape, visible.shape
         if self._shapes is None:
             self._shapes = shapes
@@ -112,19 +125,28 @@ class Gathering:
         if min(float(thermal.std()), float(visible.std())) < FLAT:
             self._flat += 1
             return
-        self._views.append(view(thermal, visible, stamp, name))
+        self._views.append(view(thermal, visible, stamp, name, gap))
         if len(self._views) > 2 * self.most:
             self._views = self._views[::2]
             self._every *= 2
 
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The pairs that are kept."""
+        return tuple(self._views)
+
+    def clock(self) -> ClockCurve | None:
+        """Return how the clocks differ by now, None where no images were given for them."""
+        if not any(len(motion.steps) for motion in self._motion.values()):
+            return None
+        return clock.compare(self._motion['thermal'], self._motion['visible'])
+
     def estimate(self) -> Estimate:
         """Return what is known by now; takes seconds."""
         notes = list(self._complaints())
-        curve = None
-        if len(self._motion['visible'].steps) or len(self._motion['thermal'].steps):
-            curve = clock.compare(self._motion['thermal'], self._motion['visible'])
-            if curve.offset is None:
-                notes.append(Note('no_clock', curve.reason))
+        curve = self.clock()
+        if curve is not None and curve.offset is None:
+            notes.append(Note('no_clock', curve.reason))
         chosen = self._views
         if len(chosen) > self.most:
             chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, self.most).round().astype(int)]
@@ -159,9 +181,18 @@ class Gathering:
         if int(found.agree.sum()) < LEAST:
             text = f'only {found.agree.sum()} of {len(views)} pairs agree with the rig'
             notes.append(Note('few_agree', text))
-        rig = self._calibration(views[0], found)
+        found, lens = lensed.fit(views, found, self._pool)
+        rig = self._calibration(views[0], found, lens)
         if curve is not None and curve.offset is not None:
-            rig = replace(rig, clock=curve.offset)
+            used = np.flatnonzero(found.agree)
+            sharper = exposure.sharpened(
+                curve.offset,
+                [views[i] for i in used],
+                [found.pairs[i] for i in used],
+                self._motion['visible'],
+                rig.parallax,
+            )
+            rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
         scale = self._shapes[1][1] / views[0].visible.shape[1]
         return Estimate(
             rig,
@@ -169,30 +200,39 @@ class Gathering:
             scale * found.uncertainty(views[0].visible.shape),
             self._seen,
             int(found.agree.sum()),
-            tuple(_residuals(view, pair, scale) for view, pair in zip(views, found.pairs, strict=True)),
+            tuple(
+                _residuals(kept, pair, rig.parallax, scale)
+                for kept, pair in zip(views, found.pairs, strict=True)
+            ),
             curve,
             tuple(notes),
-            tolerance=self._tolerance(),
+            tolerance=self.tolerance,
         )
 
-    def _calibration(self, kept: View, found: Fitted) -> Calibration:
+    def _calibration(self, kept: View, found: Fitted, lens: Lens | None) -> Calibration:
         """Return the rig for the images as they came."""
         thermal, visible = self._shapes
-        numbers = np.array(
-            [pair.numbers for pair, used in zip(found.pairs, found.agree, strict=True) if used]
-        )
         scale = visible[1] / kept.visible.shape[1]
+        used = [found.pairs[i] for i in np.flatnonzero(found.agree)]
+        along, shifts = parallax.find(used, kept.visible.shape[1])
+        if along is not None:
+            along = replace(along, range=(scale * along.range[0], scale * along.range[1]))
+        left = np.hstack([shifts, np.array([pair.numbers[2:4] for pair in used])])
+        # single frames may be far off: a clock that slipped, a fast turn
+        spread = *(1.48 * np.median(np.abs(left), 0)), parallax.regions(used)
         return Calibration(
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
-            # single frames may be far off: a clock that slipped, a fast turn
-            spread=tuple(float(value) for value in scale * 1.48 * np.median(np.abs(numbers[:, :4]), 0)),
-            frames=int(found.agree.sum()),
+            thermal_lens=resized(lens, kept.thermal.shape, thermal),
+            parallax=along,
+            spread=tuple(float(scale * sigma) for sigma in spread),
+            frames=len(used),
         )
 
-    def _tolerance(self) -> float | None:
-        """Return half the interval of the faster camera, and a little more."""
+    @property
+    def tolerance(self) -> float | None:
+        """Half the interval between images of the faster camera and a little more, seconds, if known."""
         intervals = [
             float(np.median(steps[:, 1] - steps[:, 0]))
             for steps in (motion.steps for motion in self._motion.values())
@@ -201,14 +241,18 @@ class Gathering:
         return round(0.6 * min(intervals), 4) if intervals else None
 
 
-def _residuals(kept: View, pair: Refined, scale: float) -> Residuals:
+def _residuals(kept: View, pair: Refined, along: Parallax | None, scale: float) -> Residuals:
+    shift = scale * pair.numbers[:2]
+    direction = np.array(along.direction if along else (0.0, 0.0))
+    nearness = float(shift @ direction)
+    left = shift - nearness * direction
     return Residuals(
         kept.name,
         kept.stamp,
         scale * (pair.at + 0.5) - 0.5,
         scale * pair.regional,
         np.clip(pair.seen / max(float(pair.seen.max()), 1e-9), 0, 1),
-        float(scale * pair.numbers[4]),
-        (float(scale * pair.numbers[0]), float(scale * pair.numbers[1])),
+        nearness,
+        (float(left[0]), float(left[1])),
         confidence_of(pair.evidence),
     )

@@ -9,19 +9,22 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical import field_fit
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, tiles
 from irvis_fusion_ros.classical.field_fit import FitConfig
 from irvis_fusion_ros.classical.pyramid import Level
-from irvis_fusion_ros.classical.registration import confidence_of
+from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, MIDDLE_PIXELS, confidence_of
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, Freedom
 from irvis_fusion_ros.rig.refine import Refined, refine
 from irvis_fusion_ros.rig.views import Levels, View, brightness, moved
 
+# Times the evidence at which an alignment is as likely wrong as right, from which it is clear.
+CLEAR = 2.0
 SHARPENED = FitConfig('homography', sharpness=30, reach=(2.0, 1.2))
 
 
@@ -30,7 +33,7 @@ class FittedConfig:
     """
     searched: pairs that are searched together. rounds: how often pairs and rig are fitted in turn. agreeing:
     share of the median evidence from which a pair counts. pixels, spacing, radius, model: of the sum that
-    sharpens the transform.
+    sharpens the transform. told: pairs whose evidence together tells how likely it is right.
     """
 
     searched: int = 10
@@ -39,6 +42,7 @@ class FittedConfig:
     pixels: int = 260 * 347
     spacing: int = 14
     radius: int = 3
+    told: int = 16
     model: FitConfig = SHARPENED
 
 
@@ -47,7 +51,7 @@ class Fitted:
     """
     backward: 3x3, of the images that are kept. pairs: what each differs from it by. agree: which of them show
     this rig, bools. halves: the transform by every second pair alone, to tell how sure it is. evidence: of
-    all together.
+    several pairs together, none moved by itself. independent: how many views these are.
     """
 
     backward: np.ndarray
@@ -55,11 +59,12 @@ class Fitted:
     agree: np.ndarray
     halves: tuple[np.ndarray, np.ndarray]
     evidence: float
+    independent: float
 
     @property
     def confidence(self) -> float:
-        """How likely it is right, [0, 1]."""
-        return confidence_of(self.evidence)
+        """How likely it is right, [0, 1]: the evidence of a wrong one falls with the number of views."""
+        return confidence_of(self.evidence * self.independent**0.5)
 
     def uncertainty(self, shape: tuple[int, int]) -> float:
         """Return the standard error of where it puts a pixel, mean over a visible image of `shape`."""
@@ -79,30 +84,67 @@ def fit(
     if backward is None:
         chosen = [views[i] for i in _spread(len(views), config.searched)]
         backward = start.find(chosen, pool)[0].backward
-    free = Freedom.of(views[0].visible.shape[1])
+    free = Freedom.of(views[0].visible.shape[1]).wide()
     levels = Levels.of(views, config.pixels)
     for _ in range(config.rounds):
         pairs = _each(views, backward, free, pool)
         evidence = np.array([pair.evidence for pair in pairs])
-        agree = evidence >= config.agreeing * np.median(evidence)
-        # the mean of what pairs differ by is the rig's own
-        common = np.median([pairs[i].fit.difference.numbers for i in np.flatnonzero(agree)], axis=0)
+        # near things lower the evidence of a frame, but what is clear needs no comparison
+        agree = evidence >= min(config.agreeing * np.median(evidence), CLEAR * EVEN_EVIDENCE)
         surfaces, halves = _sharpened(levels, pairs, agree, config)
         level, grid = levels[0], _grid(levels[0], config)
         steps = [field_fit.fit(level, grid, each, config.model) for each in (surfaces, *halves)]
-        model = pairs[0].model
-        about = moved(level, backward, model.step(Difference(common, model.none.regions)))
+        about = _centred(backward, pairs, agree)
         backward, *halves = (moved(level, about, found.step) for found in steps)
     pairs = _each(views, backward, free, pool)
-    return Fitted(backward, tuple(pairs), agree, tuple(halves), steps[0].score * steps[0].energy ** 0.5)
+    told = [views[i] for i in np.flatnonzero(agree)[_spread(int(agree.sum()), config.told)]]
+    return Fitted(
+        backward,
+        tuple(pairs),
+        agree,
+        tuple(halves),
+        _evidence(told, backward),
+        independent_views(told),
+    )
+
+
+def _centred(backward: np.ndarray, pairs: Sequence[Refined], agree: np.ndarray) -> np.ndarray:
+    """Return the transform of a rig with what most pairs differ from it by."""
+    common = np.median([pairs[i].fit.difference.numbers for i in np.flatnonzero(agree)], axis=0)
+    model, level = pairs[0].model, pairs[0].level
+    return moved(level, backward, model.step(Difference(common, model.none.regions)))
+
+
+def _evidence(views: Sequence[View], backward: np.ndarray) -> float:
+    """Return the evidence of pairs together for one transform."""
+    levels = Levels.of(views, MIDDLE_PIXELS)
+    grid = tiles(levels[0], 14, 3)
+    surfaces = levels.summed(grid, [backward] * len(levels), 5)
+    found = field_fit.fit(levels[0], grid, surfaces, FitConfig('affine'))
+    return found.score * found.energy**0.5
+
+
+def independent_views(views: Sequence[View]) -> float:
+    """Return how many different views these are: a drone that hovers shows one again and again."""
+    edges = []
+    for each in views:
+        small = cv2.resize(brightness(each.visible), (96, 72), interpolation=cv2.INTER_AREA)
+        edges.append((small - cv2.GaussianBlur(small, (0, 0), 2)).ravel())
+    alike = np.corrcoef(np.array(edges)) if len(edges) > 1 else np.ones((1, 1))
+    alike = np.nan_to_num(alike, nan=1.0)
+    return float(np.trace(alike) ** 2 / (alike**2).sum())
 
 
 def _each(
-    views: Sequence[View], backward: np.ndarray, free: Freedom, pool: ThreadPoolExecutor
+    views: Sequence[View],
+    backward: np.ndarray,
+    free: Freedom,
+    pool: ThreadPoolExecutor,
 ) -> list[Refined]:
     return list(
         pool.map(
-            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free), views
+            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free),
+            views,
         )
     )
 

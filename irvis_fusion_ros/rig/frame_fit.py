@@ -37,6 +37,15 @@ class Freedom:
     slope: float = 0.0
     direction: tuple[float, float] = (1.0, 0.0)
 
+    def wide(self) -> 'Freedom':
+        """Return that of a rig whose differences are not known yet: of distance, and of clocks."""
+        return replace(
+            self,
+            shift=tuple(3 * sigma for sigma in self.shift),
+            along=1.5 * self.along,
+            across=1.5 * self.across,
+        )
+
     @classmethod
     def of(cls, width: int) -> 'Freedom':
         """Return that of a rig of which only the transform is known, for visible images of this width."""
@@ -56,7 +65,7 @@ def freedom(calibration: Calibration, shape: tuple[int, int]) -> Freedom:
     ratio = shape[1] / calibration.visible_shape[1]
     found = Freedom.of(shape[1])
     if calibration.spread:
-        x, y, turn, growth = (sigma * ratio for sigma in calibration.spread)
+        x, y, turn, growth, regions = (sigma * ratio for sigma in calibration.spread)
         # few frames may have been alike by chance, and single ones turn fast
         least = 0.001 * shape[1]
         found = replace(
@@ -64,12 +73,19 @@ def freedom(calibration: Calibration, shape: tuple[int, int]) -> Freedom:
             shift=(max(x, least), max(y, least)),
             turn=max(turn, found.turn),
             growth=max(growth, found.growth),
+            along=max(regions, least),
+            across=max(regions, least),
         )
     if calibration.parallax:
         low, high = calibration.parallax.range
         reach = max((high - low) / 2 * ratio, 0.001 * shape[1])
         found = replace(
-            found, nearness=reach, slope=reach, along=reach, direction=calibration.parallax.direction
+            found,
+            nearness=reach,
+            slope=0.5 * reach,
+            along=0.5 * reach,
+            across=min(found.across, 0.5 * reach),
+            direction=calibration.parallax.direction,
         )
     return found
 

@@ -25,10 +25,11 @@ class LocalConfig:
 
     width: of the visible image at which they are compared, at most. reach: how far a target may lie from
     where it is expected, in shares of the width. neighbourhood: of the structure maps. edge: brightness per
-    pixel of a thermal edge that counts fully. least: correlation from which a place is believed. distinct:
-    how much it has to exceed that of other places, `apart` pixels away. cost: correlation that a shift of the
-    whole reach has to bring. smallest, largest: sides of a target in shares of the width. around: over which
-    distance its shift fades out, in shares of its size.
+    pixel of a thermal edge that counts fully. least: correlation, less the cost, from which a place is
+    believed. distinct: how much it has to exceed that of other places, `apart` pixels away. cost: correlation
+    that a shift of the whole reach has to bring, from where the rig or the frame has the target, if the frame
+    as a whole is as likely wrong as right. smallest, largest: sides of a target in shares of the width.
+    around: over which distance its shift fades out, in shares of its size.
 
     Tuned on wisard: its forest path is the only such scene.
     """
@@ -37,10 +38,10 @@ class LocalConfig:
     reach: float = 0.02
     neighbourhood: float = 4.0
     edge: float = 0.05
-    least: float = 0.15
-    distinct: float = 0.04
+    least: float = 0.14
+    distinct: float = 0.03
     apart: int = 7
-    cost: float = 0.06
+    cost: float = 0.2
     smallest: float = 0.008
     largest: float = 0.3
     around: float = 0.35
@@ -63,14 +64,16 @@ def find(
     visible: np.ndarray,
     targets: np.ndarray,
     deformation: np.ndarray,
+    apart: np.ndarray,
     config: LocalConfig = LocalConfig(),
 ) -> list[LocalShift]:
     """
     Return where targets are, of those for which it is told clearly.
 
     thermal, visible: H x W float32 brightness [0, 1]. targets: h x w [0, 1], how surely each place of the
-    thermal image is a target. deformation: H x W x 2 float32 of the frame on any grid that spans the visible
-    image, in pixels of that grid stretched over the thermal image.
+    thermal image is a target. deformation: H x W x 2 float32 on any grid that spans the visible image, in
+    pixels of that grid stretched over the thermal image: what the rig expects. apart: H x W x 2, pixels of
+    that grid, how much further the frame as a whole moves what is drawn.
     """
     height, width = deformation.shape[:2]
     points = warp.sampling_map(deformation, thermal.shape)
@@ -87,7 +90,8 @@ def find(
             continue
         if float(seen[y : y + h, x : x + w][labels[y : y + h, x : x + w] == number].max()) < 0.5:
             continue
-        told = _compared(warm, light, labels == number, (x, y, w, h), config)
+        mask = labels == number
+        told = _compared(warm, light, mask, (x, y, w, h), apart[mask].mean(0), config)
         if told is not None:
             (dx, dy), correlation = told
             box = tuple(ratio * side for side in (x, y, w, h))
@@ -96,7 +100,12 @@ def find(
 
 
 def _compared(
-    warm: np.ndarray, light: np.ndarray, mask: np.ndarray, box: tuple[int, int, int, int], config: LocalConfig
+    warm: np.ndarray,
+    light: np.ndarray,
+    mask: np.ndarray,
+    box: tuple[int, int, int, int],
+    other: np.ndarray,
+    config: LocalConfig,
 ) -> tuple[tuple[float, float], float] | None:
     """Return the shift of one target and the correlation there, or None where it is not clear."""
     x, y, w, h = box
@@ -124,15 +133,16 @@ def _compared(
     )
     values = product / np.sqrt(float((template**2).sum()) * np.maximum(energy, 1e-6) + 1e-6)
     shifts = np.arange(-reach, reach + 1)
-    away = (shifts[None] ** 2 + shifts[:, None] ** 2) / reach**2
-    score = values - config.cost * away
+    # either the rig or the frame is about right
+    away = [(shifts[None] - x) ** 2 + (shifts[:, None] - y) ** 2 for x, y in ((0, 0), other)]
+    score = values - config.cost * np.minimum(*away) / reach**2
     row, column = np.unravel_index(score.argmax(), score.shape)
     edge = not (0 < row < 2 * reach and 0 < column < 2 * reach)
-    other = (np.abs(shifts - shifts[row]) > config.apart)[:, None] | (
+    beyond = (np.abs(shifts - shifts[row]) > config.apart)[:, None] | (
         np.abs(shifts - shifts[column]) > config.apart
     )
-    rival = score[other].max() if other.any() else -1.0
-    if edge or values[row, column] < config.least or score[row, column] - rival < config.distinct:
+    rival = score[beyond].max() if beyond.any() else -1.0
+    if edge or score[row, column] < config.least or score[row, column] - rival < config.distinct:
         return None
     dx = shifts[column] + _vertex(*score[row, column - 1 : column + 2])
     dy = shifts[row] + _vertex(*score[row - 1 : row + 2, column])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical.consistency import local_trust
@@ -69,14 +70,9 @@ def refine(
     visible: np.ndarray,
     backward: np.ndarray,
     free: Freedom,
-    targets: np.ndarray | None = None,
     config: RefineConfig = RefineConfig(),
 ) -> Refined:
-    """
-    Fit one pair, H x W float32 [0, 1], around a rig's transform, 3x3 backward.
-
-    targets: h x w [0, 1], how surely each place of the thermal image is a target, or None.
-    """
+    """Fit one pair, H x W float32 [0, 1], around a rig's transform, 3x3 backward."""
     pyramid = ThermalPyramid(thermal)
     level = Level(visible, pyramid, config.middle)
     model = FrameModel(level, tiles(level, 14, 3), free, config.middle_sharpness, config.middle_weight)
@@ -89,7 +85,7 @@ def refine(
             found = other
     fine = Level(visible, pyramid, config.fine)
     numbers = found.difference.numbers * float(fine.scale[0] / level.scale[0])
-    return _fine(thermal, visible, fine, backward, free, numbers, None, config, targets)
+    return _fine(fine, backward, free, numbers, None, config)
 
 
 def follow(
@@ -98,37 +94,32 @@ def follow(
     backward: np.ndarray,
     free: Freedom,
     last: Difference,
-    targets: np.ndarray | None = None,
     config: RefineConfig = RefineConfig(),
 ) -> Refined:
     """Fit a pair whose difference from the rig is close to `last`, that of the frame before; as `refine`."""
     fine = Level(visible, ThermalPyramid(thermal), config.fine)
-    return _fine(thermal, visible, fine, backward, free, last.numbers, last.regions, config, targets)
+    return _fine(fine, backward, free, last.numbers, last.regions, config)
 
 
 def _fine(
-    thermal: np.ndarray,
-    visible: np.ndarray,
     level: Level,
     backward: np.ndarray,
     free: Freedom,
     numbers: np.ndarray,
     regions: np.ndarray | None,
     config: RefineConfig,
-    targets: np.ndarray | None,
 ) -> Refined:
     grid = tiles(level, 14, 2)
     model = FrameModel(level, grid, free, config.sharpness, config.tile_weight)
     found = Difference(numbers, model.none.regions if regions is None else regions)
     for reaches in ((3.0, 1.5), (1.5,)) if regions is None else ((1.5,),):
-        present = moved(level, backward, model.step(found))
-        residual = _after(level, present, model.field(found))
+        present, residual = drawn(level, model, backward, found)
         surfaces = correlate(level, grid, present, residual, config.fine_radius)
         fit = model.fit(surfaces, found, reaches)
         found = fit.difference
     trust = local_trust(surfaces, grid, fit.displacement, max(1.0, 3.0 * float(level.scale[0])))
     points = np.stack(np.meshgrid(grid.x, grid.y), -1).reshape(-1, 2)
-    made = Refined(
+    return Refined(
         *drawn(level, model, backward, found),
         fit,
         found.numbers / float(level.scale[0]),
@@ -139,13 +130,12 @@ def _fine(
         model,
         level,
     )
-    return made if targets is None else at_targets(made, thermal, visible, backward, targets)
 
 
 def drawn(
     level: Level, model: FrameModel, backward: np.ndarray, difference: Difference
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return transform and residual of a frame with this difference from the rig's transform `backward`."""
+    """Return transform and residual of a frame with this difference from its rig."""
     present = moved(level, backward, model.step(difference))
     return present, _after(level, present, model.field(difference))
 
@@ -176,13 +166,22 @@ def at_targets(
 
     They are sought where the rig has them: near branches may have moved the frame, but they move no people.
     """
-    level, full = frame.level, visible.shape
-    sought = moved(level, backward, frame.model.step(frame.model.without_shift(frame.fit.difference)))
+    level, full, model, difference = frame.level, visible.shape, frame.model, frame.fit.difference
+    turned = model.step(model.without_shift(difference))
+    sought = moved(level, backward, turned)
     scale = min(1.0, config.width / full[1])
     grid = tuple(round(side * scale) for side in full)
     here = transform.resize_transform(full, grid)
     small = transform.stretch(full, grid) @ sought @ np.linalg.inv(here)
-    shifts = local.find(thermal, visible, targets, transform.displacement(small, grid), config)
+    # where the frame has them, from there
+    apart = transform.displacement(turned, level.shape) - transform.displacement(
+        model.step(difference), level.shape
+    )
+    apart = cv2.resize((apart - model.field(difference)) / level.scale * np.float32(scale), grid[::-1])
+    # the more the frame as a whole shows, the less a target may differ
+    config = replace(config, cost=config.cost * frame.evidence / EVEN_EVIDENCE)
+    expected = transform.displacement(small, grid)
+    shifts = local.find(thermal, visible, targets, expected, apart, config)
     if not shifts:
         return frame
     own, share = local.field(shifts, level.shape, full, config.around)

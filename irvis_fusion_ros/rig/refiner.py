@@ -12,6 +12,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, FLAT, confidence_of, gain_of
 from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, freedom
+from irvis_fusion_ros.rig.lens import Flat, resized
 from irvis_fusion_ros.rig.refine import Refined, at_targets, drawn, follow, refine
 from irvis_fusion_ros.rig.views import matrix_of, view
 from irvis_fusion_ros.tuning import TRACKING
@@ -72,6 +73,7 @@ class Refiner:
         self._temporal = temporal
         self._where_targets = where_targets
         self._config = config
+        self._flat: Flat | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix='rig')
         self.reset()
 
@@ -82,6 +84,15 @@ class Refiner:
 
     def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         """Align thermal to visible; see `systems.base.System.register`."""
+        if not (self.calibration.thermal_lens or self.calibration.visible_lens):
+            return self._register(thermal, visible)
+        shapes = thermal.shape, visible.shape
+        if self._flat is None or self._flat.shapes != shapes:
+            # a rig that is moved keeps its lenses
+            self._flat = Flat(self.calibration, *shapes)
+        return self._flat.bent(self._register(*self._flat.images(thermal, visible)))
+
+    def _register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
         shapes = thermal.shape, visible.shape
         if not self._temporal or (self._stream is not None and self._stream.shapes != shapes):
             self.reset()
@@ -94,7 +105,8 @@ class Refiner:
         if last is not None:
             found = follow(thermal, visible, backward, free, last.difference)
             if found.evidence < TRACKING.suspicious * last.usual:
-                found = max(found, refine(thermal, visible, backward, free), key=lambda each: each.evidence)
+                anew = refine(thermal, visible, backward, free)
+                found = max(found, anew, key=lambda each: each.evidence)
         else:
             found = refine(thermal, visible, backward, free)
         notes: tuple[Note, ...] = ()
@@ -149,7 +161,11 @@ class Refiner:
     def _jumped(self, found: Refined) -> bool:
         """Whether the rig has been lost for some frames, after it had been seen."""
         last = self._stream
-        lost = last is not None and found.evidence < max(EVEN_EVIDENCE, 0.5 * last.usual) < last.usual
+        lost = False
+        if last is not None:
+            # a short jump is still within sight: then it is seen outside what the rig can do
+            outside = found.fit.strain > self._config.strain
+            lost = outside or found.evidence < max(EVEN_EVIDENCE, 0.5 * last.usual) < last.usual
         self._poor = self._poor + 1 if lost else 0
         return self._poor >= self._config.patience
 
@@ -163,6 +179,12 @@ class Refiner:
         return replace(
             self.calibration,
             matrix=matrix_of(proposal.backward, kept, thermal.shape, visible.shape),
+            thermal_lens=resized(
+                self.calibration.thermal_lens, self.calibration.thermal_shape, thermal.shape
+            ),
+            visible_lens=resized(
+                self.calibration.visible_lens, self.calibration.visible_shape, visible.shape
+            ),
             thermal_shape=thermal.shape,
             visible_shape=visible.shape,
         )

@@ -17,17 +17,23 @@ KEPT_PIXELS = 480 * 640
 
 @dataclass(frozen=True)
 class View:
-    """A pair that is kept, small: brightness H x W uint8. stamp: seconds, of the visible image."""
+    """
+    A pair that is kept, small: brightness H x W uint8. stamp: seconds, of the visible image. gap: by how much
+    the stamp of the thermal image is later, each by its own clock, seconds, if known.
+    """
 
     thermal: np.ndarray
     visible: np.ndarray
     stamp: float
     name: str
+    gap: float | None = None
 
 
-def view(thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '') -> View:
+def view(
+    thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '', gap: float | None = None
+) -> View:
     """Return a pair, H x W float32 brightness [0, 1], as it is kept."""
-    return View(_kept(thermal), _kept(visible), stamp, name)
+    return View(_kept(thermal), _kept(visible), stamp, name, gap)
 
 
 class Levels:

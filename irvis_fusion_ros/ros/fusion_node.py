@@ -76,6 +76,10 @@ def _run_node(executor: Any) -> int:
         node = FusionNode()
     except (ParameterError, ParameterException) as error:
         return _complain(error)
+    except RuntimeError as error:  # of rcl, as where security is asked for that DDS was built without
+        if type(error).__name__ != 'RCLError' or _is_ending():
+            raise
+        return _complain(error)
     try:
         if node.config.autostart and not node.start():
             return 1

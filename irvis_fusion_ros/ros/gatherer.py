@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import Calibration
-from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
@@ -124,8 +125,22 @@ class Gatherer:
         if offset is not None:
             clock = f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s'
         return (
-            f'{self.pairs} pairs gathered, {found.used} of {found.seen} agree, a point is right to '
+            f'{self.pairs} pairs gathered, {found.used} of {len(found.residuals)} agree, a point is right to '
             f'{found.uncertainty:.2f} px, confidence {found.confidence:.2f}; {clock}'
+        )
+
+    def save(self, path: Path) -> str:
+        """Write the calibration file, and say what is in it. Raises FileError where that cannot be."""
+        found = self.estimate
+        if found is None or found.calibration is None:
+            raise FileError(f'there is no rig to save: {self.progress()}')
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f'{path}: its folder cannot be made ({error.strerror})') from error
+        calibration.save(found.calibration, path)
+        return (
+            f'{path}: {found.used} of {len(found.residuals)} pairs agree, right to {found.uncertainty:.2f} px'
         )
 
     def _put(self, kind: str, what: Any) -> None:

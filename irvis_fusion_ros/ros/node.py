@@ -16,7 +16,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging.scene import roi_of
@@ -41,6 +40,8 @@ TICK = 0.1  # seconds between looks at publishers, time-outs and silent cameras
 # Realtime wants the newest images; a little depth bridges the moments in which Python does something else.
 # every_frame must not lose one while a slow subscriber or this process is busy.
 _DEPTHS = {'realtime': (5, 5), 'every_frame': (1000, 1000)}
+# Bytes of images that may wait for a partner in realtime: ten pairs of the largest that the defaults allow.
+_WAITING_BYTES = 1 << 30
 
 
 class FusionNode(LifecycleNode):
@@ -242,7 +243,7 @@ class FusionNode(LifecycleNode):
             eager=realtime,
             give_up=realtime,
             max_waiting=sync.queue_size if realtime else None,
-            max_bytes=None if realtime else config.every_frame.max_queue_bytes,
+            max_bytes=_waiting_bytes(config),
         )
 
     def _on_image(self, name: str, message: Any, arrival: float) -> None:
@@ -306,6 +307,8 @@ class FusionNode(LifecycleNode):
         if response.success:
             self._pairing.reset()
             self._gatherer.forget()
+            if self.config.calibration.source == 'none':
+                self._worker.between_frames(lambda: self._pipeline.use_rig(None))
             self._worker.between_frames(self._pipeline.reset)
         response.message = 'earlier frames are forgotten' if response.success else 'the node is not active'
         return response
@@ -325,21 +328,16 @@ class FusionNode(LifecycleNode):
         return response
 
     def _save_calibration(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        found = self._gatherer and self._gatherer.estimate
-        if found is None or found.calibration is None:
-            response.success = False
-            progress = self._gatherer.progress() if self._gatherer else 'the node is not configured'
-            response.message = f'there is no rig to save: {progress}'
+        if self._gatherer is None:
+            response.success, response.message = False, 'the node is not configured'
             return response
         path = Path(self.config.calibration.file or state_file(self.get_fully_qualified_name()))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            calibration.save(found.calibration, path)
-        except (FileError, OSError) as error:
-            response.success, response.message = False, f'{path}: {error}'
-            return response
-        response.success = True
-        response.message = f'{path}: {found.used} of {found.seen} pairs, right to {found.uncertainty:.2f} px'
+            response.message = self._gatherer.save(path)
+        except FileError as error:
+            response.message = str(error)
+        else:
+            response.success = True
         return response
 
     def _on_rig(self, rig: Calibration) -> None:
@@ -374,7 +372,7 @@ class FusionNode(LifecycleNode):
             tolerance=new.sync.tolerance,
             offset=new.sync.thermal_offset,
             timeout=new.sync.timeout,
-            max_bytes=None if realtime else new.every_frame.max_queue_bytes,
+            max_bytes=_waiting_bytes(new),
         )
         if new.on_missing == 'drop':
             self._pairing.set_absent(None)
@@ -383,6 +381,11 @@ class FusionNode(LifecycleNode):
 def _system(config: NodeConfig) -> tuple[str, ...]:
     """What another predictor has to be built for."""
     return config.preset, config.backbone, config.registration_first, config.device, config.backend
+
+
+def _waiting_bytes(config: NodeConfig) -> int:
+    """Return how many bytes of images may wait for a partner."""
+    return _WAITING_BYTES if config.mode == 'realtime' else config.every_frame.max_queue_bytes
 
 
 def _make_queue(config: NodeConfig, counts: Counter) -> Newest | Everything:

@@ -84,8 +84,8 @@ class Pipeline:
         self.predictor = predictor
         self._used_infos = ()
 
-    def use_rig(self, rig: Calibration) -> None:
-        """Align around a rig that was measured while the node worked."""
+    def use_rig(self, rig: Calibration | None) -> None:
+        """Align around a rig that was measured while the node worked, or without one again."""
         self.predictor.calibration = rig
 
     def set_gray(self, gray: bool) -> None:
@@ -143,13 +143,10 @@ class Pipeline:
         infos = tuple(self._cameras[name].info for name in ('thermal', 'visible'))
         if self._used_infos and all(a is b for a, b in zip(infos, self._used_infos, strict=True)):
             return self.predictor.calibration is not None
-        problem = ' and '.join(
-            f'{camera.info_topic} {camera.info_problem}'
-            if camera.info_problem
-            else f'nothing came on {camera.info_topic}'
-            for camera in self._cameras.values()
-            if camera.info is None
-        )
+        cameras = [self._cameras[name] for name in ('thermal', 'visible')]
+        refused = [f'{camera.info_topic} {camera.info_problem}' for camera in cameras if camera.info_problem]
+        missing = [camera.info_topic for camera in cameras if camera.info is None]
+        problem = ' and '.join(refused) or (f'nothing came on {" and ".join(missing)} yet' if missing else '')
         self.predictor.calibration = None
         if not problem:
             try:

@@ -58,7 +58,7 @@ class Classical:
         self._since_search += 1
         best, source = None, 'track'
         if self._state is not None:
-            best = frame.follow(self._state)
+            best = self._track(frame, self._state)
         if frame.has_structure and self._search_wanted(best):
             self._since_search = 0
             found = self._search(frame, thermal, visible)
@@ -77,8 +77,14 @@ class Classical:
         return fusion.fuse(visible, thermal, trust)
 
     def _search(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
-        """Find an alignment without a previous one."""
-        return frame.search()
+        """Find an alignment without a previous one, and judge it."""
+        return frame.judged(frame.search())
+
+    def _track(self, frame: Frame, last: State) -> State:
+        """Follow the last alignment; it is judged again from time to time, and where it seems to be lost."""
+        found = frame.follow(last)
+        lost = found.evidence < TRACKING.suspicious * last.usual
+        return frame.judged(found) if lost or found.frames % TRACKING.judged == 0 else found
 
     def _search_wanted(self, tracked: State | None) -> bool:
         if self._since_search <= self._pause:

@@ -38,7 +38,7 @@ def swift(config: SystemConfig, temporal: bool) -> Hybrid:
         runner = functools.partial(session.runner, device=device)
         precision = 'float16' if session is tensorrt else 'float32'
         network, device = ExportedSwift(network, config.preset, runner, precision), 'cpu'
-    return Hybrid(Matcher(network, fuse, device, temporal=False, least_confidence=0), temporal)
+    return Hybrid(Matcher(network, fuse, device, temporal=False, proposes=True), temporal)
 
 
 def swift_network(name: str) -> Swift:

@@ -17,7 +17,6 @@ from irvis_fusion_ros.networks import matching
 from irvis_fusion_ros.networks.matching import Agreement
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
-    LEAST_CONFIDENCE,
     Fusion,
     State,
     Tracking,
@@ -77,9 +76,9 @@ class Matcher(Tracking):
         fuse: Fusion,
         device: str,
         temporal: bool,
-        least_confidence: float = LEAST_CONFIDENCE,
+        proposes: bool = False,
     ):
-        super().__init__(network, fuse, device, temporal, least_confidence)
+        super().__init__(network, fuse, device, temporal, proposes)
         self._half = half_of(device)
         # an exported network has the precision that it was exported in
         self.precision = getattr(network, 'precision', precision_of(self._half))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
 from irvis_fusion_ros.backends.device import prepare
+from irvis_fusion_ros.classical import evidence
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.affine import Affine
@@ -42,8 +43,9 @@ class State:
 
     start: 3x3, the warp of the thermal image before the network ran (`starts`). affine: 1 x 2 x 3. residual:
     1 x h x w x 2, on that grid or a coarser one that spans it. agreement: see matching.Agreement. confidence:
-    how likely the alignment is right, [0, 1]. usual: agreement smoothed over the stream. frames: how many
-    frames the alignment has been tracked.
+    how likely the alignment is right, [0, 1], by the network at first, then as it was judged
+    (classical/evidence.py). usual: agreement smoothed over the stream. frames: how many frames the alignment
+    has been tracked.
     """
 
     shapes: tuple
@@ -66,8 +68,8 @@ class Tracking:
     Runs a `network` as a system; see `systems.base.System`. A subclass implements `_align`.
 
     network: its `pixels` is the size of the images that it works on; smaller images are not enlarged. fuse:
-    fuses registered images as `System.fuse` does. temporal: keep the state of a stream. least_confidence:
-    confidence from which an alignment is accepted.
+    fuses registered images as `System.fuse` does. temporal: keep the state of a stream. proposes: return
+    whatever is found, with the confidence of the network itself, for others to judge.
     """
 
     devices = ('cuda', 'cpu')
@@ -79,11 +81,11 @@ class Tracking:
         fuse: Fusion,
         device: str,
         temporal: bool,
-        least_confidence: float = LEAST_CONFIDENCE,
+        proposes: bool = False,
     ):
         self.network = prepare(network, device)
         self._fuse = fuse
-        self._least_confidence = least_confidence
+        self._proposes = proposes
         self._device = device
         self._temporal = temporal
         self.reset()
@@ -105,17 +107,32 @@ class Tracking:
             return layers.tensor_of(grid.thermal(thermal, start), self._device)
 
         found, source = self._align(seen, warp_thermal, grid, shapes)
-        if found.confidence < self._least_confidence:
+        alignment = alignment_of(found, grid, source)
+        if self._proposes:
+            return alignment
+        found = replace(found, confidence=self._confidence(thermal, visible, found, alignment))
+        if found.confidence < LEAST_CONFIDENCE:
             if self._state is None:
                 return identity(found.confidence, (WEAK,))
             held = alignment_of(self._state, grid, 'held')
             return replace(held, confidence=found.confidence, notes=(WEAK,))
         self._state = found
-        return alignment_of(found, grid, source)
+        return replace(alignment, confidence=found.confidence)
 
     def fuse(self, visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndarray:
         """Fuse brightness; see `systems.base.System.fuse`."""
         return self._fuse(visible, thermal, trust)
+
+    def _confidence(
+        self, thermal: np.ndarray, visible: np.ndarray, found: State, alignment: Alignment
+    ) -> float:
+        """Return the confidence of an alignment; one that is tracked keeps its own from frame to frame."""
+        last = self._state
+        if alignment.source == 'track' and last is not None:
+            lost = found.evidence < TRACKING.suspicious * last.usual
+            if not lost and found.frames % TRACKING.judged:
+                return last.confidence
+        return evidence.confidence_of(thermal, visible, alignment)
 
     def _align(
         self, seen: Tensor, warp_thermal: WarpThermal, grid: WorkingGrid, shapes: tuple

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io import atomic, zip_file
 
 FORMAT = 'irvis_fusion_ros checkpoint 1'
+_LARGEST = 1 << 30
 
 
 @dataclass
@@ -53,12 +54,13 @@ def load(path: Path, system: str) -> Checkpoint:
     Raises FileError if it is damaged, is no checkpoint, or belongs to another system.
     """
     try:
-        content = torch.load(io.BytesIO(path.read_bytes()), map_location='cpu', weights_only=True)
+        with zip_file.opened(path, 'the checkpoint', _LARGEST) as (file, _):
+            content = torch.load(file, map_location='cpu', weights_only=True)
         if content.pop('format', None) != FORMAT:
             raise ValueError('made by another program or version')
         checkpoint = Checkpoint(**content)
-    except OSError as error:
-        raise FileError(f'{path}: the checkpoint cannot be read ({error.strerror})') from error
+    except FileError:
+        raise
     except Exception as error:  # unpickling a damaged file can raise anything
         reason = str(error).partition('\n')[0]
         raise FileError(

@@ -151,7 +151,7 @@ def test_data_that_cannot_be_used(data, tmp_path, capsys):
     path = data / 'vi' / '1.png'
     path.write_bytes(path.read_bytes()[:500])
     assert main([str(data), '--protocol', 'fr']) == 1
-    assert '1.png: the file is cut short' in capsys.readouterr().err
+    assert '1.png: the PNG is cut short' in capsys.readouterr().err
     cv2.imwrite(str(path), np.zeros((20, 20), np.uint8))
     cv2.imwrite(str(data / 'ir' / '1.png'), np.zeros((20, 20), np.uint8))
     assert main([str(data), '--protocol', 'fr']) == 1

@@ -12,8 +12,10 @@ pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 from rig import SECOND, START, header, image, wait_until
 from sensor_msgs.msg import CompressedImage
 
+from irvis_fusion_ros import calibration
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration, ClockOffset
+from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.pairing import Pair
@@ -23,7 +25,7 @@ from irvis_fusion_ros.ros.gatherer import FIRST, WAITING, Gatherer, state_file
 
 RIG = Calibration(np.eye(3), (96, 128), (96, 128))
 CLOCK = ClockCurve(ClockOffset(-0.04, 0.002), '', np.zeros(1), np.zeros(1))
-FOUND = Estimate(RIG, 0.9, 0.31, 10, 8, (), CLOCK, ())
+FOUND = Estimate(RIG, 0.9, 0.31, 90, 8, (None,) * 10, CLOCK, ())
 
 
 class Gathering:
@@ -186,6 +188,21 @@ def test_an_image_that_cannot_be_decoded_is_left_to_its_camera(bench):
     gatherer.image('thermal', CompressedImage(format='png', data=b'no image'))
     gatherer.image('visible', message('bgr8', 1))
     wait_until(lambda: len(gathering.moves) >= 1, gatherer.progress)
+
+
+def test_a_rig_is_saved_or_why_not_is_said(bench, tmp_path):
+    gatherer, gathering, _ = bench
+    gatherer.begin()
+    path = tmp_path / 'state' / 'rig.yaml'
+    with pytest.raises(FileError, match='there is no rig to save: 0 pairs gathered'):
+        gatherer.save(path)
+    offer(gatherer, gathering, FIRST)
+    wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
+    assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, right to 0.31 px'
+    np.testing.assert_array_equal(calibration.load(path).matrix, np.eye(3))
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(FileError, match=r'file/rig\.yaml: its folder cannot be made'):
+        gatherer.save(tmp_path / 'file' / 'rig.yaml')
 
 
 def test_the_state_file_is_the_nodes_own(monkeypatch, tmp_path):

@@ -79,13 +79,13 @@ class Mixture:
         return self._rig.stamps('fused/image') == self.sent
 
     def refused(self):
-        """Return how many images were refused, by camera and cause."""
+        """Return how many images were refused, by camera and cause, and how many whose partner was."""
         self._rig.refresh()
-        found = {}
+        found = {'partner': self._rig.count('output', 'dropped', 'refused')}
         for name in TOPICS:
             for part in self._rig.diagnostic('inputs', f'{name} refused').split(', '):
                 cause, _, count = part.rpartition(' ')
-                found[name, cause] = int(count)
+                found[f'{name} {cause}'] = int(count)
         return found
 
 

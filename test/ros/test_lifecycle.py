@@ -120,6 +120,18 @@ def test_what_cannot_be_is_one_clear_line_and_an_exit_code(start_node, parameter
     assert 'Traceback' not in node.log
 
 
+@pytest.mark.parametrize('enclave', ['missing', 'empty'])
+def test_security_that_cannot_be_had_is_one_clear_line(start_node, monkeypatch, tmp_path, enclave):
+    if enclave == 'empty':
+        (tmp_path / 'enclaves' / 'fusion').mkdir(parents=True)
+    for name, value in {'ENABLE': 'true', 'STRATEGY': 'Enforce', 'KEYSTORE': str(tmp_path)}.items():
+        monkeypatch.setenv(f'ROS_SECURITY_{name}', value)
+    node = start_node(arguments=['--enclave', '/fusion'], ready='')
+    assert node.wait_for_exit() == 1
+    assert 'fusion_node: ' in node.log and 'secur' in node.log.lower()
+    assert 'Traceback' not in node.log
+
+
 def test_under_a_manager_a_failure_to_configure_is_a_failed_transition(rig, start_node, tmp_path):
     file = tmp_path / 'rig.yaml'
     node = start_node(

@@ -1,10 +1,11 @@
 """The options: declared well, and what does not go together is said. No ROS needed."""
 
 import dataclasses
+import math
 
 import pytest
 
-from irvis_fusion_ros.config import check, walk
+from irvis_fusion_ros.config import check, problem_of, walk
 from irvis_fusion_ros.ros.options import NodeConfig, ThermalConfig, VisibleConfig, conflict
 
 
@@ -22,6 +23,13 @@ def test_every_option_is_described_and_bounded():
         if isinstance(default, (int, float)) and not isinstance(default, bool):
             assert spec.minimum is not None and spec.maximum is not None, name
         assert name == name.lower() and ' ' not in name
+
+
+def test_numbers_that_are_none_are_refused_for_every_option():
+    for name, spec, default in walk(NodeConfig()):
+        if isinstance(default, float):
+            for value in (math.nan, math.inf, -math.inf, 1e300):
+                assert f"'{name}' is {value!r}: must be at" in problem_of(name, spec, default, value)
 
 
 def test_what_the_architecture_fixes():

@@ -76,6 +76,11 @@ def test_values_at_start_are_taken_and_whole_numbers_are_numbers(make_node):
     assert config.limits.max_pixels == 5000
 
 
+@pytest.mark.parametrize('value', ['off', False])
+def test_off_may_be_what_yaml_makes_of_it(make_node, value):
+    assert declare(make_node({'targets': value})).config.targets == 'off'
+
+
 @pytest.mark.parametrize('roi', ['0, 10, 64, 48', [0, 10, 64, 48]])
 def test_a_region_of_interest_is_a_text_or_a_list(make_node, roi):
     config = declare(make_node({'thermal.roi': roi})).config

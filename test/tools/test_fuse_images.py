@@ -169,7 +169,7 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(folders, tmp_path, capsys):
     cv2.imwrite(str(folders[0] / 'frame1.png'), np.zeros((1, 1), np.uint8))
     assert run(folders, tmp_path / 'out') == 1
     text = capsys.readouterr()
-    assert 'frame2.jpg: the file is cut short' in text.err
+    assert 'frame2.jpg: the JPEG is cut short' in text.err
     assert 'frame1.png' in text.err and '1x1; at least 32 a side' in text.err
     assert '1 pair(s) fused' in text.out and '2 skipped' in text.out
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())

@@ -10,8 +10,8 @@ else:
     from backports import zstd
 
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-# More than any message of a camera: beyond it, what a few bytes expand to is an attack or damage.
-LARGEST = 1 << 31
+# In bytes, more than any message of a camera: beyond it, what a few bytes expand to is an attack or damage.
+LARGEST = 128 << 20
 _DECOMPRESSORS = {'zstd': zstd.ZstdDecompressor, 'lz4': LZ4FrameDecompressor}
 
 open_zstd = zstd.open
@@ -40,4 +40,4 @@ def decompressed(data: bytes, compression: str, limit: int = LARGEST) -> tuple[b
         if not decompressor.eof:
             return b''.join(parts), f'{compression} data that is cut short'
         data = decompressor.unused_data or b''
-    return b''.join(parts), ''
+    return parts[0] if len(parts) == 1 else b''.join(parts), ''

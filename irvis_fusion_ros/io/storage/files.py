@@ -1,7 +1,6 @@
 """Which files a bag consists of, in which order, and each of them opened, decompressed if need be."""
 
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,6 +20,8 @@ from irvis_fusion_ros.io.storage.sqlite import SqliteFile
 METADATA = 'metadata.yaml'
 SUFFIXES = ('.mcap', '.db3')
 COMPRESSED = ('.zstd', '.zst')
+# A recording that is compressed as a whole becomes at most so many times as large, or this many bytes.
+_LARGEST_RATIO, _SMALL = 100, 32 << 20
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def opened(path: Path, stack: ExitStack) -> Storage:
     is_sqlite = begin.startswith(sqlite.MAGIC) or (
         _suffix(path) == '.db3' and not begin.startswith(mcap.MAGIC)
     )
-    storage = SqliteFile(source) if is_sqlite else McapFile(source)
+    try:
+        storage = SqliteFile(source) if is_sqlite else McapFile(source)
+    except BagError as error:
+        raise BagError(str(error).replace(str(source), str(path))) from error
     stack.callback(storage.close)
     storage.notes[:0] = notes
     return storage
@@ -121,7 +125,12 @@ def _decompressed(path: Path, stack: ExitStack) -> tuple[Path, str]:
     with path.open('rb') as raw, target.open('wb') as file:
         try:
             with open_zstd(raw, 'rb') as source:
-                shutil.copyfileobj(source, file, 1 << 20)
+                most = max(_SMALL, path.stat().st_size * _LARGEST_RATIO)
+                while part := source.read(1 << 20):
+                    file.write(part)
+                    if file.tell() > most:
+                        problem = f'it expands to more than {most >> 20} MB; what comes before is read'
+                        break
         except EOFError:
             problem = 'it is cut short; what is whole in it is read'
         except OSError as error:

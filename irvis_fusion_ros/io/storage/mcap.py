@@ -18,7 +18,7 @@ from pathlib import Path
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io.storage import mcap_records as records
 from irvis_fusion_ros.io.storage.base import Channel, Message, are_few, is_latched, merged, type_name
-from irvis_fusion_ros.io.storage.compression import decompressed
+from irvis_fusion_ros.io.storage.compression import LARGEST, decompressed
 from irvis_fusion_ros.io.storage.mcap_records import ChunkHead, Gap, Record, Walk
 
 MAGIC = b'\x89MCAP0\r\n'
@@ -125,7 +125,7 @@ class McapFile:
         elif record.code == records.MESSAGE_INDEX and record.length >= 6 and self._chunks:
             (channel,) = struct.unpack('<H', self._read(record.position, 2))
             self._chunks[-1].counts[channel] = (record.length - 6) // 16
-        elif record.code in (records.DATA_END, records.FOOTER):
+        elif record.length == records.ENDS.get(record.code):
             self._ended = True
         elif record.whole and record.code in (
             records.SCHEMA, records.CHANNEL, records.STATISTICS, records.METADATA
@@ -213,6 +213,10 @@ class McapFile:
     def _content(self, chunk: _Chunk) -> Iterator[tuple[int, int, bytes]]:
         """Iterate channel, time and data of the messages of a chunk, as they are stored."""
         head, name = chunk.head, self.path.name
+        if max(head.size, head.stored) > (LARGEST if head.compression else 4 * LARGEST):
+            megabytes = max(head.size, head.stored) >> 20
+            self.losses.append(f"'{name}': the chunk at byte {head.position} claims {megabytes} MB")
+            return
         stored = self._read(head.position, head.stored)
         content, problem = decompressed(stored, head.compression, head.size)
         if chunk.whole and not problem and len(content) != head.size:
@@ -243,6 +247,9 @@ class McapFile:
                 outside += 1
             elif start <= times[number] < stop:
                 (length,) = struct.unpack('<Q', self._read(positions[number], 8))
+                if length > LARGEST:
+                    self.losses.append(f"'{self.path.name}': a message of {length >> 20} MB is left out")
+                    continue
                 body = self._read(positions[number] + 8, length)
                 (channel,) = struct.unpack_from('<H', body)
                 if channel in wanted:

@@ -17,10 +17,15 @@ from typing import Any
 
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io.storage.base import Channel, Message, are_few, is_latched, type_name
+from irvis_fusion_ros.io.storage.compression import LARGEST
 
 MAGIC = b'SQLite format 3\0'
 # Changes that are not in the file yet: of a write-ahead log, or of a transaction that was not finished.
 COMPANIONS = ('-wal', '-journal')
+_TABLES = ('topics', 'messages', 'metadata', 'message_definitions')
+_MOST_TOPICS = 10_000
+# Rows that are tried one by one behind a damaged page, a second in all.
+_MOST_FAILURES = 50_000
 
 
 class SqliteFile:
@@ -35,6 +40,7 @@ class SqliteFile:
         self._rows = [array('q'), array('q'), array('q')]  # time, identifier and topic
         try:
             self._database = self._opened()
+            self._check_tables()
             self._channels = self._topics()
             self.metadata = self._stated()
             self._list()
@@ -122,7 +128,20 @@ class SqliteFile:
         name = urllib.parse.quote(str(path.absolute()))
         database = sqlite3.connect(f'file:{name}?{options}', uri=True, check_same_thread=False)
         database.text_factory = lambda text: text.decode('utf-8', 'replace')
+        database.execute('PRAGMA trusted_schema = OFF')
+        if hasattr(database, 'setlimit'):  # from Python 3.11 on
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 2 * LARGEST)
         return database
+
+    def _check_tables(self) -> None:
+        """Raise ValueError where a table computes what is read from it: a view need not end."""
+        kinds = dict(
+            self._database.execute(f'SELECT name, type FROM sqlite_master LIMIT {_MOST_TOPICS}').fetchall()
+        )
+        for name in _TABLES:
+            columns = self._database.execute(f'PRAGMA table_xinfo({name})').fetchall()
+            if kinds.get(name, 'table') != 'table' or any(column[-1] for column in columns):
+                raise ValueError(f"'{name}' is computed, not stored")
 
     def _hint(self) -> str:
         beside = [
@@ -134,7 +153,7 @@ class SqliteFile:
 
     def _topics(self) -> dict[int, Channel]:
         definitions = self._definitions()
-        cursor = self._database.execute('SELECT rowid, * FROM topics')
+        cursor = self._database.execute(f'SELECT rowid, * FROM topics LIMIT {_MOST_TOPICS}')
         names = [column[0] for column in cursor.description]
         topics = {}
         for values in cursor:
@@ -152,7 +171,8 @@ class SqliteFile:
         try:
             return dict(
                 self._database.execute(
-                    'SELECT topic_type, encoded_message_definition FROM message_definitions'
+                    'SELECT topic_type, encoded_message_definition FROM message_definitions '
+                    f'LIMIT {_MOST_TOPICS}'
                 )
             )
         except sqlite3.Error:
@@ -168,12 +188,14 @@ class SqliteFile:
     def _list(self) -> None:
         """List the rows; where a page is damaged, from the first row on that can be read again."""
         last, missing, cause = self._last_identifier(), 0, ''
-        following = None
-        while following is None or following <= last:
+        # a damaged tree of pages may lead to the same rows again and again; every row takes some bytes
+        most = self._most_rows()
+        following, failures = None, 0
+        while following is None or (following <= last and failures < _MOST_FAILURES):
             try:
                 condition = '' if following is None else f'WHERE rowid >= {following}'
                 for identifier, topic, time in self._database.execute(
-                    f'SELECT rowid, topic_id, timestamp FROM messages NOT INDEXED {condition}'
+                    f'SELECT rowid, topic_id, timestamp FROM messages NOT INDEXED {condition} LIMIT {most}'
                 ):
                     following = identifier + 1
                     if isinstance(time, int) and topic in self._channels:
@@ -183,8 +205,12 @@ class SqliteFile:
                         missing, cause = missing + 1, 'their topic or time is none'
                 break
             except sqlite3.DatabaseError as error:
-                missing, cause = missing + 1, str(error)
+                missing, failures, cause = missing + 1, failures + 1, str(error)
+                if len(self._rows[0]) >= most:
+                    break
                 following = (following or 0) + 1
+        if len(self._rows[0]) + missing >= most:
+            self.losses.append(f"'{self.path.name}': it leads to more rows than it can hold")
         if missing:
             self.losses.append(f"'{self.path.name}': {missing} rows cannot be read ({cause})")
 
@@ -192,8 +218,14 @@ class SqliteFile:
         try:
             return self._database.execute('SELECT max(rowid) FROM messages').fetchone()[0] or 0
         except sqlite3.DatabaseError:
-            # every row takes some bytes
-            return min(self.path.stat().st_size // 16, 1_000_000)
+            return min(self._most_rows(), 1_000_000)
+
+    def _most_rows(self) -> int:
+        return 1000 + sum(
+            file.stat().st_size // 16
+            for file in (self.path, *(Path(f'{self.path}{suffix}') for suffix in COMPANIONS))
+            if file.exists()
+        )
 
     def _sum_up(self) -> None:
         times, _, numbers = self._rows
@@ -202,7 +234,8 @@ class SqliteFile:
             self.counts[self._channels[number].topic] += count
         try:
             (indexed,) = self._database.execute(
-                'SELECT count(*) FROM messages INDEXED BY timestamp_idx'
+                'SELECT count(*) FROM (SELECT 1 FROM messages INDEXED BY timestamp_idx '
+                f'LIMIT {self._most_rows()})'
             ).fetchone()
         except sqlite3.Error:
             indexed = 0

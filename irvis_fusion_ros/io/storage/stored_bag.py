@@ -122,7 +122,7 @@ class StoredBag:
             if topic not in self.topics:
                 self.topics[topic] = Topic(topic, stated.types[topic], count, topic in stated.latched)
         for topic, encoding in foreign.items():
-            text = f"topic '{topic}' is left out: its messages are '{encoding}', not 'cdr' as those of ROS 2"
+            text = f"topic '{topic[:200]}' is left out: its messages are '{encoding[:40]}', not 'cdr'"
             # the metadata of a bag knows only what ROS 2 has recorded
             (self._unreadable if topic in self.topics else self.notes).append(text)
 

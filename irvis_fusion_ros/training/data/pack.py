@@ -8,7 +8,6 @@ only FRAMES of each are taken. All parts of a data set are kept, and each image 
 
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +21,14 @@ from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import warp
 from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.imaging.tone import ThermalTone
-from irvis_fusion_ros.io import atomic
+from irvis_fusion_ros.io import atomic, images, json_file, zip_file
 from irvis_fusion_ros.training.data.cleaning import Cleaner, CleaningError, common_region
 
 FRAMES = 8
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mkv', '.mov')
 FORMAT = 'irvis_fusion_ros training pack 1'
+# In bytes. It is read pair by pair.
+_LARGEST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -105,25 +106,34 @@ def save(path: Path, items: Sequence[Item]) -> int:
 def load(path: Path) -> list[Item]:
     """Return the items of a pack. Raises FileError if it is missing, damaged or no pack."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            listing = json.loads(str(content['listing']))
-            ends, images = content['ends'], content['images']
-        if listing['format'] != FORMAT:
-            raise ValueError(f"its format is '{listing['format']}'")
-        items = []
-        for index, entry in enumerate(listing['items']):
-            pair = [
-                cv2.imdecode(images[ends[at] : ends[at + 1]], cv2.IMREAD_GRAYSCALE)
-                for at in (2 * index, 2 * index + 1)
-            ]
-            items.append(
-                Item(entry['name'], entry['scene'], entry['part'], *pair, entry.get('aligned', True))
-            )
-    except OSError as error:
-        raise FileError(f'{path}: the pack cannot be read ({error.strerror or error})') from error
-    except (EOFError, ValueError, KeyError, IndexError, TypeError, zipfile.BadZipFile, cv2.error) as error:
+        with zip_file.opened(path, 'the pack', _LARGEST) as (_, archive):
+            listing = json_file.parsed(str(zip_file.array(archive, 'listing')[()]))
+            if listing['format'] != FORMAT:
+                raise ValueError(f"its format is '{listing['format']}'")
+            sizes = np.diff(zip_file.array(archive, 'ends')).tolist()
+            with zip_file.array_file(archive, 'images') as (file, _, shape, _):
+                whole = len(sizes) == 2 * len(listing['items']) and shape == (sum(sizes),)
+                if not whole or not 0 <= min(sizes) <= max(sizes) <= images.LARGEST:
+                    raise ValueError('its images are not as many as it lists')
+                return [
+                    _listed(entry, *(file.read(sizes[2 * index + each]) for each in (0, 1)))
+                    for index, entry in enumerate(listing['items'])
+                ]
+    except FileError:
+        raise
+    except Exception as error:  # a damaged file fails in as many ways as it has parts
         raise FileError(f'{path}: not a training pack ({error}); make one with train --pack') from error
-    return items
+
+
+def _listed(entry: dict, *stored: bytes) -> Item:
+    thermal, visible = (images.decode(each) for each in stored)
+    texts = [entry[key] for key in ('name', 'scene', 'part')]
+    aligned = entry.get('aligned', True)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(aligned, bool):
+        raise ValueError(f"'{str(texts[0])[:60]}' is not described as a pair")
+    if thermal.shape != visible.shape or thermal.dtype != np.uint8 or thermal.ndim != 2:
+        raise ValueError(f"the images of '{texts[0][:60]}' are not gray and of one size")
+    return Item(*texts, thermal, visible, aligned)
 
 
 def _limit_frames(pairs: Sequence[ImagePair], frames: int) -> list[ImagePair]:

@@ -80,14 +80,16 @@ def test_a_flat_box_is_all_mask():
     assert region(np.full(SHAPE, 7, np.float32)).mask.sum() == 12 * 24
 
 
+CONTENTS = ['[]', '{}', '{"a": 1}', '{"a": [[1, 2, 3]]}', '{"a": [[5, 1, 5, 9]]}', '{"a": [[1, 2, 3, "4"]]}']
+
+
 @pytest.mark.parametrize(
-    'content',
-    ['[]', '{}', '{"a": 1}', '{"a": [[1, 2, 3]]}', '{"a": [[5, 1, 5, 9]]}', '{"a": [[1, 2, 3, "4"]]}', '{'],
+    'content, problem', [*((each, 'expected') for each in CONTENTS), ('{', 'is not JSON')]
 )
-def test_a_file_that_is_none_is_refused(tmp_path, content):
+def test_a_file_that_is_none_is_refused(tmp_path, content, problem):
     file = tmp_path / 't.json'
     file.write_text(content)
-    with pytest.raises(FileError, match='expected'):
+    with pytest.raises(FileError, match=problem):
         load(file)
 
 
