@@ -29,8 +29,8 @@ class DisplayConfig:
     # taken for a target, and fully: what the thermal image hardly shows is not shown.
     faint: tuple[float, float] = (0.03, 0.07)
     separate: tuple[float, float] = (0.5, 1.0)
-    # Share of the rim of a target that is colder than it, by `rim` of its contrast, from which a place is taken
-    # for one, and fully: a piece of a hot road goes on as warm as it is.
+    # Share of the rim of a target that is colder than it, by `rim` of its contrast, from which a place is
+    # taken for one, and fully: a piece of a hot road goes on as warm as it is.
     enclosed: tuple[float, float] = (0.6, 0.72)
     rim: float = 0.35
     # Warmth above the surroundings from which all parts of a target count the same in its means.
