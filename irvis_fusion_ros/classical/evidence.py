@@ -30,12 +30,12 @@ class EvidenceConfig:
     pixels: of the visible image. spacing, span: of the tiles, see correlation.Tiles. radius: of the shifts
     around the alignment, level pixels: 13 pixels of an image 640 wide. padding: size of the canvas of the
     large shifts over that of the image. near: shifts up to this, level pixels, are the alignment itself.
-    overlap: least share of the image that overlaps at a shift; smaller parts agree by chance.
+    overlap: least share, at a shift, of what overlaps at the alignment; smaller parts agree by chance.
     bias, attained, strength: of the logistic map to confidence, fitted to 216 right and 102 wrong alignments
     (of two scenes, or more than 5 px off) by maps and network, of training scenes of roadscene and
     m3svd_frames; bias is 0.4 lower, for pairs of unlike drawn scenes.
     unique, ambiguous: ambiguity up to which nothing, and from which all confidence is taken away. Right
-    alignments of those scenes have at most .58; drawn strips, checkers, fences, grids and dots .93 or more.
+    alignments of those scenes have at most .58; drawn strips, checkers, fences, grids and dots .92 or more.
     """
 
     pixels: int = 180 * 240
@@ -48,11 +48,13 @@ class EvidenceConfig:
     bias: float = -9.4
     attained: float = 17.83
     strength: float = 1.43
-    unique: float = 0.75
+    unique: float = 0.78
     ambiguous: float = 0.92
 
 
 CONFIG = EvidenceConfig()
+# Least energy at a shift, as a share of that at the alignment: little overlap is not divided by nothing.
+LEAST_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,9 @@ def judge(level: Level, alignment: Alignment) -> Evidence:
         residual = cv2.resize(residual, level.shape[::-1], interpolation=cv2.INTER_LINEAR)
     grid = tiles(level, CONFIG.spacing, CONFIG.span)
     surfaces = correlate(level, grid, alignment.transform, residual, CONFIG.radius)
-    moving, _ = level.moving(alignment.transform, residual, 0)
-    return Evidence(*attained(surfaces), ambiguity(level.maps, moving))
+    moving, seen = level.moving(alignment.transform, residual, 0)
+    support = np.ones(level.shape, np.float32) if level.support is None else level.support
+    return Evidence(*attained(surfaces), ambiguity((level.maps, support), (moving, seen)))
 
 
 def confidence_of(thermal: np.ndarray, visible: np.ndarray, alignment: Alignment) -> float:
@@ -112,35 +115,46 @@ def attained(surfaces: Surfaces) -> tuple[float, float]:
     return found / most, found / total * (total / energy.size) ** 0.5
 
 
-def ambiguity(reference: np.ndarray, moving: np.ndarray) -> float:
+def ambiguity(reference: tuple[np.ndarray, np.ndarray], moving: tuple[np.ndarray, np.ndarray]) -> float:
     """
-    Return how well two structure maps agree at the best other shift, over how well they do where they are.
+    Return how well two images agree at the best other shift, over how well they do where they are.
 
-    reference, moving: the first two planes of each are used. A shift is far if it is beyond CONFIG.near.
+    reference, moving: structure maps, of which the first two planes are used, and support, H x W 0/1 float32.
     """
-    height, width = reference.shape[1:]
+    height, width = reference[1].shape
     canvas = tuple(cv2.getOptimalDFTSize(int(side * CONFIG.padding)) for side in (height, width))
-
-    def spectrum(plane: np.ndarray) -> np.ndarray:
-        padded = np.zeros(canvas, np.float32)
-        padded[:height, :width] = plane
-        return cv2.dft(padded)
-
-    product = sum(
-        cv2.mulSpectrums(spectrum(b), spectrum(a), 0, conjB=True)
-        for a, b in zip(reference[:2], moving[:2], strict=True)
-    )
-    product = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
-    # the shifts that do not wrap around, and the share of the image that overlaps at each
+    # the shifts that do not wrap around
     down, along = (
         np.arange(-reach, reach + 1)
         for reach in (min(canvas[0] - height, height // 2), min(canvas[1] - width, width // 2))
     )
-    overlap = np.outer(1 - abs(down) / height, 1 - abs(along) / width)
-    # chance grows with the square root of the overlap
-    score = product[np.ix_(down, along)] / np.sqrt(overlap)
+
+    def spectra(maps: np.ndarray, support: np.ndarray) -> list[np.ndarray]:
+        """Return those of both planes, of the energy, and of the support."""
+        found = []
+        for plane in (maps[0], maps[1], maps[0] ** 2 + maps[1] ** 2, support):
+            padded = np.zeros(canvas, np.float32)
+            padded[:height, :width] = plane
+            found.append(cv2.dft(padded))
+        return found
+
+    def lags(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        product = cv2.mulSpectrums(own, other, 0, conjB=True)
+        every = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+        return every[np.ix_(down, along)]
+
+    ours, theirs = spectra(*moving), spectra(*reference)
+    agreed = lags(ours[0], theirs[0]) + lags(ours[1], theirs[1])
+    energy = [lags(ours[2], theirs[3]), lags(ours[3], theirs[2])]
+    overlap = lags(ours[3], theirs[3])
+    centre = (len(down) // 2, len(along) // 2)
+    overlap = np.clip(overlap / max(overlap[centre], 1.0), 0, 1)
+    # chance grows as the overlap shrinks
+    norm = np.prod([np.maximum(each, LEAST_SHARE * each[centre] + 1e-6) for each in energy], 0)
+    score = agreed * np.sqrt(overlap / norm)
     distance = np.hypot(down[:, None], along)
     far = score[(distance > CONFIG.near) & (overlap > CONFIG.overlap)]
-    usual = far.mean()
-    here = score[distance <= 1.5].max() - usual
-    return float(min((far.max() - usual) / max(here, 1e-9), 9.0)) if far.max() > usual else 1.0
+    if far.size == 0:
+        return 1.0
+    here = score[distance <= 1.5].max() - far.mean()
+    return float(min((far.max() - far.mean()) / max(here, 1e-9), 9.0)) if far.max() > far.mean() else 1.0
