@@ -15,6 +15,7 @@ import time
 import torch
 import torch.nn.functional as F
 
+from irvis_fusion_ros.backbones import table as backbones
 from irvis_fusion_ros.networks.fusion_register import UNIT, FusionRegister, NetworkConfig
 from irvis_fusion_ros.networks.retention import REACH, SpatialAttention
 from irvis_fusion_ros.systems.post_fusion import PostFusion
@@ -170,7 +171,7 @@ def main():
         # what it has not learned is 0: it would move and change nothing
         torch.nn.init.normal_(layer.weight, 0, 0.02)
     # as the system runs it: in the precision and, on a GPU, as the graph that suit the device
-    fast = PostFusion(copy.deepcopy(slow), None, options.device)._correct
+    fast = PostFusion(copy.deepcopy(slow), backbones.build('average'), options.device)._correct
     images = [torch.rand(1, 1, height // 8, width // 8, device=options.device) for _ in range(3)]
     images = [F.interpolate(image, (height, width), mode='bicubic').clamp(0, 1) for image in images]
     with torch.inference_mode():

@@ -26,7 +26,7 @@ from irvis_fusion_ros.training.recipes import table
 RIG = 'matrix: [2, 0.1, -4, 0, 2, 3, 0, 0, 1]\nthermal_size: [640, 512]\nvisible_size: [1280, 720]\n'
 LENS = (
     'thermal_lens: {model: plumb_bob, k: [500, 0, 320, 0, 500, 256, 0, 0, 1], coefficients: [-0.1, 0.01]}\n'
-    'parallax_direction: [1, 0]\nparallax_range: [0, 20]\nspread: [1, 1, 0, 0]\nthermal_offset: 0.01\n'
+    'parallax_direction: [1, 0]\nparallax_range: [0, 20]\nthermal_offset: 0.01\n'
 )
 PAIRS = (
     '[{"name": "first 1", "ir": "ir/1.png", "vi": "vi/1.png", "sequence": "a", "light": "day", '
@@ -184,14 +184,14 @@ def test_paths_that_are_no_file(readers, name, tmp_path):
     if name != 'data set':  # which may have no list
         assert refused(read, path)
     path.mkdir()
-    refused(read, path)
+    assert refused(read, path)
     path.rmdir()
     os.mkfifo(path)
-    refused(read, path)
+    assert refused(read, path)
     path.unlink()
     for target in ('/dev/zero', '/dev/stdin', path.name, '/proc/self/mem', tmp_path / 'nothing'):
         path.symlink_to(target)
-        refused(read, path)
+        assert refused(read, path), target
         path.unlink()
     with path.open('wb') as file:
         file.truncate(5 << 30)

@@ -37,6 +37,11 @@ class ExportedNetwork(nn.Module):
                 f'{file}: expected an archive of torch.export.save that torch {torch.__version__} loads '
                 f'({" ".join(str(error).split())[:300]}); export it with the torch that is installed'
             ) from error
+        if _trains(program):
+            raise FileError(
+                f'{file}: the network was exported in training mode: its batch normalisation or dropout '
+                'would depend on each image; call eval() on the outermost module before torch.export.export'
+            )
         # an exported network raises an error when its training mode is changed
         module.train = lambda mode=True: module
         for part in module.modules():
@@ -51,6 +56,18 @@ class ExportedNetwork(nn.Module):
     def forward(self, *inputs: Tensor) -> list[Tensor]:
         """Run the network."""
         return [each.float() for each in _flat(self._module(*inputs))]
+
+
+def _trains(program: torch.export.ExportedProgram) -> bool:
+    """Return whether a network normalises by the statistics of each batch, not by learned ones."""
+    for node in program.graph.nodes:
+        name, arguments = str(node.target), node.args
+        # the learned mean is the fourth argument, and there is none where a network never learns one
+        if name.startswith('aten.batch_norm') and arguments[3] is not None and arguments[5]:
+            return True
+        if name.startswith('aten.dropout') and arguments[2]:
+            return True
+    return bool(program.graph_signature.buffers_to_mutate)
 
 
 def _flat(outputs: Any) -> Iterator[Tensor]:

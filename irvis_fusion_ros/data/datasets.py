@@ -171,12 +171,14 @@ def _records(folder: Path) -> list[tuple[dict, str, str]]:
     if not folder.is_dir():
         raise FileError(f'{folder}: no such folder')
     listing = folder / 'pairs.json'
-    records = _read_listing(listing) if listing.is_file() else _find_pairs(folder)
+    # a list that is no file is an error, not none
+    there = listing.exists() or listing.is_symlink()
+    records = _read_listing(listing) if there else _find_pairs(folder)
     records.sort(key=lambda record: images.natural_key(record['name']))
     scenes = _scenes(records)
-    order = list(dict.fromkeys(scenes))
+    order = {scene: number for number, scene in enumerate(dict.fromkeys(scenes))}
     return [
-        (record, scene, 'val' if order.index(scene) % 4 == 3 else 'train')
+        (record, scene, 'val' if order[scene] % 4 == 3 else 'train')
         for record, scene in zip(records, scenes, strict=True)
     ]
 
@@ -248,7 +250,7 @@ def _matrix(values: object, where: str) -> np.ndarray:
         matrix = np.array(values, np.float64)
     except (ValueError, TypeError, OverflowError):
         matrix = np.empty(0)
-    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.linalg.det(matrix):
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) < 3:
         raise FileError(f'{where} is not an invertible 3x3')
     return matrix
 

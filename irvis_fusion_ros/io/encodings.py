@@ -142,7 +142,7 @@ def find(name: str) -> Encoding:
         return NAMED[name]
     match = _GENERIC.fullmatch(name)
     if not match:
-        raise ImageError('unknown_encoding', f"unknown image encoding '{name}'; known are {listed()}")
+        raise ImageError('unknown_encoding', f"unknown image encoding '{name[:60]}'; known are {listed()}")
     kind, channels = f'{_KINDS[match[1][-1]]}{int(match[1][:-1]) // 8}', int(match[2])
     if channels == 4:
         return _with_alpha(kind, f'{match[1]}C3')

@@ -8,7 +8,11 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.io.image_header import MAX_PIXELS
 
+_WIDTH, _HEIGHT = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+# A day at 100 Hz.
+_MOST_FRAMES = 10_000_000
 SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv', '.m4v', '.webm', '.mpg', '.mpeg', '.ts')
 
 
@@ -28,8 +32,11 @@ class Video:
         self._lock = threading.Lock()
         self.rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if not self._capture.isOpened() or not 0 < self.rate < 1e6 or self.count < 1:
+        if not self._capture.isOpened() or not 0 < self.rate < 1e6 or not 0 < self.count < _MOST_FRAMES:
             raise FileError(f'{path}: not a video that can be read')
+        width, height = (int(self._capture.get(key)) for key in (_WIDTH, _HEIGHT))
+        if width * height > MAX_PIXELS:
+            raise FileError(f'{path}: its frames are {width}x{height}; at most {MAX_PIXELS} pixels are read')
 
     def read(self, number: int) -> np.ndarray:
         """Return a frame, H x W x 3 BGR; in order it is fast. Raises FileError."""

@@ -53,7 +53,12 @@ def fit(
         found = lens.find(part.pairs, part.agree, part.backward, shapes, found)
         part = fitted.fit(_flat(chosen, found), pool, part.backward, once)
     bent = fitted.fit(_flat(views, found), pool, part.backward, once)
-    return (bent, found) if bent.evidence > (1 + config.gain) * plain.evidence else (plain, None)
+    return (bent, found) if _own(bent) > (1 + config.gain) * _own(plain) else (plain, None)
+
+
+def _own(found: Fitted) -> float:
+    """Return the evidence of pairs, each moved by its own difference: near scenes hide no lens then."""
+    return float(np.mean([pair.evidence for pair in found.pairs]))
 
 
 def _flat(views: Sequence[View], thermal_lens: Lens) -> list[View]:

@@ -142,12 +142,18 @@ def _check_raw(message: Image, max_pixels: int) -> None:
     if not message.width or not message.height or not len(message.data):
         raise ImageError('empty', f'{message.width}x{message.height} image with {len(message.data)} bytes')
     check_size(message.width, message.height, max_pixels)
+    if len(message.data) > max_pixels * image_header.PIXEL_BYTES:
+        raise ImageError(
+            'too_large',
+            f'image of {message.width}x{message.height} with {len(message.data) >> 20} MB of data: '
+            'have the driver send no more than its pixels',
+        )
     if _is_known(message.encoding):
         encodings.check(message)
     elif _cv_bridge() is None:
         raise ImageError(
             'unknown_encoding',
-            f"unknown image encoding '{message.encoding}'; known are {encodings.listed()}; "
+            f"unknown image encoding '{message.encoding[:60]}'; known are {encodings.listed()}; "
             f'have the driver publish one of them, or install cv_bridge, which may know it',
         )
 
@@ -162,16 +168,16 @@ def _is_known(encoding: str) -> bool:
 
 def _check_compressed(message: CompressedImage, max_pixels: int) -> None:
     if not len(message.data):
-        raise ImageError('empty', f"compressed image ('{message.format}') without data")
+        raise ImageError('empty', f"compressed image ('{message.format[:60]}') without data")
     if 'compresseddepth' in message.format.lower():
         raise ImageError(
             'unknown_encoding',
-            f"format '{message.format}' is of the compressedDepth transport; publish the compressed one",
+            f"format '{message.format[:60]}' is of the compressedDepth transport; publish the compressed one",
         )
     try:
         header = image_header.read(message.data)
     except ImageError as error:
-        raise ImageError(error.cause, f"compressed image ('{message.format}'): {error}") from error
+        raise ImageError(error.cause, f"compressed image ('{message.format[:60]}'): {error}") from error
     check_size(header.width, header.height, max_pixels)
     image_header.check_size(header, max_pixels)
 
@@ -186,7 +192,7 @@ def _by_cv_bridge(message: Image) -> Picture:
         pixels = _cv_bridge().imgmsg_to_cv2(message, 'bgr8')
     except Exception as error:  # it raises its own, OpenCV's and NumPy's errors
         raise ImageError(
-            'unknown_encoding', f"cv_bridge cannot convert encoding '{message.encoding}': {error}"
+            'unknown_encoding', f"cv_bridge cannot convert encoding '{message.encoding[:60]}': {error}"
         ) from error
     return Picture(pixels, 'bgr8', 'bgr')
 

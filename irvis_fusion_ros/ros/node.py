@@ -40,6 +40,8 @@ TICK = 0.1  # seconds between looks at publishers, time-outs and silent cameras
 # Realtime wants the newest images; a little depth bridges the moments in which Python does something else.
 # every_frame must not lose one while a slow subscriber or this process is busy.
 _DEPTHS = {'realtime': (5, 5), 'every_frame': (1000, 1000)}
+# Bytes of images that may wait for a partner in realtime: ten pairs of the largest that the defaults allow.
+_WAITING_BYTES = 1 << 30
 
 
 class FusionNode(LifecycleNode):
@@ -241,7 +243,7 @@ class FusionNode(LifecycleNode):
             eager=realtime,
             give_up=realtime,
             max_waiting=sync.queue_size if realtime else None,
-            max_bytes=None if realtime else config.every_frame.max_queue_bytes,
+            max_bytes=_waiting_bytes(config),
         )
 
     def _on_image(self, name: str, message: Any, arrival: float) -> None:
@@ -370,7 +372,7 @@ class FusionNode(LifecycleNode):
             tolerance=new.sync.tolerance,
             offset=new.sync.thermal_offset,
             timeout=new.sync.timeout,
-            max_bytes=None if realtime else new.every_frame.max_queue_bytes,
+            max_bytes=_waiting_bytes(new),
         )
         if new.on_missing == 'drop':
             self._pairing.set_absent(None)
@@ -379,6 +381,11 @@ class FusionNode(LifecycleNode):
 def _system(config: NodeConfig) -> tuple[str, ...]:
     """What another predictor has to be built for."""
     return config.preset, config.backbone, config.registration_first, config.device, config.backend
+
+
+def _waiting_bytes(config: NodeConfig) -> int:
+    """Return how many bytes of images may wait for a partner."""
+    return _WAITING_BYTES if config.mode == 'realtime' else config.every_frame.max_queue_bytes
 
 
 def _make_queue(config: NodeConfig, counts: Counter) -> Newest | Everything:

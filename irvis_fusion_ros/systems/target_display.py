@@ -29,6 +29,10 @@ class DisplayConfig:
     # taken for a target, and fully: what the thermal image hardly shows is not shown.
     faint: tuple[float, float] = (0.03, 0.07)
     separate: tuple[float, float] = (0.5, 1.0)
+    # Share of the rim of a target that is colder than it, by `rim` of its contrast, from which a place is taken
+    # for one, and fully: a piece of a hot road goes on as warm as it is.
+    enclosed: tuple[float, float] = (0.6, 0.72)
+    rim: float = 0.35
     # Warmth above the surroundings from which all parts of a target count the same in its means.
     counted: float = 0.1
     # What a target has of its thermal contrast at least, in the picture; and in brightness.
@@ -143,7 +147,9 @@ class TargetDisplay:
         needed = np.maximum(config.share * contrast, config.above_clutter * clutter)
         needed = np.maximum(needed, config.least)
         mixed = np.hypot(clutter, _deviation(own_light, own_squared))
-        towards, missing = self._direction(taken, core, (lit, own_light - lit, needed, mixed))
+        towards, missing = self._direction(
+            taken, core, (lit, own_light - lit, needed, mixed), (warmth, ground)
+        )
         room = np.where(towards > 0, 1 - lit, lit)
         shown = lit + towards * np.minimum(needed, np.maximum(room - 0.02, 0))
         seen = seen * missing * ramp(contrast, *config.faint)
@@ -185,24 +191,37 @@ class TargetDisplay:
         return [cv2.blur(plane * core, window) / share for plane in planes]
 
     def _direction(
-        self, taken: np.ndarray, core: np.ndarray, planes: tuple[np.ndarray, ...]
+        self,
+        taken: np.ndarray,
+        core: np.ndarray,
+        planes: tuple[np.ndarray, ...],
+        heat: tuple[np.ndarray, np.ndarray],
     ) -> tuple[np.ndarray, np.ndarray]:
         """
         Return 1 where a target is shown brighter, -1 where darker, and how much of it is missing, [0, 1].
 
         Both are the same in all of a target. planes: brightness of the surroundings, that of the target above
-        it, the contrast needed, and the standard deviation of target and surroundings.
+        it, the contrast needed, and the standard deviation of target and surroundings. heat: warmth, and that
+        of the surroundings.
         """
         config = self._config
         count, labels = cv2.connectedComponents(taken, connectivity=4)
         flat = labels.ravel()
         total = np.bincount(flat, core.ravel(), count)
-        lit, has, needed, mixed = (np.bincount(flat, (p * core).ravel(), count) / total for p in planes)
+        lit, has, needed, mixed, warm, ground = (
+            np.bincount(flat, (p * core).ravel(), count) / total for p in (*planes, *heat)
+        )
         room = 1 - lit if self._sign > 0 else lit
         turned = (room < config.room * needed) & (room < 0.5)
         turned &= self._sign * has < config.brighter * needed
         has = np.abs(has) / np.maximum(needed, config.told * mixed)
         missing = 1 - ramp(has.astype(np.float32), *config.stays)
+        rim = cv2.dilate(labels.astype(np.int16), np.ones((5, 5), np.uint8))
+        rim[taken > 0] = 0
+        limit = warm - config.rim * np.maximum(warm - ground, FAINT)
+        colder = np.bincount(rim.ravel(), (heat[0] < limit[rim]).ravel(), count)
+        colder /= np.maximum(np.bincount(rim.ravel(), minlength=count), 1)
+        missing *= ramp(colder.astype(np.float32), *config.enclosed)
         way = (np.where(turned, -self._sign, self._sign) * missing).astype(np.float32)[labels]
         if self._temporal:
             if self._last is not None and self._last.shape == way.shape:

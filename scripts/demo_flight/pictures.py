@@ -93,7 +93,7 @@ def _row(moment: Moment, largest: float) -> np.ndarray:
 
 def shown(flight: Path, outputs: Path, title: str) -> Iterator[Moment]:
     """Iterate the instants that were fused, in order."""
-    stamps, thermals = _thermal_images(flight)
+    stamps, thermals = thermal_images(flight)
     with BagReader(flight) as taken, BagReader(outputs) as made:
         fields = {each.stamp: each.image for each in made.images(topics.DEFORMATION)}
         total = made.topic(topics.FUSED).count
@@ -114,7 +114,7 @@ def shown(flight: Path, outputs: Path, title: str) -> Iterator[Moment]:
             )
 
 
-def _thermal_images(flight: Path) -> tuple[np.ndarray, list[np.ndarray]]:
+def thermal_images(flight: Path) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return all thermal images as brightness, 8 bit, and their stamps."""
     tone, stamps, images = ThermalTone(), [], []
     with BagReader(flight) as bag:

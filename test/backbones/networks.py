@@ -47,6 +47,17 @@ class Several(Weighed):
         return [torch.maximum(thermal, visible), (fused * 2, fused)], thermal
 
 
+class Normalised(Weighed):
+    """The same after batch normalisation, by its learned statistics only if it is exported for evaluation."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, thermal, visible):
+        return self.norm(super().forward(thermal, visible))
+
+
 class Colour(nn.Module):
     """RGB and gray in, RGB out."""
 
@@ -61,9 +72,15 @@ def expected(visible, thermal):
 
 @cache
 def pt2(kind):
-    """Return the bytes of an archive: weighed, several and fixed (batch 1), joined8, joined16 and colour."""
-    if kind in ('weighed', 'several', 'fixed'):
-        network, channels, batch, cell = (Several if kind == 'several' else Weighed)(), (1, 1), 1, 1
+    """
+    Return the bytes of an archive.
+
+    kind: weighed, several, normalised, training, fixed (batch 1), joined8, joined16 or colour.
+    """
+    plain = {'weighed': Weighed, 'fixed': Weighed, 'several': Several}
+    plain |= {'normalised': Normalised, 'training': Normalised}
+    if kind in plain:
+        network, channels, batch, cell = plain[kind](), (1, 1), 1, 1
     elif kind == 'colour':
         network, channels, batch, cell = Colour(), (3, 1), 2, 1
     else:
@@ -76,7 +93,8 @@ def pt2(kind):
     if batch > 1:
         axes[0] = DIM('b')
     shapes = None if kind == 'fixed' else tuple(axes for _ in images)
-    program = torch.export.export(network.eval(), images, dynamic_shapes=shapes)
+    network.train(kind == 'training')
+    program = torch.export.export(network, images, dynamic_shapes=shapes)
     file = io.BytesIO()
     torch.export.save(program, file)
     return file.getvalue()

@@ -106,6 +106,13 @@ def test_which_of_several_outputs_is_stated(tmp_path, images, suffix):
     torch.testing.assert_close(backbone(*images), expected(*images))
 
 
+def test_a_network_exported_for_training_is_refused(tmp_path, images):
+    backbone = backbones.build(own(tmp_path, '.pt2', 'normalised'))
+    torch.testing.assert_close(backbone(*images), expected(*images), atol=1e-4, rtol=0)
+    with pytest.raises(FileError, match=r'mine.pt2: the network was exported in training mode: .* call eval'):
+        backbones.build(own(tmp_path, '.pt2', 'training'))
+
+
 @without_onnx
 def test_a_network_in_half_precision_by_onnx(tmp_path, images):
     fused = backbones.build(own(tmp_path, '.onnx', 'half'))(*images)

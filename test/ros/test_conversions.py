@@ -103,6 +103,16 @@ def test_pixels_that_do_not_fit_the_encoding_are_refused():
         to_image(np.zeros((40, 40, 3), np.uint8), 'mono8', Header())
 
 
+def test_more_data_than_any_image_has_is_refused():
+    message = image('mono8', np.zeros((64, 64), np.uint8))
+    message.data = array.array('B', bytes(16 * 64 * 64))
+    assert to_picture(message, 64 * 64).pixels.shape == (64, 64)
+    message.data.append(0)
+    with pytest.raises(ImageError, match='MB of data') as caught:
+        to_picture(message, 64 * 64)
+    assert caught.value.cause == 'too_large'
+
+
 def test_reading_copies_nothing():
     message = image('mono16', pixels_of('mono16'), padding=4)
     assert np.shares_memory(to_picture(message, LIMIT).pixels, np.frombuffer(message.data, np.uint8))

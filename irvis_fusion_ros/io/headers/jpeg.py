@@ -22,7 +22,7 @@ _SEGMENTS = {0xC4, 0xCC, 0xDB, 0xDD, 0xDC, *range(0xE0, 0xF0), 0xFE}
 # Raw values of a thermal camera fill some hundreds.
 _MOST_SEGMENTS = 4096
 # Encoders make about 10; a sequential image has one for each component at most.
-_MOST_SCANS = {False: 4, True: 48}
+_MOST_SCANS = {False: 4, True: 20}
 
 
 def read(data: memoryview) -> Header:

@@ -20,6 +20,8 @@ MESSAGE_HEAD = 22
 _LARGEST_OWN = 0x0F
 _PRIVATE = 0x80
 _BLOCK = 1 << 20
+# Places that look like a message and are none: images have a few, a file that means harm has millions.
+_MOST_CANDIDATES = 200_000
 # A message or a chunk: lengths are below 4 GiB, so four of their bytes are 0.
 _CANDIDATE = re.compile(rb'[\x05\x06](?=[\s\S]{4}\x00{4})')
 
@@ -119,9 +121,11 @@ class Walk:
 
     def _next(self, position: int) -> int | None:
         """Return where the next chunk or message begins that can be believed."""
-        while position < self.size:
+        tried = 0
+        while position < self.size and tried < _MOST_CANDIDATES:
             block = self.read(position, _BLOCK + HEAD)
             for match in _CANDIDATE.finditer(block):
+                tried += 1
                 record = self._at(position + match.start())
                 if record is not None and self._is_known(record) and self._leads_on(record):
                     return position + match.start()
