@@ -28,6 +28,8 @@ from irvis_fusion_ros.io import atomic, yaml_file
 
 # Far outside any image.
 _NOWHERE = 1e6
+# No size, shift, time or count of a rig is larger.
+_LARGEST = 1e6
 KEYS = ('matrix', 'thermal_size', 'visible_size')
 OPTIONAL = (
     'parallax_direction',
@@ -156,8 +158,8 @@ def load(path: Path) -> Calibration:
     return Calibration(
         matrix,
         *shapes,
-        thermal_lens=_lens(path, content, 'thermal_lens'),
-        visible_lens=_lens(path, content, 'visible_lens'),
+        thermal_lens=_lens(path, content, 'thermal_lens', shapes[0]),
+        visible_lens=_lens(path, content, 'visible_lens', shapes[1]),
         parallax=_parallax(path, content),
         spread=spread,
         clock=clock,
@@ -208,22 +210,27 @@ def _parallax(path: Path, content: dict) -> Parallax | None:
     return Parallax((towards[0] / length, towards[1] / length), (low, high))
 
 
-def _lens(path: Path, content: dict, key: str) -> Lens | None:
+def _lens(path: Path, content: dict, key: str, shape: tuple[int, int]) -> Lens | None:
     if key not in content:
         return None
     lens = content[key]
     if not isinstance(lens, dict) or set(lens) != {'model', 'k', 'coefficients'}:
         raise FileError(f"{path}: '{key}' has to have the keys model, k and coefficients")
-    if lens['model'] not in MODELS:
-        raise FileError(f"{path}: model of '{key}' is {lens['model']!r}; valid: {', '.join(MODELS)}")
+    model, coefficients = lens['model'], lens['coefficients']
+    if model not in [*MODELS]:
+        raise FileError(f"{path}: model of '{key}' is {str(model)[:60]!r}; valid: {', '.join(MODELS)}")
+    count = len(coefficients) if isinstance(coefficients, list) else 0
+    if count > MODELS[model]:
+        raise FileError(f"{path}: '{key}.coefficients' are {count}; {model} has at most {MODELS[model]}")
     named = {f'{key}.{name}': lens[name] for name in ('k', 'coefficients')}
     k = _numbers(path, named, f'{key}.k', 9, '9 numbers, the 3x3 row by row').reshape(3, 3)
-    if abs(np.linalg.det(k[:2, :2])) < 1e-12:
-        raise FileError(f"{path}: '{key}.k' cannot be inverted; it has to hold the focal lengths in pixels")
-    count, most = np.size(lens['coefficients']), MODELS[lens['model']]
-    if count > most:
-        raise FileError(f"{path}: '{key}.coefficients' are {count}; {lens['model']} has at most {most}")
-    return Lens(k, lens['model'], tuple(_numbers(path, named, f'{key}.coefficients', count, 'numbers')))
+    if problem := plausible.problem_of_intrinsics(k, shape):
+        raise FileError(f"{path}: '{key}.k' {problem}; it has to hold the focal lengths in pixels")
+    values = _numbers(path, named, f'{key}.coefficients', count, 'numbers')
+    found = Lens(k, model, tuple(float(value) for value in values))
+    if problem := plausible.problem_of_lens(found, shape):
+        raise FileError(f"{path}: '{key}' {problem}")
+    return found
 
 
 def _pair(path: Path, content: dict, key: str, wanted: str) -> tuple[float, float]:
@@ -251,4 +258,6 @@ def _numbers(path: Path, content: dict, key: str, count: int, wanted: str) -> np
         values = np.empty(0)
     if values.size != count or not np.isfinite(values).all():
         raise FileError(f"{path}: '{key}' has to be {wanted}")
+    if count and key != 'matrix' and np.abs(values).max() > _LARGEST:
+        raise FileError(f"{path}: '{key}' is {values.tolist()}; its numbers have to be at most {_LARGEST:g}")
     return values

@@ -5,6 +5,7 @@ Everything that lists options (ROS parameter descriptors, the default YAML, the 
 the documentation, command-line help) is derived from these fields, so they cannot drift apart.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
@@ -68,6 +69,8 @@ def violation(spec: OptionSpec, value: Any) -> str | None:
         return f'must be at least {spec.minimum:g}{unit}'
     if spec.maximum is not None and not value <= spec.maximum:
         return f'must be at most {spec.maximum:g}{unit}'
+    if isinstance(value, float) and not math.isfinite(value):
+        return 'must be a finite number'
     return None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from irvis_fusion_ros import lazy
 from irvis_fusion_ros.alignment import Alignment, Note, identity
 from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
@@ -30,8 +31,6 @@ from irvis_fusion_ros.rig.refiner import Refiner
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
-from irvis_fusion_ros.systems.targets import Targets
-from irvis_fusion_ros.systems.where_targets import WhereTargets
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
@@ -49,6 +48,9 @@ GRAY = (
     'backbone {} takes the colours of the visible image, but that is gray: its brightness is used for all '
     'three; have the camera send colours, or name a backbone that takes brightness'
 )
+# They bring torch, which takes nearly 200 MB and is not everywhere.
+_TARGETS = 'irvis_fusion_ros.systems.targets:Targets'
+_WHERE_TARGETS = 'irvis_fusion_ros.systems.where_targets:WhereTargets'
 # How the thermal image is stretched for the search for targets.
 CONTRAST = ToneConfig(normalisation='percentile')
 
@@ -199,7 +201,7 @@ class Predictor:
         self._emphasised = self.config.entry.targets
         self._highlight = highlight == 'tint'
         wanted = targets != 'off' and (self._emphasised or self._highlight)
-        self._targets = Targets(targets, self.temporal) if wanted else None
+        self._targets = lazy.load(_TARGETS)(targets, self.temporal) if wanted else None
         # targets are sought in the stretched image whatever the gain that is fused
         self._contrast = ThermalTone(CONTRAST)
 
@@ -503,7 +505,7 @@ class Predictor:
     def _refined(self, bright: np.ndarray, visible_luma: np.ndarray) -> Alignment:
         """Align with the calibration as the prior: anew where another one was set."""
         if self._refiner is None or self._refiner.given is not self.calibration:
-            where = WhereTargets() if self._targets is not None else None
+            where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
             self._refiner = Refiner(self.calibration, self.temporal, where)
         return self._refiner.register(bright, visible_luma)
 

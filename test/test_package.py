@@ -191,6 +191,21 @@ def test_the_numpy_method_needs_no_torch():
         assert 'torch' not in imported(path), path
 
 
+@pytest.mark.slow
+def test_the_numpy_method_and_the_node_run_without_torch(tmp_path):
+    program = """
+import sys
+sys.modules['torch'] = None
+import numpy as np
+from irvis_fusion_ros.predictor import Predictor
+from irvis_fusion_ros.ros import build, options
+image = np.zeros((64, 64), np.uint8)
+print(Predictor('classical', targets='off')(image, image).fused.shape)
+"""
+    done = run([sys.executable, '-c', program], os.environ, cwd=REPOSITORY)
+    assert done.stdout.strip() == '(64, 64)', done.stderr
+
+
 def test_contributors_are_told_of_every_room():
     told = set(re.findall(r'^(\w+)(?:\.py|/) ', (REPOSITORY / 'CONTRIBUTING.md').read_text(), re.MULTILINE))
     folders = {path.parent.name for path in (REPOSITORY / NAME).glob('*/__init__.py')}

@@ -30,6 +30,7 @@ class EvidenceConfig:
     pixels: of the visible image. spacing, span: of the tiles, see correlation.Tiles. radius: of the shifts
     around the alignment, level pixels: 13 pixels of an image 640 wide. padding: size of the canvas of the
     large shifts over that of the image. near: shifts up to this, level pixels, are the alignment itself.
+    overlap: least share of the image that overlaps at a shift; smaller parts agree by chance.
     bias, attained, strength: of the logistic map to confidence, fitted to 216 right and 102 wrong alignments
     (of two scenes, or more than 5 px off) by maps and network, of training scenes of roadscene and
     m3svd_frames; bias is 0.4 lower, for pairs of unlike drawn scenes.
@@ -42,6 +43,7 @@ class EvidenceConfig:
     span: int = 3
     radius: int = 5
     padding: float = 1.5
+    overlap: float = 0.5
     near: float = 7.0
     bias: float = -9.4
     attained: float = 17.83
@@ -138,7 +140,7 @@ def ambiguity(reference: np.ndarray, moving: np.ndarray) -> float:
     # chance grows with the square root of the overlap
     score = product[np.ix_(down, along)] / np.sqrt(overlap)
     distance = np.hypot(down[:, None], along)
-    far = score[distance > CONFIG.near]
+    far = score[(distance > CONFIG.near) & (overlap > CONFIG.overlap)]
     usual = far.mean()
     here = score[distance <= 1.5].max() - usual
     return float(min((far.max() - usual) / max(here, 1e-9), 9.0)) if far.max() > usual else 1.0

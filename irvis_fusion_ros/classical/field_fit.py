@@ -28,16 +28,12 @@ class FitConfig:
     model: 'similarity', 'affine' or 'homography'. sharpness: inverse temperature that turns correlation into
     a density. reach: sigmas, level pixels, of the window around the estimate, one fit per entry. tile_weight:
     share of independent evidence in a tile (tiles overlap, and errors of neighbours are correlated).
-    residual_length, residual_size: correlation length and standard deviation of the residual in full visible
-    pixels; size 0 for none.
     """
 
     model: str = 'affine'
     sharpness: float = 30.0
     reach: tuple[float, ...] = (3.0, 2.0, 1.2)
     tile_weight: float = 1.0
-    residual_length: float = 40.0
-    residual_size: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -57,16 +53,24 @@ class Fit:
 
 
 class CosineBasis:
-    """Smooth displacement fields of a level: cosines up to the highest frequency that the prior allows."""
+    """
+    Smooth displacement fields of a level: cosines up to the highest frequency that the prior allows.
 
-    def __init__(self, shape: tuple[int, int], length: float, size: float):
+    length, size: correlation length and standard deviation of the residual, level pixels. wider: the same of
+    further, slower fields that are added to it.
+    """
+
+    def __init__(self, shape: tuple[int, int], length: float, size: float, *wider: tuple[float, float]):
         height, width = shape
         highest = 2.0 / length
         nx, ny = (int(highest * side / np.pi) for side in (width, height))
         wx, wy = np.meshgrid(np.arange(nx + 1) * np.pi / width, np.arange(ny + 1) * np.pi / height)
         frequency = wx**2 + wy**2
         self._used = (frequency > 0) & (frequency < highest**2)
-        spectrum = size**2 * 2 * np.pi * length**2 * np.exp(-(length**2) * frequency / 2)
+        spectrum = sum(
+            deviation**2 * 2 * np.pi * reach**2 * np.exp(-(reach**2) * frequency / 2)
+            for reach, deviation in ((length, size), *wider)
+        )
         norm = np.where(wx > 0, 2, 1) * np.where(wy > 0, 2, 1) / (width * height)
         self.variance = (spectrum * norm)[self._used]
         self._shape = shape

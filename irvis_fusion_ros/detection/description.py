@@ -18,6 +18,7 @@ The YAML file that says what a detector in ONNX takes and gives.
 A star marks what is meant where nothing is said.
 """
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,11 @@ def _numbers(count: int | None, kind: type, least: float):
     def check(value: Any, name: str) -> tuple:
         known = (int,) if kind is int else (int, float)
         right = isinstance(value, list) and value and all(type(each) in known for each in value)
-        if not right or (count and len(value) != count) or any(each < least for each in value):
+        if (
+            not right
+            or (count and len(value) != count)
+            or any(not least <= each < math.inf for each in value)
+        ):
             many = f'{count} numbers' if count else 'numbers'
             raise ValueError(
                 f"expected '{name}' to be a list of {many} of at least {least:g}, found {value!r}"

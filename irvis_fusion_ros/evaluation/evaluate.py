@@ -436,8 +436,9 @@ def _parse(argv: Sequence[str] | None) -> tuple[Plan, argparse.Namespace]:
         plan.fusion or protocols.NATURAL in plan.protocols or plan.limit == 1 or options.plots
     ):
         parser.error('--video goes with neither --fusion, --plots, --limit 1 nor protocol natural')
-    if len(options.data) > 1 and (plan.video or plan.targets is not None or options.plots):
-        parser.error('--video, --targets and --plots take one DATA')
+    one = plan.video or plan.targets is not None or plan.masks is not None or options.plots
+    if len(options.data) > 1 and one:
+        parser.error('--video, --targets, --masks and --plots take one DATA')
     if plan.detector is not None and plan.targets is None:
         parser.error('--detector needs --targets: the boxes that it has to find')
     measured = plan.video or options.fusion or options.protocol or options.plots

@@ -33,6 +33,16 @@ class _Loader(_Base):  # type: ignore[misc, valid-type]
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_integer(self, node: yaml.Node) -> int:
+        """Return a whole number. Raises YAMLError for one that no number of NumPy or ROS can be."""
+        number = self.construct_yaml_int(node)
+        if abs(number) >= 1 << 63:
+            raise yaml.YAMLError(f'a number of {len(node.value)} digits')
+        return number
+
+
+_Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_integer)
+
 
 def read(path: Path, what: str) -> Any:
     """Return the content of a YAML file; `what` names it for the user. Raises FileError."""

@@ -17,6 +17,8 @@ import numpy as np
 from irvis_fusion_ros.io import bounded
 
 _MOST_ENTRIES = 100_000
+# Flags of entries that are encrypted or patches.
+_HIDDEN = 0x1 | 0x20 | 0x40
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -37,11 +39,13 @@ def opened(path: Path, what: str, limit: int) -> Iterator[tuple[BinaryIO, zipfil
         with archive:
             entries = archive.infolist()
             plain = all(
-                entry.compress_type == zipfile.ZIP_STORED and entry.file_size == entry.compress_size
+                entry.compress_type == zipfile.ZIP_STORED
+                and entry.file_size == entry.compress_size
+                and not entry.flag_bits & _HIDDEN
                 for entry in entries
             )
             if not plain:
-                raise ValueError('its entries are compressed; store them as they are')
+                raise ValueError('its entries are compressed or encrypted; store them as they are')
             if sum(entry.file_size for entry in entries) > size or len(entries) > _MOST_ENTRIES:
                 raise ValueError('it promises more than it holds')
             file.seek(0)

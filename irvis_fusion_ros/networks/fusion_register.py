@@ -214,9 +214,9 @@ class FusionRegister(nn.Module):
             if measured is not None:
                 field = refined + (trust * UNIT * measured[scale][:, :2]).movedim(1, -1)
             # grid_sample needs channels as separate planes
-            moved_z = self.warp(z.contiguous().float(), field, mask, 'bilinear').to(z.dtype)
+            moved_z = self._warp(z.contiguous().float(), field, mask).to(z.dtype)
             if every_scale or scale == 0:
-                warped.append(self.warp(images[scale], field, mask))
+                warped.append(self._warp(images[scale], field, mask, 'bicubic'))
             if scale:
                 above = (self.up[scale - 1](torch.cat([z, moved_z], 1)),)
         out = warped[-1]
@@ -250,7 +250,7 @@ class FusionRegister(nn.Module):
             scales.append(torch.cat([moved / 2, share], 1))
         return scales
 
-    def warp(self, image: Tensor, field: Tensor, mask: Tensor, between: str = 'bicubic') -> Tensor:
+    def _warp(self, image: Tensor, field: Tensor, mask: Tensor, between: str = 'bilinear') -> Tensor:
         """Return `M BW(image, field) + (1 - M) BW(image, -field)` (eq. 3 and 4)."""
         if not self.config.two_way:
             return torch.lerp(image, sample(image, field, between), mask)

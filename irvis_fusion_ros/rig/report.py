@@ -95,7 +95,7 @@ PICTURES = (
 
 def verdict(estimate: Estimate) -> str:
     """Say in one sentence what was found."""
-    pairs = f'{estimate.used} of {estimate.seen} pairs'
+    pairs = f'{estimate.used} of {len(estimate.residuals)} pairs'
     if estimate.calibration is None:
         return (
             f'No rig was found: {estimate.seen} pairs were looked at (confidence {estimate.confidence:.2f}).'

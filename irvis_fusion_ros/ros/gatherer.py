@@ -125,7 +125,7 @@ class Gatherer:
         if offset is not None:
             clock = f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s'
         return (
-            f'{self.pairs} pairs gathered, {found.used} of {found.seen} agree, a point is right to '
+            f'{self.pairs} pairs gathered, {found.used} of {len(found.residuals)} agree, a point is right to '
             f'{found.uncertainty:.2f} px, confidence {found.confidence:.2f}; {clock}'
         )
 
@@ -139,7 +139,9 @@ class Gatherer:
         except OSError as error:
             raise FileError(f'{path}: its folder cannot be made ({error.strerror})') from error
         calibration.save(found.calibration, path)
-        return f'{path}: {found.used} of {found.seen} pairs agree, right to {found.uncertainty:.2f} px'
+        return (
+            f'{path}: {found.used} of {len(found.residuals)} pairs agree, right to {found.uncertainty:.2f} px'
+        )
 
     def _put(self, kind: str, what: Any) -> None:
         if not self.active or self._thread is None:

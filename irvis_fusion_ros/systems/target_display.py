@@ -32,15 +32,17 @@ class DisplayConfig:
     # Warmth above the surroundings from which all parts of a target count the same in its means.
     counted: float = 0.1
     # What a target has of its thermal contrast at least, in the picture; and in brightness.
-    share: float = 0.9
+    share: float = 1.0
     least: float = 0.11
     # Contrast in standard deviations of the picture around it, so that it can be told from restless ground.
-    above_clutter: float = 2.4
-    # A warm target is darker than its surroundings where these leave less than this share of its contrast.
-    room: float = 0.9
+    above_clutter: float = 2.5
+    # A warm target is darker than its surroundings where these leave less than this share of its contrast,
+    # unless it is already brighter by this share of it.
+    room: float = 0.65
+    brighter: float = 0.3
     # Share of the contrast needed, or of so many standard deviations of target and surroundings, from which
     # a target begins to stay as it is in the picture, brighter or darker, and does so fully.
-    stays: tuple[float, float] = (0.9, 1.2)
+    stays: tuple[float, float] = (0.7, 1.0)
     told: float = 1.2
     # Shares of thermal and of visible texture inside a target, the most that the latter adds, and how much
     # colder than the target a part of it is shown at most: no dark rim.
@@ -55,6 +57,8 @@ class DisplayConfig:
     enough: float = 0.35
     # Window of a target's own means.
     own: float = 0.1
+    # Share of the last frame that is kept in a stream of which way and how much of a target is shown.
+    steady: float = 0.9
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,21 @@ class _Coarse:
 
 
 class TargetDisplay:
-    """Shows targets of one sign: 1 for warm ones, which are shown brighter, -1 for cold ones."""
+    """
+    Shows targets of one sign: 1 for warm ones, which are shown brighter, -1 for cold ones.
 
-    def __init__(self, sign: int, config: DisplayConfig):
+    temporal: follow a stream, so that no target is bright in one frame and dark in the next.
+    """
+
+    def __init__(self, sign: int, config: DisplayConfig, temporal: bool = False):
         self._sign = sign
         self._config = config
+        self._temporal = temporal
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream."""
+        self._last: np.ndarray | None = None
 
     def show(
         self,
@@ -186,9 +200,16 @@ class TargetDisplay:
         lit, has, needed, mixed = (np.bincount(flat, (p * core).ravel(), count) / total for p in planes)
         room = 1 - lit if self._sign > 0 else lit
         turned = (room < config.room * needed) & (room < 0.5)
+        turned &= self._sign * has < config.brighter * needed
         has = np.abs(has) / np.maximum(needed, config.told * mixed)
         missing = 1 - ramp(has.astype(np.float32), *config.stays)
-        return np.where(turned, -self._sign, self._sign).astype(np.float32)[labels], missing[labels]
+        way = (np.where(turned, -self._sign, self._sign) * missing).astype(np.float32)[labels]
+        if self._temporal:
+            if self._last is not None and self._last.shape == way.shape:
+                known = self._last + np.float32(1 - config.steady) * (way - self._last)
+                way = np.where(np.isnan(known), way, known)
+            self._last = np.where(taken > 0, way, np.float32(np.nan))
+        return np.where(way * self._sign < 0, -self._sign, self._sign).astype(np.float32), np.abs(way)
 
 
 def reduced(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -26,9 +26,11 @@ class TargetsConfig:
     # Shorter side of the image that the network sees: what it was trained at.
     side: int = 160
     # Probability at which a target begins to show, and is shown fully.
-    seen: tuple[float, float] = (0.1, 0.2)
-    # Share of the last frame's probability that is kept in a stream, and of this frame's that shows at once.
-    steady: float = 0.9
+    seen: tuple[float, float] = (0.07, 0.2)
+    # In a stream the network looks at each so manieth frame. Of the probability it gave before, this share is
+    # kept, and of the new one this share shows at once.
+    every: int = 2
+    steady: float = 0.8
     at_once: float = 0.3
 
 
@@ -60,13 +62,17 @@ class Targets:
         self.kind = kind
         self._config = config
         self._temporal = temporal
-        self._displays = {sign: TargetDisplay(sign, display) for sign in SIGNS[kind]}
+        self._displays = {sign: TargetDisplay(sign, display, temporal) for sign in SIGNS[kind]}
         self.reset()
         self._network = None if kind == 'off' else network()
 
     def reset(self) -> None:
         """Forget the stream."""
+        self._frame = 0
         self._last: dict[int, np.ndarray] = {}
+        self._probable: dict[int, np.ndarray] = {}
+        for display in self._displays.values():
+            display.reset()
 
     def find(self, thermal: np.ndarray, trust: np.ndarray) -> Found:
         """
@@ -78,10 +84,15 @@ class Targets:
         small = np.clip(reduced(thermal, (2 * width, 2 * height)), 0, 1)
         believed = cv2.resize(trust, (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
         seen = {}
+        looks = not self._temporal or self._frame % self._config.every == 0
+        self._frame += 1
         for sign in SIGNS[self.kind]:
-            image = torch.from_numpy(small if sign > 0 else 1 - small)
-            probability = self._steady(sign, self._network.find(image[None, None])[0, 0].numpy())
-            seen[sign] = ramp(probability, *self._config.seen) * believed
+            probable = self._probable.get(sign)
+            if looks or probable is None or probable.shape != believed.shape:
+                image = torch.from_numpy(small if sign > 0 else 1 - small)
+                probable = self._steady(sign, self._network.find(image[None, None])[0, 0].numpy())
+                self._probable[sign] = probable
+            seen[sign] = ramp(probable, *self._config.seen) * believed
         return Found(seen, cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA))
 
     def _steady(self, sign: int, probability: np.ndarray) -> np.ndarray:

@@ -82,3 +82,13 @@ def test_a_tile_without_structure_has_no_say():
     grid, surfaces, found = fitted(thermal, FitConfig('similarity'))
     trust = local_trust(surfaces, grid, found.displacement, 1.0)
     assert trust[:, grid.x > 150].min() > 0.9
+
+
+def test_slow_bending_costs_less_than_fast_bending_where_the_prior_is_of_both():
+    basis, fast = CosineBasis(SHAPE, 35.0, 2.0, (120.0, 4.0)), CosineBasis(SHAPE, 35.0, 2.0)
+    gain = basis.variance / fast.variance
+    assert len(gain) == len(fast.variance)
+    assert (gain >= 1).all()
+    # the slowest mode may be many times as large, the fastest is what it was
+    assert gain.max() > 10
+    assert gain.min() == pytest.approx(1, abs=1e-3)

@@ -63,6 +63,21 @@ def test_a_registration_is_judged_by_the_edges_of_the_pair_and_by_masks(data, ma
     assert 'edges before' in table and 'IoU' in table
 
 
+def test_several_data_sets_in_one_run(data, tmp_path, capsys):
+    other = tmp_path / 'other'
+    data.rename(other)
+    data.mkdir()
+    for name in ('ir', 'vi'):
+        (data / name).mkdir()
+        (data / name / '1.png').write_bytes((other / name / '1.png').read_bytes())
+    found = run(tmp_path, data, other, '--preset', 'identity')
+    counts = [(each['recorded_summaries'][0]['data'], len(each['recorded'])) for each in found]
+    assert counts == [('data', 1), ('other', 2)]
+    assert capsys.readouterr().out.count('edges before') == 2
+    with pytest.raises(SystemExit):
+        main([str(data), str(other), '--recorded', '--masks', str(tmp_path)])
+
+
 def test_a_mask_that_does_not_fit_is_said_in_one_line_and_the_rest_is_judged(data, masks, tmp_path, capsys):
     cv2.imwrite(str(masks / 'vi' / '0.png'), np.ones((10, 12), np.uint8))
     (masks / 'ir' / 'other.png').write_bytes((masks / 'ir' / '0.png').read_bytes())

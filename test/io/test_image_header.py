@@ -1,6 +1,4 @@
-import contextlib
 import io
-import re
 
 import cv2
 import hostile_images
@@ -9,6 +7,7 @@ import mutation
 import numpy as np
 import pytest
 from hostile_images import encoded, ramp
+from memory_taken import taken_by
 
 from irvis_fusion_ros.errors import FileError, ImageError
 from irvis_fusion_ros.io import image_header, images
@@ -58,21 +57,6 @@ def ordinary(height=37, width=41):
 
 
 ORDINARY = ordinary()
-
-
-def memory(key):
-    """Return what the process holds ('VmRSS') or has held at most ('VmHWM'), in bytes."""
-    return int(re.search(rf'{key}:\s+(\d+) kB', open('/proc/self/status').read())[1]) << 10
-
-
-def taken_by(function, *values):
-    """Return how much more memory a function takes than before, in bytes."""
-    with open('/proc/self/clear_refs', 'w') as file:
-        file.write('5')  # forget what was held before
-    before = memory('VmRSS')
-    with contextlib.suppress(ImageError, FileError):
-        function(*values)
-    return memory('VmHWM') - before
 
 
 @pytest.mark.parametrize('name', ORDINARY)

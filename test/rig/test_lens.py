@@ -120,7 +120,7 @@ def test_a_rig_gets_a_lens_where_its_pairs_show_one(k1):
 @pytest.mark.parametrize('lens_of_rig', [None, Lens(lens.unbent((150, 200)).k, 'plumb_bob', (-0.1,))])
 def test_a_knock_is_followed_within_some_frames(lens_of_rig):
     shapes = (150, 200), (225, 300)
-    rig = Calibration(np.diag([1.4, 1.4, 1]), *shapes, lens_of_rig, spread=(0.5, 0.5, 0.5, 0.5))
+    rig = Calibration(np.diag([1.4, 1.4, 1]), *shapes, lens_of_rig, spread=(0.5, 0.5, 0.5, 0.5, 0.5))
     shift = np.eye(3)
     shift[0, 2] = 9.0
     knocked = Calibration(shift @ rig.matrix, *shapes, lens_of_rig)

@@ -105,12 +105,12 @@ def run(arguments, node, rig, cameras):
         if second > 60 * arguments.minutes:
             break
         did = []
-        if second % 10 == 0:
-            name = tuple(CAMERAS)[second // 10 % 2]
+        if second % 15 == 0:
+            name = tuple(CAMERAS)[second // 15 % 2]
             cameras[name].kill()
             cameras[name].wait()
             did.append(f'{name} killed')
-        if second % 10 == 3:
+        if second % 15 == 2:
             for name in CAMERAS:
                 if cameras[name].poll() is not None:
                     cameras[name] = start_camera(name, arguments.rate)

@@ -25,7 +25,7 @@ from irvis_fusion_ros.ros.gatherer import FIRST, WAITING, Gatherer, state_file
 
 RIG = Calibration(np.eye(3), (96, 128), (96, 128))
 CLOCK = ClockCurve(ClockOffset(-0.04, 0.002), '', np.zeros(1), np.zeros(1))
-FOUND = Estimate(RIG, 0.9, 0.31, 10, 8, (), CLOCK, ())
+FOUND = Estimate(RIG, 0.9, 0.31, 90, 8, (None,) * 10, CLOCK, ())
 
 
 class Gathering:

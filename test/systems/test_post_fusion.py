@@ -119,7 +119,10 @@ def test_large_images_are_warped_at_full_size_by_what_was_found_at_a_reduced_one
     expected = (visible + thermal[..., None])[:dy, dx:] / 2
     if channels == 1:
         expected = color.brightness(expected)
-    np.testing.assert_allclose(found.fused[-dy:, :-dx], expected, atol=1e-4)
+    # beyond its border the reduced image goes on with other values than the image
+    rim = 0 if factor == 1 else 2 * factor
+    inner = np.s_[rim : expected.shape[0] - rim, rim : expected.shape[1] - rim]
+    np.testing.assert_allclose(found.fused[-dy:, :-dx][inner], expected[inner], atol=1e-4)
 
 
 @pytest.mark.parametrize('temporal', [True, False])

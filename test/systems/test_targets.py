@@ -166,6 +166,45 @@ def test_images_of_any_size(shape):
     assert picture.min() >= 0 and picture.max() <= 1
 
 
+def moving(shift):
+    thermal, mask = person(ground(), 0.75, centre=(120 + shift, 120))
+    low, high = np.percentile(thermal, (0.5, 99.5))
+    return ((thermal - low) / (high - low)).astype(np.float32), mask
+
+
+def test_in_a_stream_a_target_is_seen_from_its_first_frame_and_where_it_moves():
+    targets = Targets('warm', temporal=True)
+    visible = np.full(SHAPE, 0.4, np.float32)
+    for frame in range(6):
+        thermal, mask = moving(6 * frame)
+        picture, _ = shown(targets, visible, thermal, TRUSTED)
+        assert contrast(picture, mask) > 0.15, frame
+
+
+def test_in_a_stream_a_target_does_not_flip_between_bright_and_dark():
+    targets = Targets('warm', temporal=True)
+    thermal, mask = moving(0)
+    shades = []
+    # the room for a brighter target is just enough in one frame and just not in the next
+    for frame in range(12):
+        picture, _ = shown(targets, np.full(SHAPE, 0.5 + 0.3 * (frame % 2), np.float32), thermal, TRUSTED)
+        shades.append(contrast(picture, mask))
+    assert len(set(np.sign(shades))) == 1
+    alone = [show(np.full(SHAPE, level, np.float32), thermal)[0] for level in (0.5, 0.8)]
+    assert [np.sign(contrast(each, mask)) for each in alone] == [1, -1]
+    targets.reset()
+    picture, _ = shown(targets, np.full(SHAPE, 0.8, np.float32), thermal, TRUSTED)
+    assert contrast(picture, mask) < 0
+
+
+def test_what_is_clearly_seen_stays_as_it_is():
+    thermal, mask = person(ground(), 0.75)
+    visible, _ = person(np.full(SHAPE, 0.8, np.float32), 0.05)
+    picture, _ = show(visible, thermal)
+    assert np.abs(picture - visible)[mask].mean() < 0.02
+    assert contrast(picture, mask) < -0.5
+
+
 def test_unknown_targets():
     with pytest.raises(ValueError, match="unknown targets 'hot'; valid: warm, cold, both, off"):
         Targets('hot')

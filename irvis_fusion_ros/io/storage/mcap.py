@@ -125,7 +125,7 @@ class McapFile:
         elif record.code == records.MESSAGE_INDEX and record.length >= 6 and self._chunks:
             (channel,) = struct.unpack('<H', self._read(record.position, 2))
             self._chunks[-1].counts[channel] = (record.length - 6) // 16
-        elif record.code in (records.DATA_END, records.FOOTER):
+        elif record.length == records.ENDS.get(record.code):
             self._ended = True
         elif record.whole and record.code in (
             records.SCHEMA, records.CHANNEL, records.STATISTICS, records.METADATA

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX, STATISTICS = 0x03, 0x04, 0x05, 0x06, 0x07, 0x0B
 METADATA, DATA_END, FOOTER = 0x0C, 0x0F, 0x02
+# The records that end the data and the file, and the lengths that they have.
+ENDS = {DATA_END: 4, FOOTER: 20}
 HEAD = 9
 MESSAGE_HEAD = 22
 _LARGEST_OWN = 0x0F
