@@ -9,8 +9,7 @@ of ROS.
     cv2.imwrite('fused.png', result.fused)
 """
 
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,10 +19,10 @@ from irvis_fusion_ros.alignment import Alignment, Note, identity
 from irvis_fusion_ros.backends.device import has_failed
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.config import unknown
-from irvis_fusion_ros.errors import ChoiceError, ImageError
+from irvis_fusion_ros.errors import ChoiceError
+from irvis_fusion_ros.fusion_result import OF_CORRECTION, OUTPUTS, FusionResult, Stopwatch
 from irvis_fusion_ros.geometry import warp
-from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
-from irvis_fusion_ros.imaging import color, content
+from irvis_fusion_ros.imaging import acceptable, color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
@@ -32,10 +31,6 @@ from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.base import Correction, PostRegistration
 from irvis_fusion_ros.systems.registry import SystemConfig
 
-OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
-# Those that only a system has which corrects what it fused (systems.base.PostRegistration).
-OF_CORRECTION = frozenset({'deformation_fused', 'misregistration'})
-SMALLEST_SIDE = 32
 # Trust below this is not believed: 0 in the valid mask.
 BELIEVED = 0.5
 # Twice the pixels over which fusion fades out at the edge of the thermal image.
@@ -53,38 +48,6 @@ _TARGETS = 'irvis_fusion_ros.systems.targets:Targets'
 _WHERE_TARGETS = 'irvis_fusion_ros.systems.where_targets:WhereTargets'
 # How the thermal image is stretched for the search for targets.
 CONTRAST = ToneConfig(normalisation='percentile')
-
-
-@dataclass(frozen=True)
-class FusionResult:
-    """
-    What was made of one pair. Images not asked for are None.
-
-    fused: H x W x 3 uint8 in the colour order of the visible image, or H x W uint8 if that is gray (or gray
-        was asked for). registered: the thermal image on the visible grid, its own dtype and values,
-        0 outside. deformation: of the thermal image, H x W x 2 float32 pixels, NaN outside it
-        (geometry/warp.py); 0 where nothing registers it. valid: H x W uint8, 255 = inside and believed.
-    confidence: [0, 1] for the whole frame; where nothing registers the thermal image, how likely the pair
-        is aligned as it is (systems/agreement.py). source: where the alignment came from (alignment.SOURCES).
-    transform: 3x3, backward, the affine or projective part of the deformation. cold: no earlier frame helped.
-    notes: what the user should know, each with a stable code. timing: milliseconds by stage, and 'total'.
-    deformation_fused: how the fused image was moved where a system corrects it, H x W x 2 float32 pixels, NaN
-        outside it: the effective field (2 M - 1) phi of FusionRegister. misregistration: its M, H x W float32
-        [0, 1], where the fused image was found to be misaligned. Both are None with every other system.
-    """
-
-    fused: np.ndarray | None
-    registered: np.ndarray | None
-    deformation: np.ndarray | None
-    valid: np.ndarray | None
-    confidence: float
-    source: str
-    transform: np.ndarray
-    cold: bool
-    notes: tuple[Note, ...] = ()
-    timing: dict[str, float] = field(default_factory=dict)
-    deformation_fused: np.ndarray | None = None
-    misregistration: np.ndarray | None = None
 
 
 class Predictor:
@@ -252,7 +215,7 @@ class Predictor:
         """
         for name, image in (('thermal', thermal), ('visible', visible)):
             if image is not None:
-                _check(name, image)
+                acceptable.check(name, image)
         try:
             result = self._predict(thermal, visible, thermal_order, visible_order, outputs)
         except RuntimeError as error:
@@ -283,7 +246,7 @@ class Predictor:
         visible_order: str,
         outputs: frozenset[str],
     ) -> FusionResult:
-        clock = _Clock()
+        clock = Stopwatch()
         if not self.temporal:
             self.reset()
         notes: tuple[Note, ...] = ()
@@ -571,22 +534,6 @@ class Predictor:
         )
 
 
-class _Clock:
-    """Milliseconds by stage."""
-
-    def __init__(self):
-        self._start = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self._laps[name] = (now - self._last) * 1e3
-        self._last = now
-
-    def done(self) -> dict[str, float]:
-        return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
-
-
 def _of_correction(corrected: Correction | None, outputs: frozenset[str]) -> dict[str, np.ndarray]:
     """Return the outputs that tell of a correction, by name."""
     if corrected is None:
@@ -619,31 +566,3 @@ def _blank(thermal: np.ndarray, visible: np.ndarray) -> tuple[Note, ...]:
 
 def _as_byte(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
-
-
-_DTYPES = {
-    'thermal': ('uint8', 'uint16', 'int8', 'int16', 'int32', 'float32', 'float64'),
-    'visible': ('uint8', 'uint16'),
-}
-
-
-def _check(name: str, image: np.ndarray) -> None:
-    cause, problem = _problem(name, image)
-    if problem:
-        raise ImageError(cause, f'{name} image {problem}', name)
-
-
-def _problem(name: str, image: np.ndarray) -> tuple[str, str]:
-    """Return cause and text of what is wrong with an image; both are empty where nothing is."""
-    if image.ndim != 2 and not (image.ndim == 3 and image.shape[2] == 3):
-        return 'layout', f'has shape {image.shape}; expected H x W or H x W x 3'
-    if image.dtype.name not in _DTYPES[name]:
-        return 'layout', f'is {image.dtype}; expected one of {", ".join(_DTYPES[name])}'
-    if name == 'thermal' and image.ndim == 3 and image.dtype != np.uint8:
-        return 'layout', f'is {image.dtype}; a colour thermal image must be uint8'
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST_SIDE:
-        return 'too_small', f'is {width}x{height}; at least {SMALLEST_SIDE} a side'
-    if max(height, width) > LARGEST_SIDE:
-        return 'too_large', f'is {width}x{height}; at most {LARGEST_SIDE} a side'
-    return '', ''

@@ -111,7 +111,7 @@ ROOMS = (
     ('errors', 'config', 'lazy', 'memory', 'share', 'process', 'tuning', 'ros.topics'),
     ('geometry', 'io', 'dds_profile'),
     ('alignment',),
-    ('imaging', 'calibration', 'pairing'),
+    ('imaging', 'calibration', 'pairing', 'fusion_result'),
     ('data', 'flight'),
     ('classical', 'networks'),
     ('rig',),

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.errors import ImageError
+from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
+from irvis_fusion_ros.imaging.acceptable import SMALLEST_SIDE
 from irvis_fusion_ros.io import encodings, image_header, images, video_stream
 from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.io.video_stream import VideoDecoder
-from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 
 try:
     from sensor_msgs.msg import CompressedImage, Image

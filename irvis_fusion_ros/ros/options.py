@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from irvis_fusion_ros.config import group, option
 from irvis_fusion_ros.errors import ChoiceError
+from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
+from irvis_fusion_ros.imaging.acceptable import SMALLEST_SIDE
 from irvis_fusion_ros.imaging.depth import DepthConfig
 from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.imaging.tone import ToneConfig
-from irvis_fusion_ros.predictor import LARGEST_SIDE, SMALLEST_SIDE
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.registry import SystemConfig
 

@@ -29,7 +29,7 @@ SAVE_CALIBRATION = '~/save_calibration'
 # Of a synthetic flight; the node neither sends nor reads it.
 TRUTH = 'truth/deformation'
 
-# The output of the predictor (predictor.OUTPUTS) that each topic is made of.
+# The output of the predictor (fusion_result.OUTPUTS) that each topic is made of.
 OUTPUT_OF = {
     FUSED: 'fused',
     FUSED_COMPRESSED: 'fused',
