@@ -32,13 +32,15 @@ SHARPENED = FitConfig('homography', sharpness=30, reach=(2.0, 1.2))
 class FittedConfig:
     """
     searched: pairs that are searched together. rounds: how often pairs and rig are fitted in turn. agreeing:
-    share of the median evidence from which a pair counts. pixels, spacing, radius, model: of the sum that
+    share of the median evidence from which a pair counts. strain: sigmas beyond which it is of another rig.
+    pixels, spacing, radius, model: of the sum that
     sharpens the transform. told: pairs whose evidence together tells how likely it is right.
     """
 
     searched: int = 10
     rounds: int = 2
     agreeing: float = 0.5
+    strain: float = 4.0
     pixels: int = 260 * 347
     spacing: int = 14
     radius: int = 3
@@ -91,6 +93,9 @@ def fit(
         evidence = np.array([pair.evidence for pair in pairs])
         # near things lower the evidence of a frame, but what is clear needs no comparison
         agree = evidence >= min(config.agreeing * np.median(evidence), CLEAR * EVEN_EVIDENCE)
+        agree &= np.array([pair.fit.strain for pair in pairs]) < config.strain
+        if not agree.any():
+            agree[:] = True
         surfaces, halves = _sharpened(levels, pairs, agree, config)
         level, grid = levels[0], _grid(levels[0], config)
         steps = [field_fit.fit(level, grid, each, config.model) for each in (surfaces, *halves)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.geometry.lens import Lens
-from irvis_fusion_ros.rig import fitted, lens
+from irvis_fusion_ros.rig import fitted, lens, parallax
 from irvis_fusion_ros.rig.fitted import Fitted, FittedConfig
 from irvis_fusion_ros.rig.views import View
 
@@ -17,8 +17,8 @@ from irvis_fusion_ros.rig.views import View
 class LensedConfig:
     """
     rounds: how often lens and rig are fitted in turn. pairs: that the lens is sought in, and least: that have
-    to agree. gain: by what share a lens has to raise the evidence of all pairs; a rig without one does not
-    get one.
+    to agree. left: share that a lens may leave of what the regions of all pairs differ by alike; a rig
+    without one does not get one.
 
     Tuned on one made flight by day.
     """
@@ -26,7 +26,7 @@ class LensedConfig:
     rounds: int = 3
     pairs: int = 24
     least: int = 8
-    gain: float = 0.02
+    left: float = 0.7
 
 
 def fit(
@@ -53,12 +53,12 @@ def fit(
         found = lens.find(part.pairs, part.agree, part.backward, shapes, found)
         part = fitted.fit(_flat(chosen, found), pool, part.backward, once)
     bent = fitted.fit(_flat(views, found), pool, part.backward, once)
-    return (bent, found) if _own(bent) > (1 + config.gain) * _own(plain) else (plain, None)
+    return (bent, found) if _common(bent) < config.left * _common(plain) else (plain, None)
 
 
-def _own(found: Fitted) -> float:
-    """Return the evidence of pairs, each moved by its own difference: near scenes hide no lens then."""
-    return float(np.mean([pair.evidence for pair in found.pairs]))
+def _common(found: Fitted) -> float:
+    """Return what regions of all pairs differ by alike, root mean square: a lens that is not described."""
+    return float(np.sqrt((parallax.usual(found.pairs) ** 2).mean()))
 
 
 def _flat(views: Sequence[View], thermal_lens: Lens) -> list[View]:

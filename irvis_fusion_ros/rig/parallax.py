@@ -58,8 +58,8 @@ def find(
 
 def regions(pairs: Sequence[Refined]) -> float:
     """Return how much regions differ from their frame, from frame to frame: sigma, pixels."""
-    regional, seen = (np.array([getattr(pair, name) for pair in pairs]) for name in ('regional', 'seen'))
-    moved = regional - _usual(regional, seen)
+    regional, seen = _fields(pairs)
+    moved = regional - usual(pairs)
     return float(np.sqrt((seen[..., None] * moved**2).sum() / max(2 * float(seen.sum()), 1e-9)))
 
 
@@ -68,8 +68,8 @@ class _Spread:
 
     def __init__(self, pairs: Sequence[Refined]):
         shifts = np.array([pair.numbers[:2] for pair in pairs])
-        regional, seen = (np.array([getattr(pair, name) for pair in pairs]) for name in ('regional', 'seen'))
-        moved = shifts[:, None] + regional - _usual(regional, seen)
+        regional, seen = _fields(pairs)
+        moved = shifts[:, None] + regional - usual(pairs)
         self._weight = seen / max(float(seen.sum()), 1e-9)
         moved = moved - np.einsum('fk,fka->a', self._weight, moved)
         spread = np.einsum('fk,fka,fkb->ab', self._weight, moved, moved)
@@ -89,6 +89,11 @@ class _Spread:
         return float(low), float(high)
 
 
-def _usual(regional: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return what is the same in every frame, which is none of the distance."""
+def usual(pairs: Sequence[Refined]) -> np.ndarray:
+    """Return what regions differ by in every frame alike, K x 2 pixels, which is none of the distance."""
+    regional, seen = _fields(pairs)
     return (regional * seen[..., None]).sum(0) / np.maximum(seen.sum(0), 1e-9)[:, None]
+
+
+def _fields(pairs: Sequence[Refined]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([pair.regional for pair in pairs]), np.array([pair.seen for pair in pairs])

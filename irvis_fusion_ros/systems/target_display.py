@@ -29,8 +29,8 @@ class DisplayConfig:
     # taken for a target, and fully: what the thermal image hardly shows is not shown.
     faint: tuple[float, float] = (0.03, 0.07)
     separate: tuple[float, float] = (0.5, 1.0)
-    # Share of the rim of a target that is colder than it, by `rim` of its contrast, from which a place is taken
-    # for one, and fully: a piece of a hot road goes on as warm as it is.
+    # Share of the rim of a target that is colder than it, by `rim` of its contrast, from which a place is
+    # taken for one, and fully: a piece of a hot road goes on as warm as it is.
     enclosed: tuple[float, float] = (0.6, 0.72)
     rim: float = 0.35
     # Warmth above the surroundings from which all parts of a target count the same in its means.
@@ -44,6 +44,8 @@ class DisplayConfig:
     # unless it is already brighter by this share of it.
     room: float = 0.65
     brighter: float = 0.3
+    # It is darker, too, where it already is so by this share of its contrast, and there is room for the rest.
+    darker: float = 0.35
     # Share of the contrast needed, or of so many standard deviations of target and surroundings, from which
     # a target begins to stay as it is in the picture, brighter or darker, and does so fully.
     stays: tuple[float, float] = (0.7, 1.0)
@@ -214,6 +216,7 @@ class TargetDisplay:
         room = 1 - lit if self._sign > 0 else lit
         turned = (room < config.room * needed) & (room < 0.5)
         turned &= self._sign * has < config.brighter * needed
+        turned |= (-self._sign * has > config.darker * needed) & (1 - room > config.room * needed)
         has = np.abs(has) / np.maximum(needed, config.told * mixed)
         missing = 1 - ramp(has.astype(np.float32), *config.stays)
         rim = cv2.dilate(labels.astype(np.int16), np.ones((5, 5), np.uint8))

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -90,3 +91,21 @@ def test_distance_from_a_proposal_is_in_visible_pixels():
     state = seen.without_residual(proposal().transform, seen.refine(proposal().transform))
     assert seen.mean_distance(state, proposal()) < 1e-3
     assert seen.mean_distance(state, proposal((3.0, 4.0))) == pytest.approx(5, rel=0.05)
+
+
+def test_a_wrong_proposal_that_is_sure_of_itself_is_not_believed():
+    found = Hybrid(Network(proposal((60.0, 40.0), confidence=1.0)), temporal=False).register(*frame())
+    # the search of the maps found another one, with more evidence
+    assert found.source == 'search'
+    assert found.confidence > 0.9
+    assert error(found) < 1
+
+
+@pytest.mark.parametrize(
+    ('network', 'maps', 'source'), [(0.9, 0.2, 'search'), (0.3, 0.2, 'identity'), (0.9, 0.05, 'identity')]
+)
+def test_what_network_and_maps_confirm_is_accepted_but_not_believed(network, maps, source, monkeypatch):
+    monkeypatch.setattr(Frame, 'judged', lambda self, state: replace(state, confidence=maps))
+    found = Hybrid(Network(proposal(confidence=network)), temporal=False).register(*frame())
+    assert found.source == source
+    assert found.confidence <= 0.5

@@ -273,6 +273,23 @@ def test_fuse_images_writes_both_deformations_and_where_it_was_misaligned(traine
 
 @pytest.mark.slow
 @torch.inference_mode()
+@pytest.mark.parametrize('factor', [1, 2])
+@pytest.mark.parametrize('channels', [1, 3])
+def test_the_correction_of_large_images_and_of_colours_can_be_recorded(factor, channels):
+    network = FusionRegister(NetworkConfig(width=8, blocks=1))
+    system = PostFusion(network, backbones.build('max'), 'meta', half=False)
+    pair = [torch.empty(1, 1, 96, 128, device='meta') for _ in range(2)]
+    fused = torch.empty(1, channels, 96 * factor, 128 * factor, device='meta')
+    system._run(fused, *pair)
+    with NothingOfTheHost():
+        corrected, effective, mask = system._run(fused, *pair)
+    assert corrected.shape == fused.shape
+    assert effective.shape == (1, *fused.shape[2:], 2)
+    assert mask.shape == (1, 1, *fused.shape[2:])
+
+
+@pytest.mark.slow
+@torch.inference_mode()
 def test_what_runs_on_a_gpu_can_be_recorded():
     network = FusionRegister(NetworkConfig(width=8, blocks=1)).to('meta').eval()
     images = [torch.empty(1, 1, 96, 128, device='meta') for _ in range(3)]

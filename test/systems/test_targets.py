@@ -61,9 +61,11 @@ def test_a_person_is_seen_at_any_gain_by_night_and_day(gain, level):
 
 def test_a_dark_figure_and_a_warm_one_do_not_cancel():
     thermal, mask = person(ground(), 0.75)
-    visible, _ = person(np.full(SHAPE, 0.5, np.float32), 0.2)
-    shown, _ = show(visible, thermal)
-    assert contrast(shown, mask) > 0.2
+    # clearly darker: it becomes darker; hardly darker, or without room for more: it becomes bright
+    for level, dark, lighter in ((0.5, 0.2, -1), (0.5, 0.42, 1), (0.25, 0.05, 1)):
+        visible, _ = person(np.full(SHAPE, level, np.float32), dark)
+        shown, _ = show(visible, thermal)
+        assert contrast(shown, mask) * lighter > 0.3
 
 
 def test_on_bright_ground_a_person_is_dark():

@@ -1,0 +1,6 @@
+"""Lets tests of the rig import what makes frames of one."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

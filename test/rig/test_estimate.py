@@ -1,0 +1,98 @@
+"""A rig from many pairs: found, told from what is none, and what is said of bad input."""
+
+import numpy as np
+import pytest
+from made_rigs import SHAPE, error, frame, known
+
+from irvis_fusion_ros.rig import fitted
+from irvis_fusion_ros.rig.estimate import LEAST, Gathering
+from irvis_fusion_ros.rig.views import view
+from irvis_fusion_ros.systems.classical import Classical
+
+RIG = known()
+
+
+def gathered(frames, most=60):
+    gathering = Gathering(most)
+    for number, (thermal, visible) in enumerate(frames):
+        gathering.pair(thermal, visible, float(number), f'pair {number}')
+    return gathering
+
+
+def codes(estimate):
+    return [note.code for note in estimate.notes]
+
+
+def test_a_rig_is_found_and_its_frames_are_told():
+    shifts = [(0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5), (0, 0), (0.3, 0.3)]
+    found = gathered(frame(seed, RIG, shift) for seed, shift in enumerate(shifts)).estimate()
+    assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 0.6
+    assert found.confidence > 0.9 and found.used == found.seen == len(shifts)
+    assert found.uncertainty < 0.5
+    assert [each.name for each in found.residuals] == [f'pair {number}' for number in range(len(shifts))]
+    assert codes(found) == []
+
+
+@pytest.mark.slow
+def test_weak_frames_add_up():
+    frames = [frame(seed, RIG, noise=1.2) for seed in range(12)]
+    single = [Classical(temporal=False).register(*each) for each in frames[:3]]
+    # none of them is found by itself
+    assert {one.source for one in single} == {'identity'}
+    found = gathered(frames).estimate()
+    assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 2
+
+
+def test_pairs_that_do_not_belong_together_make_no_rig():
+    thermal = [frame(seed, RIG)[0] for seed in range(8)]
+    visible = [frame(seed + 100, RIG)[1] for seed in range(8)]
+    found = gathered(zip(thermal, visible, strict=True)).estimate()
+    assert found.calibration is None and found.confidence < 0.5
+    assert codes(found) == ['no_texture']
+
+
+def test_too_few_flat_and_other_pairs_are_told_and_the_others_used():
+    gathering = gathered(frame(seed, RIG) for seed in range(LEAST - 1))
+    flat = np.full(SHAPE, 0.5, np.float32)
+    gathering.pair(flat, flat, 10.0)
+    gathering.pair(flat[:100], flat[:100], 11.0)
+    found = gathering.estimate()
+    assert found.calibration is None
+    assert set(codes(found)) == {'too_few_frames', 'no_texture', 'other_sizes'}
+    gathering.pair(*frame(LEAST, RIG), 12.0)
+    found = gathering.estimate()
+    assert found.calibration is not None
+    assert set(codes(found)) == {'no_texture', 'other_sizes'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('other', 'code'), [(known(shift=(-14.0, 10.0), rotation=-3), 'two_rigs'), (known(scale=1.25), 'zoom')]
+)
+def test_another_rig_in_the_recording_is_told(other, code):
+    frames = [frame(seed, RIG if seed < 9 else other) for seed in range(15)]
+    found = gathered(frames).estimate()
+    assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 1.5
+    assert codes(found) == [code]
+    assert 'after 9.0 s' in found.notes[0].text
+
+
+def test_of_a_long_flight_pairs_are_kept_evenly():
+    image = np.random.default_rng(0).random(SHAPE, np.float32)
+    gathering = gathered(((image, image) for _ in range(100)), most=8)
+    stamps = [each.stamp for each in gathering.views]
+    assert len(stamps) <= 16 and np.ptp(np.diff(stamps)) == 0 and stamps[-1] > 80
+
+
+def test_the_same_view_again_and_again_is_one_view():
+    thermal, visible = frame(0, RIG)
+    same = [view(thermal, visible, float(number)) for number in range(6)]
+    assert fitted.independent_views(same) == pytest.approx(1, abs=0.01)
+    others = [view(*frame(seed, RIG), float(seed)) for seed in range(6)]
+    assert fitted.independent_views(others) > 4
+
+
+def test_reset_forgets():
+    gathering = gathered(frame(seed, RIG) for seed in range(LEAST))
+    gathering.reset()
+    assert codes(gathering.estimate()) == ['too_few_frames']
