@@ -57,9 +57,7 @@ def test_a_stream_is_steady_and_follows_a_knock():
         fields.append(refiner.register(noisy, visible).deformation(SHAPE))
     assert np.abs(fields[-1] - fields[-2])[48:-48, 64:-64].mean() < 0.1
     knocked = known(rotation=-4, shift=(-10.0, 8.0))
-    errors = [
-        error(refiner.register(*frame(2, knocked)).deformation(SHAPE), knocked) for _ in range(6)
-    ]
+    errors = [error(refiner.register(*frame(2, knocked)).deformation(SHAPE), knocked) for _ in range(6)]
     assert errors[-1] < 1
     refiner.reset()
     assert error(refiner.register(*frame(3, knocked)).deformation(SHAPE), knocked) < 1
