@@ -48,8 +48,7 @@ def common(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray | None =
     solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) * within
     edges = cv2.compare(steps, FAINT, cv2.CMP_GT)
     found |= _parts(solid & ~edges, cv2.dilate(edges, SQUARE))
-    near = cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
-    return cv2.dilate(found, SQUARE) | near & solid & 1
+    return cv2.dilate(found, SQUARE) | _near(found) & solid & 1
 
 
 def _equal(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -97,8 +96,14 @@ def _uniform(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps
         mask = cv2.inRange(thermal, *_about(row)) & cv2.inRange(visible, *_about(column)) * within
         parts = _parts(mask, edges)
         if cv2.countNonZero(parts & mask) >= fewest:
-            found |= parts
+            # points and colons are smaller than what is a part by itself
+            found |= parts | _parts(mask * _near(parts), edges, smallest=1)
     return found
+
+
+def _near(found: np.ndarray) -> np.ndarray:
+    """Return what is within REACH of what was found, uint8 0/1."""
+    return cv2.dilate(found, np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8))
 
 
 def _about(step: int) -> tuple[int, int]:
@@ -107,11 +112,13 @@ def _about(step: int) -> tuple[int, int]:
     return max(0, centre - EQUAL), min(255, centre + EQUAL)
 
 
-def _parts(mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None) -> np.ndarray:
+def _parts(
+    mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None, smallest: int = PART
+) -> np.ndarray:
     """
     Return which parts of a mask have a sharp rim, uint8 0/1 with one pixel around them.
 
-    mask, sharp and alone, what only one image shows, are H x W uint8 0/255.
+    mask, sharp and alone, what only one image shows, are H x W uint8 0/255. smallest: pixels of a part.
     """
     # compression makes holes
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, SQUARE)
@@ -125,7 +132,7 @@ def _parts(mask: np.ndarray, sharp: np.ndarray, alone: np.ndarray | None = None)
         return np.bincount(part, of.ravel()[at] > 0, minlength=count)
 
     size = pixels(mask)
-    accepted = (size >= PART) & (pixels(rim & sharp) >= OUTLINED * pixels(rim))
+    accepted = (size >= smallest) & (pixels(rim & sharp) >= OUTLINED * pixels(rim))
     if alone is not None:
         accepted &= pixels(alone) <= ALONE * size
     found = np.zeros(mask.shape, np.uint8)
