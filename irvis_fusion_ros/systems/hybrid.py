@@ -56,9 +56,10 @@ class Hybrid(Classical):
         refined = frame.sharpen(proposed.transform, SHARPENED)
         first = frame.judged(refined)
         if frame.mean_distance(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
-            # the maps fit a different alignment: it has to be the better one
+            # the maps fit a different alignment: refined once more, it has to be the better one
             kept = frame.judged(frame.without_residual(proposed.transform, refined))
-            first = max(first, kept, key=lambda state: state.confidence)
+            again = frame.judged(frame.sharpen(refined.backward, SHARPENED))
+            first = max(again, kept, key=lambda state: state.confidence)
         if proposed.confidence >= ACCEPTED and CONFIRMED <= first.confidence < ACCEPTED:
             first = replace(first, confidence=ACCEPTED)
         if first.confidence >= SETTLED:
