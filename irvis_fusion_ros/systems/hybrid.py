@@ -17,8 +17,8 @@ from irvis_fusion_ros.systems.matcher import Matcher
 
 # Search radius of the refinement around a proposal, level pixels.
 SHARPENED = 4
-# Largest mean distance, in visible pixels of an image WIDE pixels wide, by which the maps may correct the
-# network.
+# Mean distance, in visible pixels of an image WIDE pixels wide, from which what the maps made of a proposal
+# has to be better than the proposal itself.
 CORRECTED, WIDE = 4.0, 640
 # Confidence of what the network proposed from which the maps do not search, which takes three times as long.
 SETTLED = 0.7
@@ -54,10 +54,12 @@ class Hybrid(Classical):
     def _search(self, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
         proposed = self._network.register(thermal, visible)
         refined = frame.sharpen(proposed.transform, SHARPENED)
-        if frame.mean_distance(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
-            # the maps fit a different alignment: keep the proposal
-            refined = frame.without_residual(proposed.transform, refined)
         first = frame.judged(refined)
+        if frame.mean_distance(refined, proposed) * WIDE / visible.shape[1] > CORRECTED:
+            # the maps fit a different alignment: refined once more, it has to be the better one
+            kept = frame.judged(frame.without_residual(proposed.transform, refined))
+            again = frame.judged(frame.sharpen(refined.backward, SHARPENED))
+            first = max(again, kept, key=lambda state: state.confidence)
         if proposed.confidence >= ACCEPTED and CONFIRMED <= first.confidence < ACCEPTED:
             first = replace(first, confidence=ACCEPTED)
         if first.confidence >= SETTLED:
