@@ -21,7 +21,7 @@ SHARPENED = 4
 # has to be better than the proposal itself.
 CORRECTED, WIDE = 4.0, 640
 # Confidence of what the network proposed from which the maps do not search, which takes three times as long.
-SETTLED = 0.7
+SETTLED = 0.85
 # Confidence from which a proposal is accepted all the same, with confidence ACCEPTED, where the network has
 # at least as much in it. Set on two validation scenes of roadscene that were refused though right to 2.5 px.
 CONFIRMED = 0.1

@@ -62,7 +62,9 @@ class Targets:
         self.kind = kind
         self._config = config
         self._temporal = temporal
-        self._displays = {sign: TargetDisplay(sign, display, temporal) for sign in SIGNS[kind]}
+        # an attribute each, which is how memory.py finds what a stream has left in them
+        self._warm = TargetDisplay(1, display, temporal)
+        self._cold = TargetDisplay(-1, display, temporal)
         self.reset()
         self._network = None if kind == 'off' else network()
 
@@ -71,8 +73,8 @@ class Targets:
         self._frame = 0
         self._last: dict[int, np.ndarray] = {}
         self._probable: dict[int, np.ndarray] = {}
-        for display in self._displays.values():
-            display.reset()
+        self._warm.reset()
+        self._cold.reset()
 
     def find(self, thermal: np.ndarray, trust: np.ndarray) -> Found:
         """
@@ -120,7 +122,8 @@ class Targets:
         for sign, seen in found.seen.items():
             warm, warmth = (thermal, found.warmth) if sign > 0 else (1 - thermal, 1 - found.warmth)
             marks = None if where is None else where.setdefault(sign, np.zeros_like(picture))
-            self._displays[sign].show(picture, warm, trust, seen, warmth, marks)
+            display = self._warm if sign > 0 else self._cold
+            display.show(picture, warm, trust, seen, warmth, marks)
 
     def _grid(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return width and height of what the network answers: half of what it sees."""

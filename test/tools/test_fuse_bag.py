@@ -63,7 +63,7 @@ def test_several_bags_each_get_their_own_and_one_that_fails_stops_no_other(tmp_p
         (['IN', '--thermal', '/lwir'], "no topic '/lwir'"),
         (['IN', '--copy', '/gone'], "no topic '/gone'"),
         (['IN', '--preset', 'magic'], "'magic'"),
-        (['IN', '--params', 'none.yaml'], 'none.yaml: cannot be read'),
+        (['IN', '--params', 'none.yaml'], 'none.yaml: parameter file cannot be read'),
         (['IN', '--params', 'WRONG'], "'sync.tolerance' is -1"),
     ],
 )
