@@ -101,6 +101,8 @@ class Predictor:
         self._scene: PairScene | None = None
         self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self.set_targets(targets, highlight)
+        if refine and calibration is not None:
+            self._refiner = self._new_refiner()
         self._last: tuple[Alignment, tuple[int, int]] | None = None
 
     @property
@@ -468,9 +470,12 @@ class Predictor:
     def _refined(self, bright: np.ndarray, visible_luma: np.ndarray) -> Alignment:
         """Align with the calibration as the prior: anew where another one was set."""
         if self._refiner is None or self._refiner.given is not self.calibration:
-            where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
-            self._refiner = Refiner(self.calibration, self.temporal, where)
+            self._refiner = self._new_refiner()
         return self._refiner.register(bright, visible_luma)
+
+    def _new_refiner(self) -> Refiner:
+        where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
+        return Refiner(self.calibration, self.temporal, where)
 
     def _reset_registration(self) -> None:
         self._system.reset()

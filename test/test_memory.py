@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from irvis_fusion_ros import memory
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.io import values
 from irvis_fusion_ros.predictor import Predictor
@@ -37,3 +38,17 @@ def test_looking_at_the_memory_forgets_nothing():
     predictor(thermal, visible)
     memory.of(predictor)
     assert not predictor(thermal, visible).cold
+
+
+def test_a_predictor_with_a_rig_goes_on(tmp_path):
+    stream = frames(5)
+    rig = Calibration(np.eye(3), (96, 128), (96, 128), spread=(0.5,) * 5)
+    first, second = (Predictor('classical', 'cpu', calibration=rig, refine=True) for _ in range(2))
+    for thermal, visible in stream[:3]:
+        first(thermal, visible)
+    values.write(tmp_path / 'memory.npz', memory.of(first))
+    memory.put(second, values.read(tmp_path / 'memory.npz'))
+    for thermal, visible in stream[3:]:
+        one, two = first(thermal, visible), second(thermal, visible)
+        for name in ('fused', 'registered', 'deformation', 'valid', 'transform'):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
