@@ -101,3 +101,8 @@ WEAK = Note('weak_evidence', 'thermal and visible image have too little structur
 def identity(confidence: float = 0.0, notes: tuple[Note, ...] = ()) -> Alignment:
     """Return the alignment that does nothing: the thermal image stretched over the visible grid."""
     return Alignment(np.eye(3), confidence, 'identity', notes=notes)
+
+
+def refused(confidence: float) -> Alignment:
+    """Return the alignment of a pair that could not be registered, and is trusted nowhere."""
+    return replace(identity(confidence, (WEAK,)), trust=np.zeros((1, 1), np.float32))

@@ -713,3 +713,12 @@ def test_a_region_of_interest_is_what_is_used(fixed):
     predictor.set_rois((0, 0, 500, 50), ())
     with pytest.raises(ImageError, match=r"'thermal.roi' is .* 128x96"):
         predictor(THERMAL, VISIBLE)
+
+
+def test_a_pair_that_cannot_be_registered_is_trusted_nowhere():
+    thermal, visible = pair((240, 320), seed=1)[0], pair((240, 320), seed=11)[1]
+    result = Predictor('classical', 'cpu', temporal=False)(thermal, visible)
+    assert result.source == 'identity' and result.confidence < 0.5
+    assert 'weak_evidence' in [note.code for note in result.notes]
+    assert not result.valid.any()
+    assert np.isfinite(result.deformation).all()

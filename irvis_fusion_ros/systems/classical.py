@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from irvis_fusion_ros.alignment import WEAK, Alignment, identity
+from irvis_fusion_ros.alignment import WEAK, Alignment, refused
 from irvis_fusion_ros.classical import fusion
 from irvis_fusion_ros.classical.registration import Frame, State
 from irvis_fusion_ros.systems.registry import SystemConfig
@@ -97,5 +97,5 @@ class Classical:
     def _hold(self, frame: Frame, confidence: float) -> Alignment:
         """Return the last good alignment, or identity."""
         if self._state is None:
-            return identity(confidence, (WEAK,))
+            return refused(confidence)
         return frame.alignment(self._state, 'held', (WEAK,), confidence)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from irvis_fusion_ros.alignment import WEAK, Alignment, identity
+from irvis_fusion_ros.alignment import WEAK, Alignment, refused
 from irvis_fusion_ros.backends.device import prepare
 from irvis_fusion_ros.classical import evidence
 from irvis_fusion_ros.geometry import transform
@@ -113,7 +113,7 @@ class Tracking:
         found = replace(found, confidence=self._confidence(thermal, visible, found, alignment))
         if found.confidence < LEAST_CONFIDENCE:
             if self._state is None:
-                return identity(found.confidence, (WEAK,))
+                return refused(found.confidence)
             held = alignment_of(self._state, grid, 'held')
             return replace(held, confidence=found.confidence, notes=(WEAK,))
         self._state = found
