@@ -9,13 +9,14 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed (extra `ros`)')
 
+import rclpy.subscription
 from rig import START, image
 from sensor_msgs.msg import CameraInfo
 
-from irvis_fusion_ros.ros import qos
-
 pytestmark = pytest.mark.slow  # processes of the node, over DDS
 
+# Jazzy and Humble do not tell who sent a message: publishers are named when they have been there for a while.
+TELLS_PUBLISHER = hasattr(rclpy.subscription, 'MessageInfo')
 RAW = ('thermal/image_raw', 'visible/image_raw')
 
 
@@ -32,14 +33,15 @@ def camera(name, topic, **options):
         process.wait()
 
 
-@pytest.mark.skipif(not qos.GIVES_MESSAGE_INFO, reason='nobody tells who sent a message')
 def test_two_cameras_on_one_topic_are_named(rig, start_node):
     node = start_node()
     with camera('front', RAW[1], frame_id='front_optical'):
         rig.wait(lambda: 'visible 0.0' not in rig.messages['inputs'] and rig.messages['inputs'])
         with camera('rear', RAW[1], frame_id='rear_optical'):
             node.wait_for_log('2 publishers send at once')
-            names = "/front (frame_id 'front_optical'), /rear (frame_id 'rear_optical')"
+            names = '/front, /rear'
+            if TELLS_PUBLISHER:
+                names = "/front (frame_id 'front_optical'), /rear (frame_id 'rear_optical')"
             assert f'/visible/image_raw: 2 publishers send at once, {names}' in node.log
             rig.wait(lambda: 'visible publishers mix' in rig.messages['inputs'])
             assert rig.levels['inputs'] >= 1
