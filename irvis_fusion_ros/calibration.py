@@ -27,7 +27,7 @@ from irvis_fusion_ros.geometry.lens import MODELS, Lens
 from irvis_fusion_ros.io import atomic, yaml_file
 
 # Far outside any image.
-_NOWHERE = 1e6
+NOWHERE = 1e6
 # No size, shift, time or count of a rig is larger.
 _LARGEST = 1e6
 KEYS = ('matrix', 'thermal_size', 'visible_size')
@@ -93,11 +93,24 @@ class Calibration:
         moved[:2, 2] = nearness * direction + shift
         return replace(self, matrix=moved @ self.matrix)
 
+    def resized(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> 'Calibration':
+        """Return the calibration for images of these shapes: the same field of view, resized."""
+        ratio = visible_shape[1] / self.visible_shape[1]
+        low, high = self.parallax.range if self.parallax else (0.0, 0.0)
+        return replace(
+            self,
+            matrix=self._resized_matrix(thermal_shape, visible_shape),
+            thermal_shape=thermal_shape,
+            visible_shape=visible_shape,
+            thermal_lens=self.thermal_lens and self.thermal_lens.resized(self.thermal_shape, thermal_shape),
+            visible_lens=self.visible_lens and self.visible_lens.resized(self.visible_shape, visible_shape),
+            parallax=self.parallax and replace(self.parallax, range=(ratio * low, ratio * high)),
+            spread=self.spread and tuple(ratio * sigma for sigma in self.spread),
+        )
+
     def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
         """Return the backward transform for images of these shapes: the same field of view, resized."""
-        to_stated_thermal = transform.resize_transform(thermal_shape, self.thermal_shape)
-        from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
-        matrix = from_stated_visible @ self.matrix @ to_stated_thermal
+        matrix = self._resized_matrix(thermal_shape, visible_shape)
         return transform.backward_from_calibration(matrix, thermal_shape, visible_shape)
 
     def alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
@@ -108,8 +121,13 @@ class Calibration:
             points = transform.pixel_grid(visible_shape, np.float64)
             residual = self._stretched_pixels(points, thermal_shape, visible_shape) - points
             residual -= transform.displacement(backward, visible_shape)
-            residual = np.nan_to_num(residual.astype(np.float32), nan=_NOWHERE)
+            residual = np.nan_to_num(residual.astype(np.float32), nan=NOWHERE)
         return Alignment(backward, confidence=1.0, source='calibration', residual=residual)
+
+    def _resized_matrix(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
+        to_stated_thermal = transform.resize_transform(thermal_shape, self.thermal_shape)
+        from_stated_visible = transform.resize_transform(self.visible_shape, visible_shape)
+        return from_stated_visible @ self.matrix @ to_stated_thermal
 
     def _stretched_pixels(
         self, points: np.ndarray, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from irvis_fusion_ros import calibration
+from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.geometry.lens import Lens
 
 GOOD = 'matrix: [2, 0.1, -4, 0, 2, 3, 0, 0, 1]\nthermal_size: [640, 512]\nvisible_size: [1280, 720]\n'
 
@@ -115,3 +117,24 @@ def test_missing_file(tmp_path):
     (tmp_path / 'binary.yaml').write_bytes(bytes(range(128, 256)))
     with pytest.raises(FileError, match='is not text'):
         calibration.load(tmp_path / 'binary.yaml')
+
+
+def test_a_rig_in_another_size_puts_the_same_things_in_the_same_places():
+    lens = Lens(np.array([[90.0, 0, 63.5], [0, 90.0, 47.5], [0, 0, 1]]), 'plumb_bob', (-0.2,))
+    rig = Calibration(
+        np.array([[2.0, 0.1, 5], [0, 2.1, -3], [0, 0, 1]]),
+        (96, 128),
+        (200, 300),
+        thermal_lens=lens,
+        parallax=Parallax((0.6, 0.8), (-2.0, 4.0)),
+        spread=(1.0, 2.0, 3.0, 4.0, 5.0),
+    )
+    shapes = (48, 64), (100, 150)
+    half = rig.resized(*shapes)
+    assert (half.thermal_shape, half.visible_shape) == shapes
+    assert half.parallax == Parallax((0.6, 0.8), (-1.0, 2.0)) and half.spread == (0.5, 1.0, 1.5, 2.0, 2.5)
+    for shown in (shapes, (rig.thermal_shape, rig.visible_shape)):
+        one, two = (each.alignment(*shown).deformation(shown[1]) for each in (rig, half))
+        np.testing.assert_allclose(one, two, atol=1e-3)
+    near, here = rig.at(2.0).backward(*shapes), half.at(1.0).backward(*shapes)
+    np.testing.assert_allclose(near, here, atol=1e-9)

@@ -5,9 +5,11 @@ The models are those of sensor_msgs/distortion_models.hpp. A ray is (x, y) at de
 beyond the angle at which it folds back on itself is meaningless: there is no pixel and no ray there (NaN).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from irvis_fusion_ros.geometry import transform
 
 PLUMB_BOB, RATIONAL, EQUIDISTANT = 'plumb_bob', 'rational_polynomial', 'equidistant'
 # Coefficients that a model may have; those that are missing are zero.
@@ -49,6 +51,10 @@ class Lens:
             rays = radial * np.divide(radius, seen, out=np.ones_like(seen), where=seen > 1e-12)[..., None]
         rays[seen > radii[-1]] = np.nan
         return rays
+
+    def resized(self, stated: tuple[int, int], shape: tuple[int, int]) -> 'Lens':
+        """Return the lens of the same image in another size; stated, shape: height and width of both."""
+        return replace(self, k=transform.resize_transform(stated, shape) @ self.k)
 
     def _padded(self) -> np.ndarray:
         return np.pad(self.coefficients, (0, MODELS[self.model] - len(self.coefficients)))

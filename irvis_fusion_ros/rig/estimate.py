@@ -17,7 +17,6 @@ from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
 from irvis_fusion_ros.rig.clock import ClockCurve, Motion
 from irvis_fusion_ros.rig.fitted import Fitted
-from irvis_fusion_ros.rig.lens import resized
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -224,7 +223,7 @@ class Gathering:
             matrix_of(found.backward, kept, thermal, visible),
             thermal,
             visible,
-            thermal_lens=resized(lens, kept.thermal.shape, thermal),
+            thermal_lens=lens and lens.resized(kept.thermal.shape, thermal),
             parallax=along,
             spread=tuple(float(scale * sigma) for sigma in spread),
             frames=len(used),

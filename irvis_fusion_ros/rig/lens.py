@@ -12,13 +12,11 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment
-from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.calibration import NOWHERE, Calibration
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import PLUMB_BOB, Lens
 from irvis_fusion_ros.rig.refine import Refined
 
-# Where a lens does not reach: far outside any image.
-NOWHERE = 1e6
 # Cells of an alignment that is bent have at most this many pixels a side: beyond the centres of the outermost
 # ones a residual is constant, which a lens is not.
 CELL = 2
@@ -29,10 +27,8 @@ class Flat:
 
     def __init__(self, rig: Calibration, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]):
         self.shapes = thermal_shape, visible_shape
-        self._lenses = (
-            resized(rig.thermal_lens, rig.thermal_shape, thermal_shape),
-            resized(rig.visible_lens, rig.visible_shape, visible_shape),
-        )
+        here = rig.resized(thermal_shape, visible_shape)
+        self._lenses = here.thermal_lens, here.visible_lens
         self._maps = [
             None if lens is None else _map(lens, shape)
             for lens, shape in zip(self._lenses, self.shapes, strict=True)
@@ -74,11 +70,6 @@ class Flat:
         residual = stretched - transform.apply(alignment.transform, points)
         residual = np.nan_to_num(residual, nan=NOWHERE).astype(np.float32)
         return replace(alignment, residual=residual.reshape(*cells, 2))
-
-
-def resized(lens: Lens | None, stated: tuple[int, int], shape: tuple[int, int]) -> Lens | None:
-    """Return a lens for the same image in another size."""
-    return lens and replace(lens, k=transform.resize_transform(stated, shape) @ lens.k)
 
 
 def _map(lens: Lens, shape: tuple[int, int]) -> np.ndarray:

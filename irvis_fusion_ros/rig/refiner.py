@@ -12,7 +12,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, FLAT, confidence_of, gain_of
 from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, freedom
-from irvis_fusion_ros.rig.lens import Flat, resized
+from irvis_fusion_ros.rig.lens import Flat
 from irvis_fusion_ros.rig.refine import Refined, at_targets, drawn, follow, refine
 from irvis_fusion_ros.rig.views import matrix_of, view
 from irvis_fusion_ros.tuning import TRACKING
@@ -58,7 +58,7 @@ class Refiner:
 
     temporal: smooth over the stream. where_targets: a function that tells for each place of a thermal image,
     H x W float32 [0, 1], how surely it is a target, h x w [0, 1]; None where targets do not decide.
-    given: the calibration; `calibration` is another one after the cameras have been moved.
+    `calibration` is another one after the cameras have been moved.
     What lies outside what the rig can do is not believed: then the alignment is the rig's own, with a note.
     """
 
@@ -69,7 +69,7 @@ class Refiner:
         where_targets: Callable[[np.ndarray], np.ndarray] | None = None,
         config: RefinerConfig = RefinerConfig(),
     ):
-        self.given = self.calibration = calibration
+        self.calibration = calibration
         self._temporal = temporal
         self._where_targets = where_targets
         self._config = config
@@ -100,7 +100,6 @@ class Refiner:
         if min(float(thermal.std()), float(visible.std())) < FLAT:
             return Alignment(backward, self._config.before, 'calibration', cold=self._stream is None)
         free = freedom(self.calibration, visible.shape)
-        targets = None if self._where_targets is None else self._where_targets(thermal)
         last, found = self._stream, None
         if last is not None:
             found = follow(thermal, visible, backward, free, last.difference)
@@ -121,8 +120,8 @@ class Refiner:
                 backward, 1 - self._config.before, 'calibration', cold=last is None, notes=(*notes, OUTSIDE)
             )
         found = self._smoothed(found, backward, shapes)
-        if targets is not None:
-            found = at_targets(found, thermal, visible, backward, targets)
+        if self._where_targets is not None:
+            found = at_targets(found, thermal, visible, backward, self._where_targets(thermal))
         return Alignment(
             found.backward,
             confidence_of(found.evidence, self._config.before),
@@ -176,18 +175,8 @@ class Refiner:
         proposal = start.find([kept], self._pool)[0]
         if proposal.evidence < max(EVEN_EVIDENCE, self._config.jumped * self._stream.usual):
             return None
-        return replace(
-            self.calibration,
-            matrix=matrix_of(proposal.backward, kept, thermal.shape, visible.shape),
-            thermal_lens=resized(
-                self.calibration.thermal_lens, self.calibration.thermal_shape, thermal.shape
-            ),
-            visible_lens=resized(
-                self.calibration.visible_lens, self.calibration.visible_shape, visible.shape
-            ),
-            thermal_shape=thermal.shape,
-            visible_shape=visible.shape,
-        )
+        shapes = thermal.shape, visible.shape
+        return replace(self.calibration.resized(*shapes), matrix=matrix_of(proposal.backward, kept, *shapes))
 
 
 def _resampled(found: Refined) -> np.ndarray:
