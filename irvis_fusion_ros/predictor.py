@@ -89,9 +89,7 @@ class Predictor:
         else:
             self.config = SystemConfig(preset, device, backbone, registration_first, backend)
         self.temporal = temporal
-        self.calibration = calibration
-        self.refine = refine
-        self._refiner: Refiner | None = None
+        self._refine = refine
         self.gray = gray
         self._build()
         self._fallen: tuple[Note, ...] = ()
@@ -99,11 +97,23 @@ class Predictor:
         self._depth = VisibleDepth(depth)
         self._scenes = Scenes(thermal_roi, visible_roi)
         self._scene: PairScene | None = None
-        self._fixed: tuple[tuple, Alignment] | None = None  # of the calibration, and what it is for
         self.set_targets(targets, highlight)
-        if refine and calibration is not None:
-            self._refiner = self._new_refiner()
+        self.calibration = calibration
         self._last: tuple[Alignment, tuple[int, int]] | None = None
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The fixed transform in use, or None; another one may be set while running."""
+        return self._calibration
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration | None) -> None:
+        self._calibration = calibration
+        self._fixed: tuple[tuple, Alignment] | None = None  # what it gives, and for which shapes
+        self._refiner: Refiner | None = None
+        if self._refine and calibration is not None:
+            where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
+            self._refiner = Refiner(calibration, self.temporal, where)
 
     @property
     def preset(self) -> str:
@@ -452,10 +462,10 @@ class Predictor:
     def _align(
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
-        if self.calibration is not None and (blank or not self.refine):
-            return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
+        if self._refiner is not None and not blank:
+            return self._refiner.register(bright, visible_luma)
         if self.calibration is not None:
-            return self._refined(bright, visible_luma)
+            return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -467,16 +477,6 @@ class Predictor:
         found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
         return of_whole(found, scenes)
 
-    def _refined(self, bright: np.ndarray, visible_luma: np.ndarray) -> Alignment:
-        """Align with the calibration as the prior: anew where another one was set."""
-        if self._refiner is None or self._refiner.given is not self.calibration:
-            self._refiner = self._new_refiner()
-        return self._refiner.register(bright, visible_luma)
-
-    def _new_refiner(self) -> Refiner:
-        where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
-        return Refiner(self.calibration, self.temporal, where)
-
     def _reset_registration(self) -> None:
         self._system.reset()
         if self._refiner is not None:
@@ -485,9 +485,9 @@ class Predictor:
             self._first.reset()
 
     def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
-        key = (self.calibration, thermal_shape, visible_shape)
-        if self._fixed is None or self._fixed[0][0] is not key[0] or self._fixed[0][1:] != key[1:]:
-            self._fixed = key, self.calibration.alignment(thermal_shape, visible_shape)
+        shapes = thermal_shape, visible_shape
+        if self._fixed is None or self._fixed[0] != shapes:
+            self._fixed = shapes, self.calibration.alignment(*shapes)
         return self._fixed[1]
 
     def _paint(

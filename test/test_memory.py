@@ -17,19 +17,23 @@ def frames(count):
     return [(np.roll(deep, number, 1) + np.uint16(40 * number), visible) for number in range(count)]
 
 
-@pytest.mark.parametrize('preset', registry.PRESETS)
-def test_another_predictor_goes_on_as_if_it_had_seen_the_stream(tmp_path, preset):
+def assert_goes_on(file, first, second):
+    """The second of two equal predictors goes on, by a file, where the first one has come to."""
     stream = frames(5)
-    first, second = Predictor(preset, 'cpu'), Predictor(preset, 'cpu')
     for thermal, visible in stream[:3]:
         first(thermal, visible)
-    values.write(tmp_path / 'memory.npz', memory.of(first))
-    memory.put(second, values.read(tmp_path / 'memory.npz'))
+    values.write(file, memory.of(first))
+    memory.put(second, values.read(file))
     for thermal, visible in stream[3:]:
         one, two = first(thermal, visible), second(thermal, visible)
         for name in ('fused', 'registered', 'deformation', 'valid', 'transform'):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
         assert (one.confidence, one.source, one.cold) == (two.confidence, two.source, two.cold)
+
+
+@pytest.mark.parametrize('preset', registry.PRESETS)
+def test_another_predictor_goes_on_as_if_it_had_seen_the_stream(tmp_path, preset):
+    assert_goes_on(tmp_path / 'memory.npz', *(Predictor(preset, 'cpu') for _ in range(2)))
 
 
 def test_looking_at_the_memory_forgets_nothing():
@@ -41,14 +45,6 @@ def test_looking_at_the_memory_forgets_nothing():
 
 
 def test_a_predictor_with_a_rig_goes_on(tmp_path):
-    stream = frames(5)
     rig = Calibration(np.eye(3), (96, 128), (96, 128), spread=(0.5,) * 5)
-    first, second = (Predictor('classical', 'cpu', calibration=rig, refine=True) for _ in range(2))
-    for thermal, visible in stream[:3]:
-        first(thermal, visible)
-    values.write(tmp_path / 'memory.npz', memory.of(first))
-    memory.put(second, values.read(tmp_path / 'memory.npz'))
-    for thermal, visible in stream[3:]:
-        one, two = first(thermal, visible), second(thermal, visible)
-        for name in ('fused', 'registered', 'deformation', 'valid', 'transform'):
-            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    both = (Predictor('classical', 'cpu', calibration=rig, refine=True) for _ in range(2))
+    assert_goes_on(tmp_path / 'memory.npz', *both)
