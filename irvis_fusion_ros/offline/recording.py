@@ -14,9 +14,7 @@ import numpy as np
 
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import BagError, FileError, ImageError, IncompleteBagError
-from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
-from irvis_fusion_ros.imaging.tone import ThermalTone
+from irvis_fusion_ros.imaging.brightness import Brightness
 from irvis_fusion_ros.io import video_file
 from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.offline.source import Image, PairSource, find_topics
@@ -29,27 +27,6 @@ OnImage = Callable[[str, np.ndarray, float], None]
 OnPair = Callable[[np.ndarray, np.ndarray, float, str, float | None], None]
 
 
-class Brightness:
-    """From the pixels of a stream to what registration sees: H x W float32 [0, 1]."""
-
-    def __init__(self):
-        self._tone, self._depth = ThermalTone(), VisibleDepth(DepthConfig())
-
-    def thermal(self, pixels: np.ndarray, order: str = 'bgr') -> np.ndarray:
-        """Return the brightness of a thermal image."""
-        gray = color.gray(pixels, order)
-        self._tone.update(gray)
-        return self._tone.apply(gray)
-
-    def visible(self, pixels: np.ndarray, order: str = 'bgr') -> np.ndarray:
-        """Return the brightness of a visible image."""
-        return color.luminance(self._depth.adjust(pixels)[0], order)
-
-    def of(self, camera: str, pixels: np.ndarray, order: str = 'bgr') -> np.ndarray:
-        """Return the brightness of an image of a camera."""
-        return getattr(self, camera)(pixels, order)
-
-
 class BagRecording:
     """
     A bag. topics: of the cameras by name, where they are not those of the node. say(text) is told what is
@@ -59,7 +36,7 @@ class BagRecording:
     timed = True
 
     def __init__(self, path: Path, topics: dict[str, str | None], say: Callable[[str], None]):
-        self._path, self._given = path, topics
+        self._path = path
         self._say, self._said = say, set()
         with BagReader(path) as bag:
             self._topics = find_topics(bag, NodeConfig(), topics)

@@ -16,12 +16,13 @@ import numpy as np
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import FileError, ImageError
-from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
-from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
+from irvis_fusion_ros.imaging.brightness import Brightness
+from irvis_fusion_ros.imaging.depth import DepthConfig
+from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.pairing import Pair
 from irvis_fusion_ros.rig.estimate import Estimate, Gathering
 from irvis_fusion_ros.ros import conversions
+from irvis_fusion_ros.ros.background import Background
 from irvis_fusion_ros.ros.filters import stamp_of
 
 # Images and pairs that may wait for the thread.
@@ -36,7 +37,7 @@ NICE = 10
 SURE = 0.5
 
 
-class Gatherer:
+class Gatherer(Background):
     """
     Gathers what images tell of the rig, from `begin` to `forget`.
 
@@ -52,35 +53,23 @@ class Gatherer:
         on_error: Callable[[Exception], None],
         gathering: Gathering | None = None,
     ):
-        self._tone, self._depth = ThermalTone(tone), VisibleDepth(depth)
+        super().__init__('rig_gatherer')
+        self._brightness = Brightness(tone, depth)
         self._on_found = on_found
         self._on_error = on_error
         self._gathering = gathering or Gathering()
-        self._wake = threading.Condition()
         self._queue: deque[tuple[str, Any]] = deque(maxlen=WAITING)
-        self._thread: threading.Thread | None = None
-        self._stop = self._anew = False
+        self._anew = False
         self.active = False
         self.estimate: Estimate | None = None
         self._estimating = False
         self._restart()
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, name='rig_gatherer', daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread after what it is at."""
-        if self._thread is None:
-            return
-        with self._wake:
-            self._stop = True
-            self._queue.clear()
-            self._wake.notify()
-        self._thread.join()
-        self._thread = None
+    def stop(self) -> bool:
+        """End the thread after what it is at; what waits is left out."""
+        ended = super().stop()
+        self._queue.clear()
+        return ended
 
     def begin(self) -> None:
         """Forget what was gathered, and gather from now on."""
@@ -152,8 +141,7 @@ class Gatherer:
 
     def _restart(self) -> None:
         self._gathering.reset()
-        self._tone.reset()
-        self._depth.reset()
+        self._brightness.reset()
         self._pairs, self._due = 0, FIRST
         self._last_stamp = -np.inf
 
@@ -192,14 +180,8 @@ class Gatherer:
             self._gathering.move(kind, self._bright(kind, what), stamp_of(what) / 1e9)
 
     def _bright(self, camera: str, message: Any) -> np.ndarray:
-        """Return H x W float32 [0, 1]."""
         picture = conversions.decode(message)
-        if camera == 'visible':
-            visible, _ = self._depth.adjust(picture.pixels)
-            return color.luminance(visible, picture.order)
-        thermal = color.gray(picture.pixels, picture.order)
-        self._tone.update(thermal)
-        return self._tone.apply(thermal)
+        return self._brightness.of(camera, picture.pixels, picture.order)
 
     def _estimate(self) -> None:
         self._due = 2 * self._pairs

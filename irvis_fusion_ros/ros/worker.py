@@ -5,12 +5,12 @@ The executor's thread only hands over: a slow frame never delays the next messag
 does ends the thread.
 """
 
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 
 from irvis_fusion_ros.pairing import Pair
+from irvis_fusion_ros.ros.background import Background
 
 
 class Newest:
@@ -69,7 +69,7 @@ class Everything:
         return len(self._pairs)
 
 
-class Worker:
+class Worker(Background):
     """
     Processes the pairs of a queue, one after the other, in a thread of its own.
 
@@ -84,33 +84,20 @@ class Worker:
         process: Callable[[Pair], None],
         on_error: Callable[[Exception], None],
     ):
+        super().__init__('fusion_worker')
         self.counts: Counter = Counter()
         self._queue = make_queue(self.counts)
         self._process = process
         self._on_error = on_error
         self._between: deque[Callable[[], None]] = deque()
-        self._wake = threading.Condition()
-        self._stop = False
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, name='fusion_worker', daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """End the thread after the pair it is at; what waits is dropped as 'stopped'."""
-        if self._thread is None:
-            return
-        with self._wake:
-            self._stop = True
-            self._wake.notify()
-        self._thread.join()
-        self._thread = None
-        while self._queue:
+        ended = super().stop()
+        while ended and self._queue:
             if self._queue.take() is not None:
                 self.counts['stopped'] += 1
+        return ended
 
     def submit(self, pair: Pair) -> None:
         """Hand over a pair."""
