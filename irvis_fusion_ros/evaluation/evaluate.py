@@ -6,8 +6,7 @@ only. With --video, the frames of a video are fused as one stream instead, under
 The JSON file, for several DATA a list of what one has, each with the protocols that its pairs allow:
 
     data, split, seed, device, backbone, registration_first   the options of the run; backbone is '' where
-    each
-                preset ran with its own
+                each preset ran with its own
     summaries   one object for each preset and protocol: preset, protocol, pairs, endpoint_error {mean,
                 median, worst}, under_1px, under_3px, made_worse (shares), milliseconds {median, worst},
                 confidence (mean), confidence_rank (Spearman's correlation of it with a small error),
