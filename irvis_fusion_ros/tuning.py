@@ -33,6 +33,10 @@ class TrackingConfig:
         """Return the least weight of a new frame in an alignment that has been tracked for `frames`."""
         return max(self.least_gain, 1 / (frames + 1))
 
+    def judges_again(self, evidence: float, usual: float, frames: int) -> bool:
+        """Return whether an alignment that has been tracked for `frames` is due, or seems to be lost."""
+        return evidence < self.suspicious * usual or frames % self.judged == 0
+
 
 @dataclass(frozen=True)
 class StructureConfig:

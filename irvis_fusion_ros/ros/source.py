@@ -112,13 +112,13 @@ class Source:
         )
 
     def _take(self, message: Any, info: dict[str, Any]) -> None:
-        number, publisher = info.get('publication_sequence_number'), info.get('publisher_gid')
-        self._senders.note(publisher['data'] if publisher else b'', message, time.monotonic())
+        number, gid = info.get('publication_sequence_number'), info.get('publisher_gid')
+        publisher = gid['data'] if gid else b''
+        self._senders.note(publisher, message, time.monotonic())
         # Jazzy does not tell the publishers apart
-        if number and (publisher or self.publishers <= 1):
-            key = publisher['data'] if publisher else b''
-            gap = number - self._last_numbers.get(key, number - 1) - 1
-            self._last_numbers[key] = number
+        if number and (gid or self.publishers <= 1):
+            gap = number - self._last_numbers.get(publisher, number - 1) - 1
+            self._last_numbers[publisher] = number
             if len(self._last_numbers) > _MOST_PUBLISHERS:
                 self._last_numbers.pop(next(iter(self._last_numbers)))
             if gap > 0:

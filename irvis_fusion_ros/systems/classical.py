@@ -83,8 +83,8 @@ class Classical:
     def _track(self, frame: Frame, last: State) -> State:
         """Follow the last alignment; it is judged again from time to time, and where it seems to be lost."""
         found = frame.follow(last)
-        lost = found.evidence < TRACKING.suspicious * last.usual
-        return frame.judged(found) if lost or found.frames % TRACKING.judged == 0 else found
+        again = TRACKING.judges_again(found.evidence, last.usual, found.frames)
+        return frame.judged(found) if again else found
 
     def _search_wanted(self, tracked: State | None) -> bool:
         if self._since_search <= self._pause:

@@ -128,10 +128,9 @@ class Tracking:
     ) -> float:
         """Return the confidence of an alignment; one that is tracked keeps its own from frame to frame."""
         last = self._state
-        if alignment.source == 'track' and last is not None:
-            lost = found.evidence < TRACKING.suspicious * last.usual
-            if not lost and found.frames % TRACKING.judged:
-                return last.confidence
+        tracked = alignment.source == 'track' and last is not None
+        if tracked and not TRACKING.judges_again(found.evidence, last.usual, found.frames):
+            return last.confidence
         return evidence.confidence_of(thermal, visible, alignment)
 
     def _align(
