@@ -123,12 +123,13 @@ class TargetDisplay:
         # silhouettes are as sharp as the thermal image: only their surroundings are known coarsely
         reach = cv2.dilate(coarse.seen, np.ones((3, 3), np.uint8))
         count, labels, boxes, _ = cv2.connectedComponentsWithStats((reach > FAINT).astype(np.uint8))
+        gain = 1 / np.maximum(coarse.contrast, FAINT)
+        level = coarse.ground * gain
         for label in range(1, count):
             part, full = _enlarged(boxes[label], seen.shape, picture.shape)
-            gain = 1 / np.maximum(coarse.contrast, FAINT)
             # 0 where it is as warm as the surroundings, 1 where as warm as the target on average
             rise = thermal[part] * full(gain)
-            rise -= full(coarse.ground * gain)
+            rise -= full(level)
             share = ramp(rise, *self._config.silhouette)
             share *= full(np.where(labels == label, reach, 0))
             share *= trust[part]
