@@ -9,10 +9,10 @@ network has learned, stays where it was. So of the constant errors e of a pair a
 (e + e') / 2 is the method's own and (e - e') / 2 the pair's. --flights adds made flights, whose truth is
 exact: there the pair's part is no error of a label, but what rendering does to edges.
 
-It prints one line for each data set and preset, vectors [x, y] in pixels: `own` and `of pair`, means over the
-pairs, their standard errors (of the longer axis), and `spread`, the root mean square of the pair's part about
-its mean. The error that the labels show is own + of pair. A pair that a preset has lost, either way round, is
-counted and left out. --json writes the records of all pairs.
+It prints one line for each data set and preset, vectors [x, y] in pixels: `own` and `of pair`, medians over
+the pairs, with their standard errors (of the axis where it is larger). What the labels show is own + of pair.
+A pair that a preset has refused or lost, either way round, is counted and left out. --json writes the records
+of all pairs.
 """
 
 import argparse
@@ -39,8 +39,12 @@ COLUMNS: tuple[report.Column, ...] = (
     ('of pair x', lambda s: s['of_pair'][0], '+.2f'),
     ('of pair y', lambda s: s['of_pair'][1], '+.2f'),
     ('+-', lambda s: s['of_pair_uncertainty'], '.2f'),
-    ('spread', lambda s: s['spread'], '.2f'),
 )
+# Sources of an alignment (alignment.SOURCES) that say that none was found.
+REFUSED = ('identity', 'held')
+# From the median absolute deviation to the standard deviation of a normal distribution, and from the standard
+# error of its mean to that of its median.
+DEVIATION, MEDIAN = 1.4826, 1.2533
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def offset(predictor: Predictor, pair: TruePair) -> np.ndarray:
-    """Return the constant part [x, y] of the error, pixels, from a cold start."""
+    """Return the constant part [x, y] of the error, pixels, from a cold start; NaN for a refused pair."""
     result = predictor(pair.thermal, pair.visible)
+    if result.source in REFUSED:
+        return np.full(2, np.nan)
     field = extrapolate(Registration(result.deformation, result.transform))
     known = ~np.isnan(pair.truth).any(-1)
     return (field - pair.truth)[known].mean(0)
@@ -86,11 +92,12 @@ def measure(predictor: Predictor, preset: str, pair: TruePair) -> dict:
 
 
 def summarise(records: Sequence[dict]) -> list[dict]:
-    """Return one object for each data set and preset, with the means described above."""
+    """Return one object for each data set and preset, with the medians described above."""
     found = []
     for data, preset in dict.fromkeys((record['data'], record['preset']) for record in records):
         chosen = [record for record in records if (record['data'], record['preset']) == (data, preset)]
         offsets = np.array([[record['straight'], record['turned']] for record in chosen])
+        # also False where one of both is NaN
         offsets = offsets[np.linalg.norm(offsets, axis=-1).max(1) < LOST]
         lost = len(chosen) - len(offsets)
         if len(offsets) < 2:
@@ -102,19 +109,19 @@ def summarise(records: Sequence[dict]) -> list[dict]:
                 'preset': preset,
                 'pairs': len(offsets),
                 'lost': lost,
-                'own': own.mean(0).tolist(),
+                'own': np.median(own, 0).tolist(),
                 'own_uncertainty': _uncertainty(own),
-                'of_pair': of_pair.mean(0).tolist(),
+                'of_pair': np.median(of_pair, 0).tolist(),
                 'of_pair_uncertainty': _uncertainty(of_pair),
-                'spread': float(np.sqrt(of_pair.var(0).sum())),
             }
         )
     return found
 
 
 def _uncertainty(vectors: np.ndarray) -> float:
-    """Return the standard error of the mean, pixels, of the axis where it is larger."""
-    return float(vectors.std(0, ddof=1).max() / np.sqrt(len(vectors)))
+    """Return the standard error of the median, pixels, of the axis where it is larger."""
+    deviation = np.median(np.abs(vectors - np.median(vectors, 0)), 0)
+    return float(MEDIAN * DEVIATION * deviation.max() / np.sqrt(len(vectors)))
 
 
 def _pairs(options: argparse.Namespace) -> Iterator[TruePair]:
@@ -126,7 +133,7 @@ def _pairs(options: argparse.Namespace) -> Iterator[TruePair]:
     if options.flights:
         for name in made_flights.FLIGHTS:
             for flown in made_flights.pairs(name, options.frames):
-                yield TruePair('flights', flown.name, flown.thermal, flown.visible, flown.truth)
+                yield TruePair(f'flight {name}', flown.name, flown.thermal, flown.visible, flown.truth)
 
 
 def _run(options: argparse.Namespace) -> int:

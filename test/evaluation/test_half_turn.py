@@ -11,8 +11,8 @@ SHAPE = (40, 60)
 class Result:
     transform = np.eye(3)
 
-    def __init__(self, deformation):
-        self.deformation = deformation
+    def __init__(self, deformation, source='search'):
+        self.deformation, self.source = deformation, source
 
 
 def pair(truth=(0.0, 0.0)):
@@ -38,7 +38,7 @@ def test_what_turns_with_the_images_is_the_pairs():
     assert found['pairs'] == 3
     assert found['own'] == pytest.approx([0.3, -0.1])
     assert found['of_pair'] == pytest.approx([0.5, 0.2])
-    assert found['spread'] == pytest.approx(0, abs=1e-9)
+    assert found['own_uncertainty'] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_truth_turns_with_the_images():
@@ -63,11 +63,18 @@ def test_lost_pairs_are_counted_and_left_out():
     assert found['of_pair'][0] == pytest.approx(0.2)
 
 
+def test_refused_pairs_are_lost():
+    refused = half_turn.measure(lambda *pair: Result(np.zeros((*SHAPE, 2)), 'held'), 'p', pair())
+    records = [half_turn.measure(method((0, 0), (0.2, 0)), 'p', pair()) for _ in range(2)]
+    (found,) = half_turn.summarise([*records, refused])
+    assert (found['pairs'], found['lost']) == (2, 1)
+
+
 @pytest.mark.slow
 def test_made_flights_are_measured(capsys):
     assert half_turn.main(['--flights', '--frames', '2', '--preset', 'identity']) == 0
     # identity misses all of the rig: every pair is lost
-    assert 'flights' not in capsys.readouterr().out
+    assert 'flight' not in capsys.readouterr().out
     (first, second) = made_flights.pairs('black_hot', 2)
     assert first.thermal.dtype == np.uint8 and first.thermal.shape == (256, 320)
     assert first.truth.shape == (384, 480, 2)
