@@ -483,7 +483,10 @@ class Predictor:
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
         if self._refiner is not None and not blank:
-            return self._refiner.register(bright, visible_luma)
+            if scenes.whole:
+                return self._refiner.register(bright, visible_luma)
+            images = scenes.thermal.shown(bright), scenes.visible.shown(visible_luma)
+            return of_whole(self._refiner.register(*images, scenes.cuts), scenes)
         if self.calibration is not None:
             return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
         if blank:

@@ -699,6 +699,26 @@ def test_a_calibration_holds_for_the_image_with_its_border(fixed):
     assert result.confidence == 1
 
 
+def test_what_is_no_scene_does_not_take_part_where_a_rig_is_refined():
+    thermal, visible, matrix = moved_pair()
+    beside = matrix.copy()
+    beside[:2, 2] += (1.5, -1.0)
+    rig = Calibration(np.linalg.inv(beside), (240, 320), (240, 320))
+    predictor = Predictor('unregistered', 'cpu', temporal=False, calibration=rig, refine=True, targets='off')
+    without = predictor(thermal, visible)
+    assert endpoint_error(without, matrix) < 0.5
+    painted = [image.copy() for image in (thermal, visible)]
+    for image in painted:
+        image[:24] = image[-16:] = image[:, :30] = 255
+    both, one = predictor(*painted), predictor(thermal, painted[1])
+    overlaid = predictor(marked(thermal), marked(visible))
+    for result in (both, one, overlaid):
+        apart = np.linalg.norm(result.deformation - without.deformation, axis=-1)[40:-40, 40:-40]
+        assert np.nanmean(apart) < 0.2
+        assert result.source == 'track' and result.confidence > 0.9
+    assert not both.valid[:, :30].any()
+
+
 def test_a_region_of_interest_is_what_is_used(fixed):
     rois = {'thermal_roi': (20, 10, 64, 48), 'visible_roi': (20, 10, 64, 48)}
     predictor, system = fixed(Alignment(np.eye(3), 1.0, 'search'), **rois)
