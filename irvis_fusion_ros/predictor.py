@@ -115,7 +115,7 @@ class Predictor:
         self._fixed: tuple[tuple, Alignment] | None = None  # what it gives, and for which shapes
         self._refiner: Refiner | None = None
         if self._refine and calibration is not None:
-            where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
+            where = lazy.load(_WHERE_TARGETS)(self.device) if self._targets is not None else None
             self._refiner = Refiner(calibration, self.temporal, where)
 
     @property
@@ -179,7 +179,8 @@ class Predictor:
         self._emphasised = self.config.entry.targets
         self._highlight = highlight == 'tint'
         wanted = targets != 'off' and (self._emphasised or self._highlight)
-        self._targets = lazy.load(_TARGETS)(targets, self.temporal) if wanted else None
+        self._targets = lazy.load(_TARGETS)(targets, self.temporal, device=self.device) if wanted else None
+        self._chosen = targets, highlight
         # targets are sought in the stretched image whatever the gain that is fused
         self._contrast = ThermalTone(CONTRAST)
 
@@ -251,6 +252,8 @@ class Predictor:
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
         self.config = self.config.on_cpu()
         self._build()
+        self.set_targets(*self._chosen)
+        self.calibration = self.calibration  # what refines it looks for targets there, too
         self._fallen = (Note('gpu_failed', text),)
 
     def _predict(
