@@ -115,7 +115,7 @@ class Frame:
         self._pool = pool
         self._shapes = (thermal.shape, visible.shape)
         self._pyramid = ThermalPyramid(thermal)
-        self._level = Level(visible, self._pyramid, FINE_PIXELS)
+        self._level = Level(visible, self._pyramid, FINE_PIXELS, pool=pool)
         self._wide, self._narrow = tiles(self._level, 18, 3), tiles(self._level, 14, 2)
         scale = max(float(self._level.scale[0]), LEAST_SCALE)
         self._basis = CosineBasis(
