@@ -327,9 +327,9 @@ class Predictor:
             believed = shown if trust is None else shown & (trust >= BELIEVED)
             valid = believed.astype(np.uint8) * np.uint8(255)
         if 'deformation' in outputs:
-            deformation[~inside] = np.nan
+            warp.put_outside(deformation, inside, np.nan)
         if 'registered' in outputs:
-            registered[~inside] = 0
+            warp.put_outside(registered, inside, 0)
         clock.lap('outputs')
         return FusionResult(
             fused=fused if 'fused' in outputs else None,

@@ -13,6 +13,7 @@ measured on structure maps, at a resolution that no method ends on:
 Both become one confidence, by one map for all presets.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -84,13 +85,13 @@ def level_of(visible: np.ndarray, thermal: ThermalPyramid) -> Level:
     return Level(visible, thermal, CONFIG.pixels)
 
 
-def judge(level: Level, alignment: Alignment) -> Evidence:
+def judge(level: Level, alignment: Alignment, pool: Executor | None = None) -> Evidence:
     """Return the evidence for an alignment; level: of `level_of`."""
     residual = alignment.residual
     if residual is not None:
         residual = cv2.resize(residual, level.shape[::-1], interpolation=cv2.INTER_LINEAR)
     grid = tiles(level, CONFIG.spacing, CONFIG.span)
-    surfaces = correlate(level, grid, alignment.transform, residual, CONFIG.radius)
+    surfaces = correlate(level, grid, alignment.transform, residual, CONFIG.radius, pool)
     moving, seen = level.moving(alignment.transform, residual, 0)
     support = np.ones(level.shape, np.float32) if level.support is None else level.support
     return Evidence(*attained(surfaces), ambiguity((level.maps, support), (moving, seen)))

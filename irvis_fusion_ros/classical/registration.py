@@ -195,7 +195,7 @@ class Frame:
 
     def judged(self, state: State) -> State:
         """Return an alignment with the confidence that the evidence for it deserves."""
-        found = judging.judge(self._judging, self.alignment(state, 'search'))
+        found = judging.judge(self._judging, self.alignment(state, 'search'), self._pool)
         return replace(state, confidence=found.confidence)
 
     def alignment(

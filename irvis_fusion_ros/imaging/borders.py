@@ -70,11 +70,11 @@ def corners(image: np.ndarray) -> np.ndarray | None:
         return None
     # each corner brought to the top left
     turned = [image[::down, ::along] for down in (1, -1) for along in (1, -1)]
-    found = sorted((_corner(each) for each in turned), key=lambda region: int(region.sum()))
-    areas = [int(region.sum()) for region in found]
+    found = sorted((_corner(each) for each in turned), key=lambda corner: corner[0])
+    areas = [area for area, _ in found]
     if not CORNER_PIXELS <= areas[0] <= CORNER * image.size or areas[1] > CORNERS_ALIKE * areas[0]:
         return None
-    shape, value = found[0], int(image[0, 0])
+    shape, value = found[0][1], int(image[0, 0])
     around = cv2.dilate(shape, np.ones((5, 5), np.uint8)) - shape
     steps = sorted(abs(cv2.mean(np.ascontiguousarray(each), around)[0] - value) for each in turned)
     _, _, width, height = cv2.boundingRect(shape)
@@ -87,13 +87,13 @@ def corners(image: np.ndarray) -> np.ndarray | None:
     return np.ascontiguousarray(mirrored[0] | mirrored[1] | mirrored[2] | mirrored[3])
 
 
-def _corner(image: np.ndarray) -> np.ndarray:
-    """Return what is connected to the top left pixel and of its value, uint8 0/1."""
+def _corner(image: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return what is connected to the top left pixel and of its value: how many pixels, and uint8 0/1."""
     height, width = image.shape
     mask = np.zeros((height + 2, width + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
-    cv2.floodFill(np.ascontiguousarray(image), mask, (0, 0), 0, RINGING, RINGING, flags)
-    return mask[1:-1, 1:-1]
+    area, *_ = cv2.floodFill(np.ascontiguousarray(image), mask, (0, 0), 0, RINGING, RINGING, flags)
+    return area, mask[1:-1, 1:-1]
 
 
 def _sides(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -13,7 +13,9 @@ import torch
 
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.networks.target_finder import TargetFinder, TargetFinderConfig
-from irvis_fusion_ros.systems.target_display import DisplayConfig, TargetDisplay, ramp, reduced
+from irvis_fusion_ros.systems.small_grid import ramp, reduced
+from irvis_fusion_ros.systems.target_contrast import DisplayConfig
+from irvis_fusion_ros.systems.target_display import TargetDisplay
 
 # Signs of a kind: 1 stands for warmer than the surroundings, which is shown brighter.
 SIGNS = {'warm': (1,), 'cold': (-1,), 'both': (1, -1), 'off': ()}
@@ -21,7 +23,7 @@ SIGNS = {'warm': (1,), 'cold': (-1,), 'both': (1, -1), 'off': ()}
 
 @dataclass(frozen=True)
 class TargetsConfig:
-    """How targets are found. Tuned as target_display.DisplayConfig; what is of streams, on m3svd_video."""
+    """How targets are found. Tuned as target_contrast.DisplayConfig; what is of streams, on m3svd_video."""
 
     # Shorter side of the image that the network sees: what it was trained at.
     side: int = 160

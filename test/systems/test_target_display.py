@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.systems.target_display import DisplayConfig, TargetDisplay
+from irvis_fusion_ros.systems.target_contrast import DisplayConfig
+from irvis_fusion_ros.systems.target_display import TargetDisplay
 
 SMALL, LARGE = (64, 80), (256, 320)
 TRUSTED = np.ones(LARGE, np.float32)
