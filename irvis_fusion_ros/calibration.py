@@ -24,6 +24,7 @@ from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import plausible, transform
 from irvis_fusion_ros.geometry.lens import MODELS, Lens
+from irvis_fusion_ros.geometry.margins import Margins
 from irvis_fusion_ros.io import atomic, yaml_file
 
 # Far outside any image.
@@ -108,6 +109,22 @@ class Calibration:
             spread=self.spread and tuple(ratio * sigma for sigma in self.spread),
         )
 
+    def cut(self, thermal: Margins, visible: Margins) -> 'Calibration':
+        """Return the calibration for images with these margins cut away; pixels of the stated sizes."""
+        from_cut, to_cut = _shift(thermal.left, thermal.top), _shift(-visible.left, -visible.top)
+        thermal_lens, visible_lens = (
+            lens and replace(lens, k=_shift(-margins.left, -margins.top) @ lens.k)
+            for lens, margins in ((self.thermal_lens, thermal), (self.visible_lens, visible))
+        )
+        return replace(
+            self,
+            matrix=transform.normalised(to_cut @ self.matrix @ from_cut),
+            thermal_shape=thermal.shape_of(self.thermal_shape),
+            visible_shape=visible.shape_of(self.visible_shape),
+            thermal_lens=thermal_lens,
+            visible_lens=visible_lens,
+        )
+
     def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
         """Return the backward transform for images of these shapes: the same field of view, resized."""
         matrix = self._resized_matrix(thermal_shape, visible_shape)
@@ -142,6 +159,10 @@ class Calibration:
             points = self.thermal_lens.to_pixels(rays)
         points = transform.apply(transform.resize_transform(self.thermal_shape, thermal_shape), points)
         return transform.apply(transform.stretch(thermal_shape, visible_shape), points)
+
+
+def _shift(x: float, y: float) -> np.ndarray:
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
 def load(path: Path) -> Calibration:

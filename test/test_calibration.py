@@ -6,6 +6,7 @@ from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.geometry.margins import Margins
 
 GOOD = 'matrix: [2, 0.1, -4, 0, 2, 3, 0, 0, 1]\nthermal_size: [640, 512]\nvisible_size: [1280, 720]\n'
 
@@ -54,6 +55,25 @@ def test_what_a_rig_has_beside_its_matrix_is_kept(tmp_path):
 def test_a_file_of_three_keys_says_nothing_of_what_changes(tmp_path):
     found = calibration.load(write(tmp_path, GOOD))
     assert found.parallax is found.spread is found.clock is found.thermal_lens is None
+
+
+def test_margins_that_are_cut_move_what_is_between():
+    lens = Lens(np.array([[500.0, 0, 319.5], [0, 500, 255.5], [0, 0, 1]]), 'plumb_bob', (-0.1,))
+    rig = Calibration(np.diag([2.0, 1.4, 1]), (512, 640), (720, 1280), lens)
+    cuts = Margins(10, 20, 30, 40), Margins(5, 0, 7, 11)
+    cut = rig.cut(*cuts)
+    assert (cut.thermal_shape, cut.visible_shape) == ((452, 600), (709, 1268))
+    whole = rig.alignment(rig.thermal_shape, rig.visible_shape).deformation_at(
+        np.array([[300.0, 200.0]]), rig.visible_shape
+    )
+    found = cut.alignment(cut.thermal_shape, cut.visible_shape)
+    found = found.uncut((rig.thermal_shape, cuts[0]), (rig.visible_shape, cuts[1]))
+    at = found.deformation_at(np.array([[300.0, 200.0]]), rig.visible_shape)
+    np.testing.assert_allclose(at, whole, atol=0.02)
+    back = cut.cut(*(-margins for margins in cuts))
+    assert (back.thermal_shape, back.visible_shape) == (rig.thermal_shape, rig.visible_shape)
+    np.testing.assert_allclose(back.matrix, rig.matrix)
+    np.testing.assert_allclose(back.thermal_lens.k, lens.k)
 
 
 def test_nearness_moves_along_the_parallax():

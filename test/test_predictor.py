@@ -445,6 +445,34 @@ class TestFailingGpu:
             predictor(THERMAL, VISIBLE)
         assert predictor.device == 'cuda:0'
 
+    def test_targets_are_looked_for_on_the_same_device(self, monkeypatch):
+        asked = []
+
+        class Blind:
+            def __init__(self, device):
+                asked.append(device)
+
+            def __call__(self, thermal):
+                return np.zeros([side // 2 for side in thermal.shape], np.float32)
+
+        error = self.error
+
+        class Lost(Fixed):
+            def register(self, thermal, visible):
+                raise error
+
+        def build(config, temporal):
+            return (Lost if config.device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
+
+        monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+        monkeypatch.setattr('irvis_fusion_ros.systems.targets.Finder', Blind)
+        preset = registry.Preset(('cuda', 'cpu'), build, targets=True)
+        monkeypatch.setitem(registry.PRESETS, 'failing', preset)
+        predictor = Predictor('failing')
+        assert asked == ['cuda:0']
+        assert predictor(THERMAL, VISIBLE).notes[0].code == 'gpu_failed'
+        assert asked == ['cuda:0', 'cpu']
+
     def test_tensorrt_gives_way_to_torch_with_it(self, monkeypatch):
         built, error = [], self.error
 
@@ -697,6 +725,26 @@ def test_a_calibration_holds_for_the_image_with_its_border(fixed):
     # fusion sees the scene alone
     assert system.trust.shape == (96, 128) and system.trust.mean() > 0.5
     assert result.confidence == 1
+
+
+def test_what_is_no_scene_does_not_take_part_where_a_rig_is_refined():
+    thermal, visible, matrix = moved_pair()
+    beside = matrix.copy()
+    beside[:2, 2] += (1.5, -1.0)
+    rig = Calibration(np.linalg.inv(beside), (240, 320), (240, 320))
+    predictor = Predictor('unregistered', 'cpu', temporal=False, calibration=rig, refine=True, targets='off')
+    without = predictor(thermal, visible)
+    assert endpoint_error(without, matrix) < 0.5
+    painted = [image.copy() for image in (thermal, visible)]
+    for image in painted:
+        image[:24] = image[-16:] = image[:, :30] = 255
+    both, one = predictor(*painted), predictor(thermal, painted[1])
+    overlaid = predictor(marked(thermal), marked(visible))
+    for result in (both, one, overlaid):
+        apart = np.linalg.norm(result.deformation - without.deformation, axis=-1)[40:-40, 40:-40]
+        assert np.nanmean(apart) < 0.2
+        assert result.source == 'track' and result.confidence > 0.9
+    assert not both.valid[:, :30].any()
 
 
 def test_a_region_of_interest_is_what_is_used(fixed):

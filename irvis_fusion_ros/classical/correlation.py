@@ -5,6 +5,7 @@ They are a cost volume: later steps use only these surfaces, and combine the evi
 relying on the best shift of each.
 """
 
+import functools
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -89,24 +90,15 @@ def correlate(
     height, width = blocks_y * grid.spacing, blocks_x * grid.spacing
     window = (slice(grid.top, grid.top + height), slice(grid.left, grid.left + width))
     reference = np.ascontiguousarray(level.maps[:, window[0], window[1]])
-    rows_of_blocks = reference.reshape(len(reference), blocks_y, grid.spacing, width)
-    count = 2 * radius + 1
-    products = np.empty((count, count, blocks_y, blocks_x), np.float32)
-
-    def correlate_row(i: int) -> None:
-        y = grid.top + i
-        for j in range(count):
-            x = grid.left + j
-            shifted = moving[:, y : y + height, x : x + width].reshape(rows_of_blocks.shape)
-            columns = np.einsum('kbyx,kbyx->bx', rows_of_blocks, shifted)
-            products[i, j] = columns.reshape(blocks_y, blocks_x, grid.spacing).sum(2)
-        products[i] /= grid.spacing**2
-
-    list((pool.map if pool else map)(correlate_row, range(count)))
+    around = (
+        slice(grid.top, grid.top + height + 2 * radius),
+        slice(grid.left, grid.left + width + 2 * radius),
+    )
+    products = _block_correlations(reference, moving[:, around[0], around[1]], grid, pool)
     reference_energy, moving_energy = _energy(reference), _energy(moving)
     inside = np.ascontiguousarray(seen[radius:, radius:][window])
     norm = np.sqrt(
-        np.maximum(_tile_means(_shifted_block_means(moving_energy, grid, count), grid), 0)
+        np.maximum(_tile_means(_shifted_block_means(moving_energy, grid, 2 * radius + 1), grid), 0)
         * _tile_means(_block_means(reference_energy * inside, grid), grid)
     )
     return Surfaces(
@@ -114,6 +106,54 @@ def correlate(
         energy=norm[radius, radius],
         cover=_tile_means(_block_means(inside, grid), grid),
     )
+
+
+def _block_correlations(
+    reference: np.ndarray, moving: np.ndarray, grid: Tiles, pool: Executor | None
+) -> np.ndarray:
+    """
+    Return the mean product of each block with each shift of it, n x n x blocks down x blocks along.
+
+    reference: K x h x w, of whole blocks. moving: K x (h + n - 1) x (w + n - 1).
+
+    For each shift down, the columns of a block are multiplied with all columns that some shift along leads
+    to, as matrices. The products of one shift lie on a diagonal, and a second matrix sums them. Matrix
+    products take half the time of single sums, though they compute more than is used.
+    """
+    spacing, count = grid.spacing, moving.shape[1] - reference.shape[1] + 1
+    blocks_y, blocks_x = grid.blocks
+    rows, reached = len(reference) * spacing, spacing + count - 1
+    diagonals = _diagonals(spacing, count)
+    found = np.empty((count, count, blocks_y, blocks_x), np.float32)
+
+    def correlate_row(block: int) -> None:
+        top = block * spacing
+        # all maps of a row of pixels in sequence, so that the maps and rows of a block are one axis
+        own = np.ascontiguousarray(reference[:, top : top + spacing].transpose(1, 0, 2)).reshape(rows, -1)
+        other = np.ascontiguousarray(moving[:, top : top + reached].transpose(1, 0, 2))
+        down, row, along = other.strides
+        columns = own.reshape(rows, blocks_x, spacing).transpose(1, 2, 0)
+        shifted = np.lib.stride_tricks.as_strided(
+            other,
+            (count, blocks_x, rows, reached),
+            (down, spacing * along, row, along),
+            writeable=False,
+        )
+        pairs = np.matmul(columns, shifted).reshape(count, blocks_x, spacing * reached)
+        found[:, :, block] = np.matmul(pairs, diagonals).transpose(0, 2, 1)
+
+    list((pool.map if pool else map)(correlate_row, range(blocks_y)))
+    return found
+
+
+@functools.cache
+def _diagonals(spacing: int, count: int) -> np.ndarray:
+    """Return what averages each diagonal of a product of columns, (spacing * columns) x count."""
+    found = np.zeros((spacing, spacing + count - 1, count), np.float32)
+    for shift in range(count):
+        column = np.arange(spacing)
+        found[column, column + shift, shift] = 1 / spacing**2
+    return found.reshape(-1, count)
 
 
 def _energy(maps: np.ndarray) -> np.ndarray:

@@ -189,7 +189,7 @@ def tile_evidence(
     my = np.tensordot(shifts, along_y, 1) / total
     xx = np.tensordot(shifts**2, along_x, 1) / total - mx * mx + LEAST_VARIANCE
     yy = np.tensordot(shifts**2, along_y, 1) / total - my * my + LEAST_VARIANCE
-    xy = np.einsum('i,j,ijyx->yx', shifts, shifts, density, optimize=True) / total - mx * my
+    xy = np.tensordot(shifts, np.tensordot(shifts, density, 1), 1) / total - mx * my
     mean = np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64)
     return _without_window(mean, xx.ravel(), yy.ravel(), xy.ravel(), centre.reshape(-1, 2), reach)
 

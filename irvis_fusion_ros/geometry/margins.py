@@ -29,6 +29,10 @@ class Margins:
         sides = self.top, self.bottom, self.left, self.right
         return cv2.copyMakeBorder(image, *sides, cv2.BORDER_REPLICATE)
 
+    def __neg__(self) -> 'Margins':
+        """Return what is to be cut to undo a cut of these."""
+        return Margins(-self.left, -self.top, -self.right, -self.bottom)
+
     def __bool__(self) -> bool:
         return any((self.left, self.top, self.right, self.bottom))
 

@@ -30,8 +30,7 @@ def sampling_map(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> np.
 def inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Say which sample points lie within an image of `shape`, H x W bool; NaN is outside."""
     limit_x, limit_y = shape[1] - 1 + EDGE_TOLERANCE, shape[0] - 1 + EDGE_TOLERANCE
-    x, y = points[..., 0], points[..., 1]
-    return (x >= -EDGE_TOLERANCE) & (y >= -EDGE_TOLERANCE) & (x <= limit_x) & (y <= limit_y)
+    return cv2.inRange(points, (-EDGE_TOLERANCE,) * 2, (limit_x, limit_y)) > 0
 
 
 def sample(image: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -50,12 +49,19 @@ def warp(image: np.ndarray, deformation: np.ndarray, outside: float = 0) -> np.n
     """Register a thermal image of any size and depth by a deformation; `outside` fills the rest."""
     points = sampling_map(deformation, image.shape)
     registered = sample(image, points)
-    registered[~inside(points, image.shape)] = outside
+    put_outside(registered, inside(points, image.shape), outside)
     return registered
 
 
 def mark_outside(deformation: np.ndarray, thermal_shape: tuple[int, ...]) -> np.ndarray:
     """Return `deformation` with NaN exactly where the sample lies outside the thermal image."""
     marked = deformation.astype(np.float32, copy=True)
-    marked[~inside(sampling_map(deformation, thermal_shape), thermal_shape)] = np.nan
+    put_outside(marked, inside(sampling_map(deformation, thermal_shape), thermal_shape), np.nan)
     return marked
+
+
+def put_outside(image: np.ndarray, inside: np.ndarray, value: float) -> None:
+    """Put a value where `inside`, H x W bool, is not, into an image or a deformation, in place."""
+    outside = ~inside
+    for plane in np.moveaxis(image, -1, 0) if image.ndim == 3 else (image,):
+        np.copyto(plane, value, where=outside, casting='unsafe')

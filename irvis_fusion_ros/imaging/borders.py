@@ -70,11 +70,11 @@ def corners(image: np.ndarray) -> np.ndarray | None:
         return None
     # each corner brought to the top left
     turned = [image[::down, ::along] for down in (1, -1) for along in (1, -1)]
-    found = sorted((_corner(each) for each in turned), key=lambda region: int(region.sum()))
-    areas = [int(region.sum()) for region in found]
+    found = sorted((_corner(each) for each in turned), key=lambda corner: corner[0])
+    areas = [area for area, _ in found]
     if not CORNER_PIXELS <= areas[0] <= CORNER * image.size or areas[1] > CORNERS_ALIKE * areas[0]:
         return None
-    shape, value = found[0], int(image[0, 0])
+    shape, value = found[0][1], int(image[0, 0])
     around = cv2.dilate(shape, np.ones((5, 5), np.uint8)) - shape
     steps = sorted(abs(cv2.mean(np.ascontiguousarray(each), around)[0] - value) for each in turned)
     _, _, width, height = cv2.boundingRect(shape)
@@ -87,13 +87,13 @@ def corners(image: np.ndarray) -> np.ndarray | None:
     return np.ascontiguousarray(mirrored[0] | mirrored[1] | mirrored[2] | mirrored[3])
 
 
-def _corner(image: np.ndarray) -> np.ndarray:
-    """Return what is connected to the top left pixel and of its value, uint8 0/1."""
+def _corner(image: np.ndarray) -> tuple[int, np.ndarray]:
+    """Return what is connected to the top left pixel and of its value: how many pixels, and uint8 0/1."""
     height, width = image.shape
     mask = np.zeros((height + 2, width + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
-    cv2.floodFill(np.ascontiguousarray(image), mask, (0, 0), 0, RINGING, RINGING, flags)
-    return mask[1:-1, 1:-1]
+    area, *_ = cv2.floodFill(np.ascontiguousarray(image), mask, (0, 0), 0, RINGING, RINGING, flags)
+    return area, mask[1:-1, 1:-1]
 
 
 def _sides(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -136,9 +136,9 @@ class _Known:
             if self.depths[side]:
                 continue
             opposite = (side + 2) % 4
-            depths = (
-                [self.depths[opposite]] if _alike(self.values[opposite], int(np.median(image[0]))) else []
-            )
+            depths = []
+            if self.depths[opposite] and _alike(self.values[opposite], _median(image[0])):
+                depths.append(self.depths[opposite])
             depths += [
                 round(other.depths[side] / other._length(side) * self._length(side)) for other in others
             ]
@@ -172,7 +172,7 @@ class _End:
 
 def _end(image: np.ndarray) -> _End:
     """Return the end of the border that begins with the first row."""
-    value = int(np.median(image[0]))
+    value = _median(image[0])
     limit = int(THICKEST * image.shape[0])
     # most images have no border: one row says so
     if limit < THINNEST or _share(image[:1], value, RINGING)[0] < OUTERMOST:
@@ -193,12 +193,19 @@ def _with_others(known: list[_Known]) -> list[tuple[_Known, list[_Known]]]:
     return [(each, [other for other in known if other is not each]) for each in known]
 
 
+def _median(values: np.ndarray) -> int:
+    """Return the median of uint8, rounded down: counting takes a tenth of the time of np.median."""
+    up_to = np.cumsum(np.bincount(values, minlength=256))
+    middle = (values.size - 1) // 2, values.size // 2
+    return int(np.searchsorted(up_to, middle, 'right').sum()) // 2
+
+
 def _alike(a: int, b: int) -> bool:
     return abs(a - b) <= RINGING
 
 
 def _is_flat(rows: np.ndarray) -> bool:
-    return bool((_share(rows, int(np.median(rows[0])), FLAT) >= OUTERMOST).all())
+    return bool((_share(rows, _median(rows[0]), FLAT) >= OUTERMOST).all())
 
 
 def _share(rows: np.ndarray, value: int, tolerance: int) -> np.ndarray:

@@ -58,10 +58,7 @@ def _equal(thermal: np.ndarray, visible: np.ndarray, within: np.ndarray, steps: 
     """Return parts that are equal in both images and differ from what is around, uint8 0/1."""
     none = np.zeros(thermal.shape, np.uint8)
     equal = cv2.compare(cv2.absdiff(thermal, visible), EQUAL, cv2.CMP_LE) * within
-    brighter, darker = (
-        [_contrasted(image, difference) for image in (thermal, visible)]
-        for difference in (cv2.subtract, _below)
-    )
+    brighter, darker = zip(_contrasted(thermal), _contrasted(visible), strict=True)
     shared = [equal & one & other for one, other in (brighter, darker)]
     least = max(PART, LEAST * thermal.size)
     if cv2.countNonZero(shared[0] | shared[1]) < least:
@@ -131,7 +128,7 @@ def _parts(
     rim = mask & ~cv2.erode(mask, SQUARE, borderValue=0)
     near = cv2.dilate(mask, SQUARE)
     count, parts = cv2.connectedComponents(near, connectivity=8)
-    at = np.flatnonzero(near)
+    at = np.flatnonzero(near > 0)  # of bool, which is ten times as fast
     part = parts.ravel()[at]
 
     def pixels(of: np.ndarray) -> np.ndarray:
@@ -146,20 +143,16 @@ def _parts(
     return found
 
 
-def _contrasted(image: np.ndarray, difference) -> np.ndarray:
-    """Return 255 where an image is brighter than its surroundings, or darker."""
-    found = np.zeros(image.shape, np.uint8)
+def _contrasted(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return 255 where an image is brighter than its surroundings, and where it is darker."""
     shape = [max(1, side // SHRUNK) for side in image.shape]
     small = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
-    for around in AROUND:
-        side = around // SHRUNK | 1
-        mean = cv2.resize(cv2.blur(small, (side, side)), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        found |= cv2.compare(difference(image, mean), CONTRAST, cv2.CMP_GT)
-    return found
-
-
-def _below(image: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    return cv2.subtract(mean, image)
+    means = [
+        cv2.resize(cv2.blur(small, (side, side)), image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for side in (around // SHRUNK | 1 for around in AROUND)
+    ]
+    brighter, darker = cv2.subtract(image, cv2.min(*means)), cv2.subtract(cv2.max(*means), image)
+    return cv2.compare(brighter, CONTRAST, cv2.CMP_GT), cv2.compare(darker, CONTRAST, cv2.CMP_GT)
 
 
 def _steps(image: np.ndarray) -> np.ndarray:

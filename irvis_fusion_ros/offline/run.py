@@ -21,7 +21,7 @@ from irvis_fusion_ros.offline.source import PairSource, find_topics
 from irvis_fusion_ros.offline.split_bag import SplitBag
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.ros import topics
-from irvis_fusion_ros.ros.build import build_predictor
+from irvis_fusion_ros.ros.build import build_predictor, clock_of, with_clock
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.topics import absolute
 
@@ -74,14 +74,15 @@ class Run:
         for note in self.bag.notes:
             say(f"bag '{task.source}': {note}")
         try:
-            found = find_topics(self.bag, task.config, task.topics)
+            self.predictor = build_predictor(task.config)
+            config = with_clock(task.config, clock_of(task.config, self.predictor))
+            found = find_topics(self.bag, config, task.topics)
             self._copied = frozenset(self.bag.topic(name).name for name in task.copy)
             self._refuse_own_topics()
-            self._source = PairSource(self.bag, found, task.config, self._on_pair, self._complain)
-            self.predictor = build_predictor(task.config)
+            self._source = PairSource(self.bag, found, config, self._on_pair, self._complain)
             self._fuser = Fuser(
                 self.predictor,
-                task.config,
+                config,
                 frozenset(task.outputs),
                 lambda: self._source.infos,
                 self._complain,

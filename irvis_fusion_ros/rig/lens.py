@@ -23,10 +23,20 @@ CELL = 2
 
 
 class Flat:
-    """Between the images of a rig as they were taken, of these shapes, and those of pinhole cameras."""
+    """
+    Between the images of a rig as they were taken, of these shapes, and those of pinhole cameras.
 
-    def __init__(self, rig: Calibration, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]):
-        self.shapes = thermal_shape, visible_shape
+    key: what it is kept by.
+    """
+
+    def __init__(
+        self,
+        rig: Calibration,
+        thermal_shape: tuple[int, int],
+        visible_shape: tuple[int, int],
+        key: object = None,
+    ):
+        self.shapes, self.key = (thermal_shape, visible_shape), key
         here = rig.resized(thermal_shape, visible_shape)
         self._lenses = here.thermal_lens, here.visible_lens
         self._maps = [

@@ -6,6 +6,7 @@ or walk between the exposures. A target's own outline, warm in the thermal image
 image around the place where the frame would put it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,8 @@ from irvis_fusion_ros.geometry import warp
 
 # Surroundings of a target from which its structure maps are computed, pixels.
 AROUND = 12
+# How far a target may go between two frames, in multiples of its larger side.
+NEAR = 0.75
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,13 @@ class LocalConfig:
     pixel of a thermal edge that counts fully. least: correlation, less the cost, from which a place is
     believed. distinct: how much it has to exceed that of other places, `apart` pixels away. cost: correlation
     that a shift of the whole reach has to bring, from where the rig or the frame has the target, if the frame
-    as a whole is as likely wrong as right. smallest, largest: sides of a target in shares of the width.
-    around: over which distance its shift fades out, in shares of its size.
+    as a whole is as likely wrong as right. exact: how far a target has to be from where the frame puts it, in
+    shares of the width: the frame, fitted to all of the image, is more exact than one target. held: by how
+    much `least` and `distinct` are lower for a target that the frame before told of, and half of `exact` is
+    enough: else one near these limits comes and goes. smallest, largest: sides of a target in shares of the
+    width. around: over which distance its shift fades out, in shares of its size.
 
-    Tuned on wisard: its forest path is the only such scene.
+    Tuned on wisard, whose forest path is the only such scene; exact and held on a made flight that hovers.
     """
 
     width: int = 960
@@ -42,6 +48,8 @@ class LocalConfig:
     distinct: float = 0.03
     apart: int = 7
     cost: float = 0.2
+    exact: float = 0.001
+    held: float = 0.03
     smallest: float = 0.008
     largest: float = 0.3
     around: float = 0.35
@@ -51,12 +59,14 @@ class LocalConfig:
 class LocalShift:
     """
     shift: x and y, visible pixels, from where the frame puts a target to where it is. box: x, y, width and
-    height where it is drawn by the frame, visible pixels. correlation: of its outline there, [-1, 1].
+    height where it is drawn by the frame, visible pixels. correlation: of its outline there, [-1, 1]. share:
+    of the shift that is done, [0, 1]; less while a target comes or goes in a stream.
     """
 
     shift: tuple[float, float]
     box: tuple[float, float, float, float]
     correlation: float
+    share: float = 1.0
 
 
 def find(
@@ -65,6 +75,7 @@ def find(
     targets: np.ndarray,
     deformation: np.ndarray,
     apart: np.ndarray,
+    known: Sequence[LocalShift] = (),
     config: LocalConfig = LocalConfig(),
 ) -> list[LocalShift]:
     """
@@ -73,7 +84,7 @@ def find(
     thermal, visible: H x W float32 brightness [0, 1]. targets: h x w [0, 1], how surely each place of the
     thermal image is a target. deformation: H x W x 2 float32 on any grid that spans the visible image, in
     pixels of that grid stretched over the thermal image: what the rig expects. apart: H x W x 2, pixels of
-    that grid, how much further the frame as a whole moves what is drawn.
+    that grid, how much further the frame as a whole moves what is drawn. known: targets of the frame before.
     """
     height, width = deformation.shape[:2]
     points = warp.sampling_map(deformation, thermal.shape)
@@ -91,10 +102,15 @@ def find(
         if float(seen[y : y + h, x : x + w][labels[y : y + h, x : x + w] == number].max()) < 0.5:
             continue
         mask = labels == number
-        told = _compared(warm, light, mask, (x, y, w, h), apart[mask].mean(0), config)
-        if told is not None:
-            (dx, dy), correlation = told
-            box = tuple(ratio * side for side in (x, y, w, h))
+        box = tuple(ratio * side for side in (x, y, w, h))
+        held = any(near(each.box, box) for each in known)
+        by_frame = apart[mask].mean(0)
+        slack = config.held if held else 0.0
+        told = _compared(warm, light, mask, (x, y, w, h), by_frame, slack, config)
+        if told is None:
+            continue
+        (dx, dy), correlation = told
+        if np.hypot(dx - by_frame[0], dy - by_frame[1]) > config.exact * width * (0.5 if held else 1.0):
             found.append(LocalShift((ratio * dx, ratio * dy), box, correlation))
     return found
 
@@ -105,6 +121,7 @@ def _compared(
     mask: np.ndarray,
     box: tuple[int, int, int, int],
     other: np.ndarray,
+    slack: float,
     config: LocalConfig,
 ) -> tuple[tuple[float, float], float] | None:
     """Return the shift of one target and the correlation there, or None where it is not clear."""
@@ -142,11 +159,19 @@ def _compared(
         np.abs(shifts - shifts[column]) > config.apart
     )
     rival = score[beyond].max() if beyond.any() else -1.0
-    if edge or score[row, column] < config.least or score[row, column] - rival < config.distinct:
+    best = score[row, column] + slack
+    if edge or best < config.least or best - rival < config.distinct:
         return None
     dx = shifts[column] + _vertex(*score[row, column - 1 : column + 2])
     dy = shifts[row] + _vertex(*score[row - 1 : row + 2, column])
     return (float(dx), float(dy)), float(values[row, column])
+
+
+def near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Return whether two boxes, x, y, width and height, of two frames may be those of one target."""
+    (ax, ay, aw, ah), (bx, by, bw, bh) = one, other
+    apart = np.hypot(ax + aw / 2 - bx - bw / 2, ay + ah / 2 - by - bh / 2)
+    return bool(apart <= NEAR * max(bw, bh))
 
 
 def _vertex(before: float, at: float, after: float) -> float:
@@ -178,5 +203,5 @@ def field(
         share = np.exp(-0.5 * (beyond_x[None] ** 2 + beyond_y[:, None] ** 2)).astype(np.float32)
         total -= share[..., None] * np.float32(each.shift)
         weight += share
-        strongest = np.maximum(strongest, share)
+        strongest = np.maximum(strongest, np.float32(each.share) * share)
     return total / weight[..., None], strongest

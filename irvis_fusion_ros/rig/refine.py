@@ -13,6 +13,7 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.rig import local
 from irvis_fusion_ros.rig.frame_fit import Difference, FrameFit, FrameModel, Freedom
 from irvis_fusion_ros.rig.local import LocalConfig, LocalShift
+from irvis_fusion_ros.rig.steady import SteadyTargets
 from irvis_fusion_ros.rig.views import moved
 
 
@@ -159,12 +160,14 @@ def at_targets(
     visible: np.ndarray,
     backward: np.ndarray,
     targets: np.ndarray,
+    steady: SteadyTargets | None = None,
     config: LocalConfig = LocalConfig(),
 ) -> Refined:
     """
     Return the frame with its targets where they themselves show to be, as far as that is told.
 
     They are sought where the rig has them: near branches may have moved the frame, but they move no people.
+    steady: what smooths them over a stream.
     """
     level, full, model, difference = frame.level, visible.shape, frame.model, frame.fit.difference
     turned = model.step(model.without_shift(difference))
@@ -181,7 +184,10 @@ def at_targets(
     # the more the frame as a whole shows, the less a target may differ
     config = replace(config, cost=config.cost * frame.evidence / EVEN_EVIDENCE)
     expected = transform.displacement(small, grid)
-    shifts = local.find(thermal, visible, targets, expected, apart, config)
+    known = () if steady is None else steady.targets
+    shifts = local.find(thermal, visible, targets, expected, apart, known, config)
+    if steady is not None:
+        shifts = steady.smoothed(shifts, full[1])
     if not shifts:
         return frame
     own, share = local.field(shifts, level.shape, full, config.around)

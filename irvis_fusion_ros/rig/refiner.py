@@ -9,14 +9,21 @@ import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.classical import evidence as judging
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, FLAT, confidence_of, gain_of
-from irvis_fusion_ros.rig import start
+from irvis_fusion_ros.geometry.margins import NONE, Margins
+from irvis_fusion_ros.rig import place
+from irvis_fusion_ros.rig.fitted import CLEAR
 from irvis_fusion_ros.rig.frame_fit import Difference, freedom
 from irvis_fusion_ros.rig.lens import Flat
+from irvis_fusion_ros.rig.place import Place
 from irvis_fusion_ros.rig.refine import Refined, at_targets, drawn, follow, refine
-from irvis_fusion_ros.rig.views import matrix_of, view
+from irvis_fusion_ros.rig.steady import SteadyTargets
+from irvis_fusion_ros.rig.views import View, view
 from irvis_fusion_ros.tuning import TRACKING
 
+# Confidence below which a frame that does not look like the rig is left to the rig.
+BELIEVED = 0.5
 OUTSIDE = Note(
     'outside_rig',
     'the images differ by more than the rig allows: the calibration is used as it is; calibrate again if '
@@ -30,14 +37,24 @@ JUMPED = Note(
 @dataclass(frozen=True)
 class RefinerConfig:
     """
-    strain: sigmas beyond which a frame is not believed. before: how likely the rig is right before a frame is
-    looked at. patience: frames without evidence after which the rig is sought anew, where there was evidence
-    before. jumped: evidence that the new place has to have, in multiples of what was usual.
+    strained: sigmas beyond which a frame is judged before it is believed; worse: share of the usual evidence
+    below which it is. strain: sigmas beyond which it is not believed at all. before: how likely the rig is
+    right before a frame is looked at. patience: frames in a row, strained or without evidence, after which
+    the rig is sought anew. rest: frames to the next search after one that found nothing; each further one
+    waits twice as long, up to `longest`. jumped: evidence that the new place has to have, in multiples of
+    what was usual.
+
+    Tuned on a made flight that hovers and is knocked (strain 0.1 before and 3 after); frames of flights over
+    a village have a strain of 0.1 to 0.6.
     """
 
+    strained: float = 1.5
+    worse: float = 0.5
     strain: float = 3.5
     before: float = 0.8
     patience: int = 3
+    rest: int = 30
+    longest: int = 960
     jumped: float = 0.6
 
 
@@ -58,7 +75,7 @@ class Refiner:
 
     temporal: smooth over the stream. where_targets: a function that tells for each place of a thermal image,
     H x W float32 [0, 1], how surely it is a target, h x w [0, 1]; None where targets do not decide.
-    `calibration` is another one after the cameras have been moved.
+    `place` holds the calibration, which is another one after the cameras have been moved.
     What lies outside what the rig can do is not believed: then the alignment is the rig's own, with a note.
     """
 
@@ -69,73 +86,102 @@ class Refiner:
         where_targets: Callable[[np.ndarray], np.ndarray] | None = None,
         config: RefinerConfig = RefinerConfig(),
     ):
-        self.calibration = calibration
+        self.place = Place(calibration)
         self._temporal = temporal
         self._where_targets = where_targets
         self._config = config
         self._flat: Flat | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix='rig')
+        self._steady = SteadyTargets() if temporal else None
         self.reset()
 
     def reset(self) -> None:
-        """Forget the stream, not the rig."""
+        """Forget the stream, not the place."""
         self._stream: _Stream | None = None
-        self._poor = 0
+        self._lost: tuple[View, ...] = ()  # frames in a row that do not fit
+        self._rest, self._next_rest = 0, self._config.rest
+        if self._steady is not None:
+            self._steady.reset()
 
-    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        """Align thermal to visible; see `systems.base.System.register`."""
-        if not (self.calibration.thermal_lens or self.calibration.visible_lens):
-            return self._register(thermal, visible)
+    def register(
+        self, thermal: np.ndarray, visible: np.ndarray, cuts: tuple[Margins, Margins] = (NONE, NONE)
+    ) -> Alignment:
+        """Align thermal to visible, of which `cuts` were cut; see `systems.base.System.register`."""
         shapes = thermal.shape, visible.shape
-        if self._flat is None or self._flat.shapes != shapes:
-            # a rig that is moved keeps its lenses
-            self._flat = Flat(self.calibration, *shapes)
-        return self._flat.bent(self._register(*self._flat.images(thermal, visible)))
-
-    def _register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
-        shapes = thermal.shape, visible.shape
+        rig = self.place.calibration.resized(
+            *((-cut).shape_of(shape) for cut, shape in zip(cuts, shapes, strict=True))
+        ).cut(*cuts)
         if not self._temporal or (self._stream is not None and self._stream.shapes != shapes):
             self.reset()
-        backward = self.calibration.backward(*shapes)
+        if not (rig.thermal_lens or rig.visible_lens):
+            found, moved = self._register(thermal, visible, rig)
+        else:
+            # a rig that is moved keeps its lenses
+            if self._flat is None or self._flat.key != (shapes, cuts):
+                self._flat = Flat(rig, *shapes, key=(shapes, cuts))
+            found, moved = self._register(*self._flat.images(thermal, visible), rig)
+            found = self._flat.bent(found)
+        if moved is not None:
+            self.place.calibration = moved.cut(*(-cut for cut in cuts))
+        return found
+
+    def _register(
+        self, thermal: np.ndarray, visible: np.ndarray, rig: Calibration
+    ) -> tuple[Alignment, Calibration | None]:
+        """Align flat images; returns also the rig at the new place of the cameras, if they have moved."""
+        config, last = self._config, self._stream
+        shapes = thermal.shape, visible.shape
+        backward = rig.backward(*shapes)
         if min(float(thermal.std()), float(visible.std())) < FLAT:
-            return Alignment(backward, self._config.before, 'calibration', cold=self._stream is None)
-        free = freedom(self.calibration, visible.shape)
-        last, found = self._stream, None
+            return Alignment(backward, config.before, 'calibration', cold=last is None), None
+        free = freedom(rig, visible.shape)
         if last is not None:
             found = follow(thermal, visible, backward, free, last.difference)
             if found.evidence < TRACKING.suspicious * last.usual:
                 anew = refine(thermal, visible, backward, free)
-                found = max(found, anew, key=lambda each: each.evidence)
+                if anew.evidence > found.evidence:
+                    found, last = anew, None
         else:
             found = refine(thermal, visible, backward, free)
+        moved = self._followed(thermal, visible, rig, found)
         notes: tuple[Note, ...] = ()
-        if self._jumped(found):
-            moved = self._sought(thermal, visible)
-            if moved is not None:
-                self.calibration, self._stream, notes = moved, None, (JUMPED,)
-                backward = moved.backward(*shapes)
-                found = refine(thermal, visible, backward, free)
-        if found.fit.strain > self._config.strain:
-            return Alignment(
-                backward, 1 - self._config.before, 'calibration', cold=last is None, notes=(*notes, OUTSIDE)
-            )
-        found = self._smoothed(found, backward, shapes)
+        if moved is not None:
+            last = self._stream = None
+            if self._steady is not None:
+                self._steady.reset()
+            notes, backward = (JUMPED,), moved.backward(*shapes)
+            found = refine(thermal, visible, backward, free)
+        confidence = confidence_of(found.evidence, config.before)
+        if found.fit.strain > config.strained or (moved is None and self._worse(found)):
+            # it is not what such a rig usually shows: then the evidence near it alone says little
+            judged = Alignment(found.backward, 1.0, 'track', residual=found.residual)
+            confidence = min(confidence, judging.confidence_of(thermal, visible, judged))
+        outside = found.fit.strain > config.strain
+        if outside or (found.fit.strain > config.strained and confidence < BELIEVED):
+            confidence = min(confidence, 1 - config.before)
+            notes = (*notes, OUTSIDE)
+            return Alignment(backward, confidence, 'calibration', cold=last is None, notes=notes), moved
+        found = self._smoothed(found, last, backward, shapes)
         if self._where_targets is not None:
-            found = at_targets(found, thermal, visible, backward, self._where_targets(thermal))
-        return Alignment(
+            found = at_targets(found, thermal, visible, backward, self._where_targets(thermal), self._steady)
+        alignment = Alignment(
             found.backward,
-            confidence_of(found.evidence, self._config.before),
+            confidence,
             'track',
             residual=found.residual,
             trust=_resampled(found),
             cold=last is None,
             notes=notes,
         )
+        return alignment, moved
 
-    def _smoothed(self, found: Refined, backward: np.ndarray, shapes: tuple) -> Refined:
-        """Return the frame with its difference smoothed over the stream, which goes on with it."""
-        last, difference, trust = self._stream, found.fit.difference, found.trust
-        usual, frames = found.evidence, 1
+    def _smoothed(self, found: Refined, last: _Stream | None, backward: np.ndarray, shapes: tuple) -> Refined:
+        """Return a frame, smoothed with the one that it was followed from; the stream goes on with it."""
+        difference, trust = found.fit.difference, found.trust
+        before, frames = self._stream, 1
+        usual = found.evidence
+        if before is not None:
+            usual = before.usual + 0.1 * (usual - before.usual)
         if last is not None:
             moved = float(np.sqrt((found.fit.displacement**2).sum(-1).mean()))
             gain = gain_of(last.frames, moved)
@@ -144,7 +190,7 @@ class Refiner:
                 last.difference.regions + gain * (difference.regions - last.difference.regions),
             )
             trust = last.trust + max(gain, 0.3) * (trust - last.trust)
-            usual, frames = last.usual + 0.1 * (usual - last.usual), last.frames + 1
+            frames = last.frames + 1
             placed = drawn(found.level, found.model, backward, difference)
             found = replace(
                 found,
@@ -157,26 +203,33 @@ class Refiner:
             self._stream = _Stream(shapes, difference, trust, usual, frames)
         return found
 
-    def _jumped(self, found: Refined) -> bool:
-        """Whether the rig has been lost for some frames, after it had been seen."""
-        last = self._stream
-        lost = False
-        if last is not None:
-            # a short jump is still within sight: then it is seen outside what the rig can do
-            outside = found.fit.strain > self._config.strain
-            lost = outside or found.evidence < max(EVEN_EVIDENCE, 0.5 * last.usual) < last.usual
-        self._poor = self._poor + 1 if lost else 0
-        return self._poor >= self._config.patience
+    def _worse(self, found: Refined) -> bool:
+        """Return whether a frame shows much less than those before."""
+        return self._stream is not None and found.evidence < self._config.worse * self._stream.usual
 
-    def _sought(self, thermal: np.ndarray, visible: np.ndarray) -> Calibration | None:
-        """Return the calibration at the new place of the cameras, if one is found."""
-        self._poor = 0
-        kept = view(thermal, visible, 0.0)
-        proposal = start.find([kept], self._pool)[0]
-        if proposal.evidence < max(EVEN_EVIDENCE, self._config.jumped * self._stream.usual):
+    def _followed(
+        self, thermal: np.ndarray, visible: np.ndarray, rig: Calibration, found: Refined
+    ) -> Calibration | None:
+        """Return the rig at another place of the cameras, if some frames in a row show that it is there."""
+        config = self._config
+        poor = found.evidence < EVEN_EVIDENCE or self._worse(found)
+        if not (poor or found.fit.strain > config.strained):
+            self._lost = ()
             return None
-        shapes = thermal.shape, visible.shape
-        return replace(self.calibration.resized(*shapes), matrix=matrix_of(proposal.backward, kept, *shapes))
+        self._lost = (*self._lost, view(thermal, visible, 0.0))[-config.patience :]
+        self._rest -= 1
+        if len(self._lost) < config.patience or self._rest > 0:
+            return None
+        # a night without evidence is no reason to search all the time
+        self._rest, self._next_rest = self._next_rest, min(2 * self._next_rest, config.longest)
+        usual = 0.0 if self._stream is None else self._stream.usual
+        least = max(CLEAR * EVEN_EVIDENCE, config.jumped * usual, found.evidence)
+        moved = place.find(self._lost, thermal, visible, rig, least, self._pool)
+        if moved is None:
+            return None
+        self._lost = ()
+        self._rest, self._next_rest = 0, config.rest
+        return moved
 
 
 def _resampled(found: Refined) -> np.ndarray:

@@ -1,6 +1,9 @@
-"""The predictor that the parameters of the node ask for; imports no ROS."""
+"""The predictor that the parameters of the node ask for, and what its calibration adds to them; no ROS."""
+
+from dataclasses import replace
 
 from irvis_fusion_ros import calibration
+from irvis_fusion_ros.calibration import ClockOffset
 from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros.options import NodeConfig
@@ -29,3 +32,15 @@ def build_predictor(config: NodeConfig) -> Predictor:
     if predictor.backend == 'torch':
         predictor.warm_up()
     return predictor
+
+
+def clock_of(config: NodeConfig, predictor: Predictor) -> ClockOffset | None:
+    """Return the clock offset that the calibration file of a predictor states, if there is one."""
+    return predictor.calibration.clock if config.calibration.source == 'file' else None
+
+
+def with_clock(config: NodeConfig, clock: ClockOffset | None) -> NodeConfig:
+    """Return the parameters with this clock offset, unless they state one themselves."""
+    if clock is None or config.sync.thermal_offset:
+        return config
+    return replace(config, sync=replace(config.sync, thermal_offset=clock.seconds))

@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from irvis_fusion_ros.calibration import ClockOffset
 from irvis_fusion_ros.pairing import OTHER, Pairing
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.gatherer import Gatherer
@@ -38,6 +39,7 @@ class Health:
         pipeline: Pipeline,
         watch: Watch,
         gatherer: Gatherer,
+        clock: ClockOffset | None,
     ):
         self._name = name
         self._cameras = cameras
@@ -46,6 +48,7 @@ class Health:
         self._pipeline = pipeline
         self._watch = watch
         self._gatherer = gatherer
+        self._clock = clock
         self._rates: dict[str, _Rate] = {}
         self._new = Added()
 
@@ -129,6 +132,7 @@ class Health:
             'rate [Hz]': f'{rate:.2f}',
             'mean |dt| [ms]': _number(mean),
             'p95 |dt| [ms]': _number(1e3 * dt[int(0.95 * (len(dt) - 1))] if dt else None),
+            'thermal offset [s]': self._offset(config),
             'thermal lag [s]': _number(lag, 4),
             'clock jumps': pairing.jumps,
         }
@@ -215,6 +219,11 @@ class Health:
         if not wanted:
             return OK, 'nobody is subscribed: nothing is computed', values
         return OK, f'age p50 {_number(age and age[0])} s', values
+
+    def _offset(self, config: NodeConfig) -> str:
+        offset, clock = config.sync.thermal_offset, self._clock
+        of_file = clock is not None and clock.seconds == offset
+        return f'{offset:.4f}, of calibration.file (+- {clock.error:.4f})' if of_file else f'{offset:.4f}'
 
     def _rate(self, key: str, now: float, count: int) -> float:
         return self._rates.setdefault(key, _Rate()).update(now, count)

@@ -16,12 +16,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from irvis_fusion_ros.calibration import Calibration
+from irvis_fusion_ros.calibration import Calibration, ClockOffset
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.imaging.scene import roi_of
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
 from irvis_fusion_ros.ros import qos, topics
-from irvis_fusion_ros.ros.build import build_predictor
+from irvis_fusion_ros.ros.build import build_predictor, clock_of, with_clock
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.filters import UpstreamPairing, stamp_of
 from irvis_fusion_ros.ros.gatherer import Gatherer, state_file
@@ -71,8 +71,8 @@ class FusionNode(LifecycleNode):
 
     @property
     def config(self) -> NodeConfig:
-        """The parameters in force."""
-        return self._options.config
+        """The parameters in force; the clock offset may be that of the calibration file."""
+        return with_clock(self._options.config, self._rig_clock)
 
     def start(self) -> bool:
         """Configure and activate; False, with the reason in the log, if that fails."""
@@ -129,8 +129,9 @@ class FusionNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _set_up(self) -> None:
+        predictor = build_predictor(self.config)
+        self._rig_clock = clock_of(self.config, predictor)
         config = self.config
-        predictor = build_predictor(config)
         depth_in, depth_out = _DEPTHS[config.mode]
         self._pairing = self._make_pairing(config)
         self._cameras = {
@@ -168,6 +169,7 @@ class FusionNode(LifecycleNode):
     def _forget_parts(self) -> None:
         # all of them: each may hold on to the predictor and its memory on the device
         self._pipeline: Pipeline | None = None
+        self._rig_clock: ClockOffset | None = None
         self._worker: Worker | None = None
         self._pairing: Pairing | None = None
         self._gatherer: Gatherer | None = None
@@ -179,7 +181,7 @@ class FusionNode(LifecycleNode):
         rivals = Rivals(self, self._pipeline.outputs.names)
         self._watch = Watch(self._cameras, self._pairing, self._worker, rivals, now)
         parts = self._cameras, self._pairing, self._worker, self._pipeline, self._watch, self._gatherer
-        self._health = Health(name, *parts)
+        self._health = Health(name, *parts, self._rig_clock)
         self._worker.start()
         self._gatherer.start()
         if self.config.calibration.refine and self.config.calibration.source == 'none':
@@ -348,7 +350,7 @@ class FusionNode(LifecycleNode):
         """Take over changed parameters while configured; raises ValueError for what cannot be had."""
         if self._pipeline is None:
             return
-        pipeline = self._pipeline
+        pipeline, new = self._pipeline, with_clock(new, self._rig_clock)
         if _system(old) != _system(new):
             predictor = build_predictor(new)
             self._worker.between_frames(lambda: pipeline.replace_predictor(predictor))

@@ -36,7 +36,9 @@ class SyncConfig:
     )
     thermal_offset: float = option(
         0.0,
-        'Added to thermal stamps before they are compared: the amount by which they lag the visible ones.',
+        'Added to thermal stamps before they are compared: the amount by which they lag the visible ones. 0 '
+        'takes that of calibration.file, where calibration.source is file and it states one '
+        '(thermal_offset).',
         minimum=-LARGEST_OFFSET,
         maximum=LARGEST_OFFSET,
         unit='s',

@@ -25,7 +25,7 @@ from irvis_fusion_ros.offline import parameters
 from irvis_fusion_ros.offline.fuser import Frame, Fuser
 from irvis_fusion_ros.offline.source import PairSource, find_topics
 from irvis_fusion_ros.pairing import Pair
-from irvis_fusion_ros.ros.build import build_predictor
+from irvis_fusion_ros.ros.build import build_predictor, clock_of, with_clock
 
 LEAST_CONFIDENCE = 0.5
 
@@ -101,6 +101,7 @@ def _export(options: argparse.Namespace) -> int:
     with BagReader(options.bag) as bag:
         topics = find_topics(bag, config, {'thermal': options.thermal, 'visible': options.visible})
         predictor = build_predictor(config)
+        config = with_clock(config, clock_of(config, predictor))
         exporter = Exporter(bag, options.out, options.every, options.least_confidence)
         complain = _once(_complain)
         source = PairSource(bag, topics, config, exporter.take, complain)

@@ -87,13 +87,15 @@ class Trainer:
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     def _begin_with(self, state: dict[str, Tensor]) -> None:
+        # files of weights hold what inference needs; what only training uses begins untrained
+        network = self._recipe.runs(self.model)
         added = {
             name: value
-            for name, value in self.model.state_dict().items()
+            for name, value in network.state_dict().items()
             if name not in state and any(part in name for part in self._recipe.added)
         }
         try:
-            self.model.load_state_dict(state | added)
+            network.load_state_dict(state | added)
         except RuntimeError as error:
             raise FileError(
                 f'--start: weights of another network ({" ".join(str(error).split())[:200]})'

@@ -11,10 +11,12 @@ import yaml
 from flights import CONFIG, SHAPE, START, STEP, contents, run, write
 from rosbags.rosbag2 import Reader
 
+from irvis_fusion_ros import calibration
+from irvis_fusion_ros.calibration import Calibration, ClockOffset
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io import bags, encodings
 from irvis_fusion_ros.predictor import Predictor
-from irvis_fusion_ros.ros.options import SyncConfig
+from irvis_fusion_ros.ros.options import CalibrationConfig, SyncConfig
 
 
 def images(path, topic):
@@ -74,6 +76,27 @@ def test_a_run_that_was_killed_goes_on_to_the_same_bytes(tmp_path, storage, stop
         assert [pair['confidence'] for pair in again['pairs']] == [
             pair['confidence'] for pair in whole['pairs']
         ]
+
+
+def test_the_clock_offset_of_the_calibration_file_is_used_unless_there_is_a_parameter(tmp_path):
+    source = write(tmp_path / 'in')
+
+    def fused(name, of_file, parameter):
+        rig = Calibration(np.eye(3), SHAPE, SHAPE, clock=of_file and ClockOffset(of_file, 0.001))
+        calibration.save(rig, tmp_path / f'{name}.yaml')
+        config = replace(
+            CONFIG,
+            calibration=CalibrationConfig('file', str(tmp_path / f'{name}.yaml')),
+            sync=SyncConfig(thermal_offset=parameter),
+        )
+        summary, _ = run(source, tmp_path / name / 'out', config=config)
+        return summary['pairs_in'], contents(tmp_path / name / 'out')
+
+    given = fused('given', None, 0.2)
+    assert given[0] == 10
+    assert fused('of_file', 0.2, 0.0) == given
+    assert fused('both', -0.4, 0.2) == given
+    assert fused('neither', None, 0.0)[0] == 12
 
 
 def test_what_is_finished_is_a_bag_before_all_is(tmp_path):

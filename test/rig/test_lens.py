@@ -137,4 +137,4 @@ def test_a_knock_is_followed_within_some_frames(lens_of_rig):
     for each in after[told[0] :]:
         error = np.linalg.norm(each.deformation(shapes[1]) - expected, axis=-1)[inside]
         assert np.median(error) < 1
-    assert refiner.calibration is not rig
+    assert refiner.place.calibration is not rig

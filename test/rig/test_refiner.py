@@ -1,14 +1,23 @@
 """One frame around a known rig: what it may differ by, what it may not, and targets and knocks."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from made_rigs import SHAPE, error, frame, known
 
+from irvis_fusion_ros import memory
 from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.geometry import transform
-from irvis_fusion_ros.rig import local
-from irvis_fusion_ros.rig.refiner import Refiner
+from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.geometry.margins import Margins
+from irvis_fusion_ros.io import values
+from irvis_fusion_ros.rig import local, place
+from irvis_fusion_ros.rig.lens import unbent
+from irvis_fusion_ros.rig.refiner import JUMPED, Refiner
 
 RIG = known()
+KNOCKED = known(rotation=-4, shift=(-10.0, 8.0))
 CALIBRATION = Calibration(transform.normalised(RIG.matrix), SHAPE, SHAPE)
 
 
@@ -56,11 +65,66 @@ def test_a_stream_is_steady_and_follows_a_knock():
         noisy = np.clip(thermal + rng.normal(0, 0.02, SHAPE), 0, 1).astype(np.float32)
         fields.append(refiner.register(noisy, visible).deformation(SHAPE))
     assert np.abs(fields[-1] - fields[-2])[48:-48, 64:-64].mean() < 0.1
-    knocked = known(rotation=-4, shift=(-10.0, 8.0))
-    errors = [error(refiner.register(*frame(2, knocked)).deformation(SHAPE), knocked) for _ in range(6)]
-    assert errors[-1] < 1
+    after = [refiner.register(*frame(2, KNOCKED)) for _ in range(5)]
+    # wrong for two frames, in which it is not believed
+    assert [JUMPED in each.notes for each in after] == [False, False, True, False, False]
+    for each in after:
+        assert each.confidence < 0.9 or error(each.deformation(SHAPE), KNOCKED) < 1
+    assert all(error(each.deformation(SHAPE), KNOCKED) < 1 for each in after[2:])
     refiner.reset()
-    assert error(refiner.register(*frame(3, knocked)).deformation(SHAPE), knocked) < 1
+    assert error(refiner.register(*frame(3, KNOCKED)).deformation(SHAPE), KNOCKED) < 1
+    refiner.place.reset()
+    assert refiner.place.calibration is CALIBRATION
+
+
+def test_a_rig_that_was_moved_before_the_stream_began_is_found():
+    refiner = Refiner(CALIBRATION, temporal=True)
+    found = [refiner.register(*frame(2, KNOCKED)) for _ in range(4)]
+    assert [JUMPED in each.notes for each in found] == [False, False, True, False]
+    assert error(found[-1].deformation(SHAPE), KNOCKED) < 1
+
+
+def test_images_without_anything_in_common_are_searched_seldom(monkeypatch):
+    searched, seen = [], []
+    monkeypatch.setattr(place, 'find', lambda *_: searched.append(len(seen)))
+    refiner = Refiner(CALIBRATION, temporal=True)
+    thermal, visible = frame(0, RIG)[0], frame(50, KNOCKED)[1]
+    for number in range(100):
+        refiner.register(thermal, visible)
+        seen.append(number)
+    assert searched == [2, 32, 92]
+
+
+def test_another_process_goes_on_after_a_knock(tmp_path):
+    refiner, other = Refiner(CALIBRATION, temporal=True), Refiner(CALIBRATION, temporal=True)
+    for rig in (RIG, RIG, KNOCKED, KNOCKED, KNOCKED):
+        refiner.register(*frame(2, rig))
+    values.write(tmp_path / 'state.npz', memory.of(refiner))
+    memory.put(other, values.read(tmp_path / 'state.npz'))
+    one, two = (each.register(*frame(2, KNOCKED)).deformation(SHAPE) for each in (refiner, other))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize('sides', [((20, 12, 16, 24), (20, 12, 16, 24)), ((0, 0, 24, 0), (16, 20, 0, 12))])
+@pytest.mark.parametrize('lens', [None, Lens(unbent(SHAPE).k, 'plumb_bob', (-0.05,))])
+def test_images_whose_borders_are_cut_lie_as_the_whole_ones(sides, lens):
+    rig = replace(CALIBRATION, thermal_lens=lens)
+    cuts = tuple(Margins(*each) for each in sides)
+    images = frame(4, RIG)
+    whole = Refiner(rig, temporal=True).register(*images)
+    inner = [cut.inner(image) for cut, image in zip(cuts, images, strict=True)]
+    refiner = Refiner(rig, temporal=True)
+    found = refiner.register(*inner, cuts).uncut(*((SHAPE, cut) for cut in cuts))
+    apart = np.linalg.norm(found.deformation(SHAPE) - whole.deformation(SHAPE), axis=-1)
+    assert apart[40:-40, 40:-40].mean() < 0.2
+    # another place, too, is that of the whole images
+    moved = [cut.inner(image) for cut, image in zip(cuts, frame(4, KNOCKED), strict=True)]
+    for _ in range(3):
+        refiner.register(*moved, cuts)
+    at = refiner.place.calibration
+    assert at.thermal_shape == at.visible_shape == SHAPE
+    if lens is None:
+        assert error(at.alignment(SHAPE, SHAPE).deformation(SHAPE), KNOCKED) < 2
 
 
 def test_a_target_is_where_it_shows_to_be():

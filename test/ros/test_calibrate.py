@@ -99,3 +99,20 @@ def test_calibrate_begins_where_nothing_was_gathered(rig, start_node):
     start_node()
     assert 'measured from now on' in ask(rig, 'calibrate').message
     assert '0 pairs gathered' in ask(rig, 'calibrate').message
+
+
+def test_the_clock_offset_of_the_file_makes_pairs_and_is_said(rig, start_node, tmp_path):
+    offset = calibration.ClockOffset(-0.2, 0.002)
+    calibration.save(calibration.Calibration(RIG, SHAPE, SHAPE, clock=offset), tmp_path / 'rig.yaml')
+    parameters = {'mode': 'every_frame', 'preset': 'unregistered', 'registration_first': 'none'}
+    parameters |= {'calibration.source': 'file', 'calibration.file': str(tmp_path / 'rig.yaml')}
+    start_node(parameters)
+    rig.listen_and_be_known('fused/image')
+    rig.camera(*RAW)
+    thermal, visible = pair(SHAPE, 0)
+    for number in range(4):
+        stamp = START + number * SECOND
+        rig.send(RAW[0], conversions.to_image(thermal, 'mono8', None), stamp + SECOND // 5)
+        rig.send(RAW[1], conversions.to_image(visible, 'bgr8', None), stamp)
+    rig.wait_for('fused/image', 3)
+    assert rig.diagnostic('pairing', 'thermal offset [s]') == '-0.2000, of calibration.file (+- 0.0020)'

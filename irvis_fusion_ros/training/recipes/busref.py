@@ -51,6 +51,11 @@ class BusReFConfig:
     )
     mask: bool = option(True, 'Mask the area that cannot be reconstructed; for the ablation of table 3.')
     train_bus: bool = option(True, 'Train the bus, or keep its initial weights; for the ablation of table 3.')
+    known: bool = option(
+        True,
+        'Learn from the known warp, not in the paper; without it L_reg alone trains registration, for the '
+        'steps of all three stages.',
+    )
 
 
 class BusReFRecipe(Recipe):
@@ -63,15 +68,21 @@ class BusReFRecipe(Recipe):
         return BusReF()
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return bus, affine, deformable, fusion and guide."""
+        """Return bus, affine, deformable, fusion and guide; without the known warp bus, fusion and guide."""
         c = self.config
         bus = ('bus',) if c.train_bus else ()
+        reconstruct = tuple(Stage(name, c.bus_steps, c.bus_lr, ('bus',)) for name in bus)
+        fusion = Stage('fusion', c.fusion_steps, c.fusion_lr, ('gaf',))
+        guided = ('describe', 'affine', 'deformable')
+        if not c.known:
+            steps = c.affine_steps + c.deformable_steps + c.guide_steps
+            return (*reconstruct, fusion, Stage('guide', steps, c.lr, guided))
         return (
-            *(Stage(name, c.bus_steps, c.bus_lr, ('bus',)) for name in bus),
+            *reconstruct,
             Stage('affine', c.affine_steps, c.lr, (*bus, *REGISTRATION)),
             Stage('deformable', c.deformable_steps, c.lr, (*bus, *REGISTRATION, 'deformable')),
-            Stage('fusion', c.fusion_steps, c.fusion_lr, ('gaf',)),
-            Stage('guide', c.guide_steps, c.guide_lr, ('describe', 'affine', 'deformable')),
+            fusion,
+            Stage('guide', c.guide_steps, c.guide_lr, guided),
         )
 
     def before_step(self, model: nn.Module, stage: Stage, step: int) -> None:
@@ -101,7 +112,10 @@ class BusReFRecipe(Recipe):
         descriptions = model.described(features, support)
         # as at inference: descriptions may be in half precision, comparing and fitting need single precision
         with layers.single_precision(images.device):
-            found, terms = self._compared(model, known, descriptions, stage)
+            if self.config.known:
+                found, terms = self._compared(model, known, descriptions, stage)
+            else:
+                found, terms = model.compare(*descriptions), {}
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
         if not self.config.train_bus:

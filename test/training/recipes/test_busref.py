@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from made import item
@@ -36,7 +38,9 @@ def test_every_stage_trains_parameters_that_exist(recipe, network):
 
 
 @pytest.mark.slow
-def test_every_loss_is_finite_and_reaches_what_its_stage_trains(recipe, network, batch):
+@pytest.mark.parametrize('known', [True, False])
+def test_every_loss_is_finite_and_reaches_what_its_stage_trains(network, batch, known):
+    recipe = BusReFRecipe(BusReFConfig(known=known))
     for stage in recipe.stages():
         network.zero_grad()
         recipe.before_step(network, stage, 0)
@@ -50,6 +54,19 @@ def test_every_loss_is_finite_and_reaches_what_its_stage_trains(recipe, network,
                 if name.startswith(beginning) and parameter.grad is not None
             ]
             assert any(gradient.abs().max() > 0 for gradient in reached), (stage.name, beginning)
+
+
+def test_without_the_known_warp_the_loss_of_the_paper_is_the_only_one_of_registration(network, batch):
+    recipe = BusReFRecipe(BusReFConfig(known=False, affine_steps=3, deformable_steps=4, guide_steps=5))
+    *_, guide = recipe.stages()
+    assert [stage.name for stage in recipe.stages()] == ['bus', 'fusion', 'guide']
+    assert guide.steps == 12
+    terms = recipe.losses(network, batch, guide)
+    assert set(terms) == {'mncc', 'mg'}
+    blind = replace(batch, truth=torch.zeros_like(batch.truth))
+    assert all(
+        torch.equal(value, terms[name]) for name, value in recipe.losses(network, blind, guide).items()
+    )
 
 
 def test_the_temperature_falls_to_one(recipe, network):

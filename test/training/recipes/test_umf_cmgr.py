@@ -157,9 +157,12 @@ def test_what_is_only_learned_with_is_not_in_the_weights(recipe, source, tmp_pat
     run = TrainConfig(batch=2, height=48, width=64)
     trainer = Trainer('umf_cmgr', recipe, run, (source, None), tmp_path, 'cpu')
     assert trainer.run(lambda: False, progress=False)
-    network = UmfCmgr(NETWORK)
-    network.load_state_dict(load_file(tmp_path / 'umf_cmgr.safetensors'))
+    network, saved = UmfCmgr(NETWORK), load_file(tmp_path / 'umf_cmgr.safetensors')
+    network.load_state_dict(saved)
     assert sum(p.numel() for p in network.parameters()) < trainer.parameters
+    # a run that begins with these weights makes the rest anew
+    begun = Trainer('umf_cmgr', recipe, run, (source, None), tmp_path / 'next', 'cpu', start=saved)
+    assert torch.equal(begun.model.network.difn.out.weight, saved['difn.out.weight'])
 
 
 def test_other_recipes_keep_all_of_their_network():
