@@ -262,7 +262,7 @@ class Frame:
     @functools.cached_property
     def _middle(self) -> Level:
         # the level that alignments are judged at is built once, for both
-        return judging.level_of(self._visible, self._pyramid)
+        return judging.level_of(self._visible, self._pyramid, self._pool)
 
     def _field(self, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Turn coefficients (before `backward`, level pixels) into a field (after it, visible pixels)."""
