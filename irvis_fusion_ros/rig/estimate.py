@@ -15,8 +15,9 @@ from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
 from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
-from irvis_fusion_ros.rig.clock import ClockCurve, Motion
+from irvis_fusion_ros.rig.clock import ClockConfig, ClockCurve
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.motion import Motion
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, matrix_of, view
 
@@ -191,7 +192,11 @@ class Gathering:
                 self._motion['visible'],
                 rig.parallax,
             )
-            rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
+            if sharper.error <= ClockConfig().worst:
+                rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
+            else:
+                curve = replace(curve, offset=None, reason=clock.inexact(sharper))
+                notes.append(Note('no_clock', curve.reason))
         scale = self._shapes[1][1] / views[0].visible.shape[1]
         return Estimate(
             rig,
