@@ -39,14 +39,15 @@ class Gathering:
         self.resets = self.estimates = 0
 
     def reset(self):
-        self.moves, self.stamps = [], []
+        self.moves, self.stamps, self.gaps = [], [], []
         self.resets = getattr(self, 'resets', 0) + 1
 
     def move(self, camera, brightness, stamp):
         self.moves.append((camera, brightness, stamp))
 
-    def pair(self, thermal, visible, stamp, name=''):
+    def pair(self, thermal, visible, stamp, name='', gap=None, scenes=None):
         self.stamps.append(stamp)
+        self.gaps.append(gap)
 
     def estimate(self):
         self.estimates += 1
@@ -101,7 +102,7 @@ def test_pairs_are_gathered_and_the_rig_is_told_when_it_is_found(bench):
     wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
     wait_until(lambda: found == [RIG], lambda: found)
     said = gatherer.progress()
-    assert '8 of 10 agree, a point is right to 0.31 px, confidence 0.90' in said
+    assert '8 of 10 agree, the transform is known to 0.31 px, confidence 0.90' in said
     assert 'sync.thermal_offset should be -0.0400 +- 0.0020 s' in said
     # the next estimate comes with twice as many
     offer(gatherer, gathering, FIRST - 1, first=100)
@@ -198,7 +199,7 @@ def test_a_rig_is_saved_or_why_not_is_said(bench, tmp_path):
         gatherer.save(path)
     offer(gatherer, gathering, FIRST)
     wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
-    assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, right to 0.31 px'
+    assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, the transform is known to 0.31 px'
     np.testing.assert_array_equal(calibration.load(path).matrix, np.eye(3))
     (tmp_path / 'file').write_text('')
     with pytest.raises(FileError, match=r'file/rig\.yaml: its folder cannot be made'):
