@@ -9,6 +9,8 @@ of ROS.
     cv2.imwrite('fused.png', result.fused)
 """
 
+import functools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -93,6 +95,7 @@ class Predictor:
         self.gray = gray
         self._build()
         self._fallen: tuple[Note, ...] = ()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix='targets')
         self._tone = ThermalTone(tone)
         self._depth = VisibleDepth(depth)
         self._scenes = Scenes(thermal_roi, visible_roi)
@@ -112,7 +115,7 @@ class Predictor:
         self._fixed: tuple[Calibration, tuple, Alignment] | None = None  # what one gives, for which shapes
         self._refiner: Refiner | None = None
         if self._refine and calibration is not None:
-            where = lazy.load(_WHERE_TARGETS)() if self._targets is not None else None
+            where = lazy.load(_WHERE_TARGETS)(self.device) if self._targets is not None else None
             self._refiner = Refiner(calibration, self.temporal, where)
 
     @property
@@ -176,7 +179,8 @@ class Predictor:
         self._emphasised = self.config.entry.targets
         self._highlight = highlight == 'tint'
         wanted = targets != 'off' and (self._emphasised or self._highlight)
-        self._targets = lazy.load(_TARGETS)(targets, self.temporal) if wanted else None
+        self._targets = lazy.load(_TARGETS)(targets, self.temporal, device=self.device) if wanted else None
+        self._chosen = targets, highlight
         # targets are sought in the stretched image whatever the gain that is fused
         self._contrast = ThermalTone(CONTRAST)
 
@@ -248,6 +252,8 @@ class Predictor:
         text = f'{self.device} failed and is not used any more: {reason}; configure anew to try it again'
         self.config = self.config.on_cpu()
         self._build()
+        self.set_targets(*self._chosen)
+        self.calibration = self.calibration  # what refines it looks for targets there, too
         self._fallen = (Note('gpu_failed', text),)
 
     def _predict(
@@ -306,17 +312,24 @@ class Predictor:
                 fading *= trust
             picture, more = self._picture(visible, visible_luma, visible_order)
             notes = (*notes, *more)
-            if scenes.whole:
-                # beyond its edge the thermal image goes on with its edge values: black would be a new edge
-                gray = color.gray(registered, thermal_order)
-                luma, corrected = self._fuse(picture, self._tone.apply(gray), fading)
-            else:
-                luma, corrected = self._fuse_scene(picture, visible_luma, bright, points, fading, scenes)
+            # a blank image teaches nothing and shows no target
+            shows = self._targets is not None and learns
+            seek = functools.partial(self._seek_targets, (thermal_gray, registered), points, fading, scenes)
+            # a GPU is not shared by two threads: one may record what it runs
+            seeking = self._beside.submit(seek) if shows and self.device == 'cpu' else None
+            try:
+                if scenes.whole:
+                    # beyond its edge the thermal image goes on with its edge values: black were a new edge
+                    gray = color.gray(registered, thermal_order)
+                    luma, corrected = self._fuse(picture, self._tone.apply(gray), fading)
+                else:
+                    luma, corrected = self._fuse_scene(picture, visible_luma, bright, points, fading, scenes)
+            finally:
+                sought = seeking.result() if seeking else None
             clock.lap('fuse')
             where = {}
-            # a blank image teaches nothing and shows no target
-            if self._targets is not None and learns:
-                luma, where = self._show_targets(luma, (thermal_gray, registered), points, fading, scenes)
+            if shows:
+                luma, where = self._show_targets(luma, sought or seek(), scenes)
             clock.lap('targets')
             fused = self._paint(visible, visible_luma, luma, visible_order)
             if self._highlight and fused.ndim == 3:
@@ -422,19 +435,18 @@ class Predictor:
         self._scene = scenes
         return bright, scenes
 
-    def _show_targets(
+    def _seek_targets(
         self,
-        luma: np.ndarray,
         thermals: tuple[np.ndarray, np.ndarray],
         points: np.ndarray,
         fading: np.ndarray,
         scenes: PairScene,
-    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    ) -> tuple:
         """
-        Show targets in fused brightness, where both images show the scene.
+        Find targets where both images show the scene; it runs beside fusion.
 
         thermals: the values of the thermal image, as it was recorded and registered. points: where it is
-        sampled. Returns the brightness, and for `highlight` by sign where targets are, H x W float32 [0, 1].
+        sampled. Returns what `Targets.show` takes after the picture.
         """
         inner = scenes.visible.margins.inner
         thermal, registered = thermals
@@ -444,10 +456,21 @@ class Predictor:
         else:
             warmth = scenes.thermal.sampled(self._contrast.stretch(thermal), inner(points))
         trust = np.ascontiguousarray(inner(fading))
-        found = self._targets.find(warmth, trust)
+        return warmth, trust, self._targets.find(warmth, trust)
+
+    def _show_targets(
+        self, luma: np.ndarray, sought: tuple, scenes: PairScene
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """
+        Show targets in fused brightness, where both images show the scene.
+
+        sought: from `_seek_targets`. Returns the brightness, and for `highlight` by sign where targets are,
+        H x W float32 [0, 1].
+        """
+        inner = scenes.visible.margins.inner
         where = {} if self._highlight else None
         part = np.array(inner(color.brightness(luma)))
-        self._targets.show(part, warmth, trust, found, where)
+        self._targets.show(part, *sought, where)
         if self._emphasised and luma.ndim == 2:
             luma = part if part.shape == luma.shape else luma.copy()
             inner(luma)[:] = part
@@ -574,8 +597,12 @@ def _fading_out(inside: np.ndarray) -> np.ndarray:
     mask = inside.astype(np.float32)
     if inside.all():
         return mask
-    ramp = np.clip(2 * cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE) - 1, 0, 1)
-    return ramp * mask  # where the edge meets that of the picture the ramp reaches out of it
+    ramp = cv2.blur(mask, (RAMP, RAMP), borderType=cv2.BORDER_REPLICATE)
+    ramp *= 2
+    ramp -= 1
+    np.clip(ramp, 0, 1, out=ramp)
+    ramp *= mask  # where the edge meets that of the picture the ramp reaches out of it
+    return ramp
 
 
 def _blank(thermal: np.ndarray, visible: np.ndarray) -> tuple[Note, ...]:

@@ -445,6 +445,34 @@ class TestFailingGpu:
             predictor(THERMAL, VISIBLE)
         assert predictor.device == 'cuda:0'
 
+    def test_targets_are_looked_for_on_the_same_device(self, monkeypatch):
+        asked = []
+
+        class Blind:
+            def __init__(self, device):
+                asked.append(device)
+
+            def __call__(self, thermal):
+                return np.zeros([side // 2 for side in thermal.shape], np.float32)
+
+        error = self.error
+
+        class Lost(Fixed):
+            def register(self, thermal, visible):
+                raise error
+
+        def build(config, temporal):
+            return (Lost if config.device == 'cuda:0' else Fixed)(Alignment(np.eye(3), 0.9, 'search'))
+
+        monkeypatch.setattr('irvis_fusion_ros.backends.device._cuda_devices', lambda: 1)
+        monkeypatch.setattr('irvis_fusion_ros.systems.targets.Finder', Blind)
+        preset = registry.Preset(('cuda', 'cpu'), build, targets=True)
+        monkeypatch.setitem(registry.PRESETS, 'failing', preset)
+        predictor = Predictor('failing')
+        assert asked == ['cuda:0']
+        assert predictor(THERMAL, VISIBLE).notes[0].code == 'gpu_failed'
+        assert asked == ['cuda:0', 'cpu']
+
     def test_tensorrt_gives_way_to_torch_with_it(self, monkeypatch):
         built, error = [], self.error
 

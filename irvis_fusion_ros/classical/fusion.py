@@ -3,8 +3,8 @@ Multi-scale fusion of two brightness images without weights.
 
 The picture stays the visible one. Thermal detail replaces visible detail, scale by scale, where it is
 clearly stronger; coarse thermal shading is only let in where the visible camera sees nothing (night, glare),
-so that no halo grows around cold sky and no dark scene turns grey. People and other targets are shown after
-that (systems/targets.py).
+so that no halo grows around cold sky and no dark scene turns grey. No dark rim is left around what is warm.
+People and other targets are shown after that (systems/targets.py).
 """
 
 import cv2
@@ -20,6 +20,9 @@ NOISE = 0.012
 # Visible brightness at which the camera begins to see, and sees well; likewise for glare.
 DARK, LIT = 0.06, 0.22
 BRIGHT, GLARE = 0.93, 0.995
+# Scale at which thermal detail is told from the dark rim that coarse scales leave around what is warm, and the
+# size there of what may be dark.
+RIM_LEVEL, RIM = 2, 9
 # Trust below which the result fades to the visible image.
 NEARLY = 0.25
 
@@ -32,7 +35,8 @@ def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndar
         for pyramid in (v, t, trusted):
             pyramid.append(cv2.pyrDown(pyramid[-1]))
     middle = min(FINE_LEVELS, levels)
-    unseen = _unseen(v[middle])
+    dark, glare = _unseen(v[middle])
+    unseen = np.maximum(dark, glare)
     fused = v[-1]
     for k in reversed(range(levels)):
         v_detail, t_detail = _detail(v[k], v[k + 1]), _detail(t[k], t[k + 1])
@@ -46,6 +50,7 @@ def fuse(visible: np.ndarray, thermal: np.ndarray, trust: np.ndarray) -> np.ndar
         v_detail += t_detail
         fused = cv2.pyrUp(fused, dstsize=v_detail.shape[1::-1])
         fused += v_detail
+    np.maximum(fused, visible - _darker(t[min(RIM_LEVEL, levels)], glare, visible), out=fused)
     np.clip(fused, 0, 1, out=fused)
     if float(trust.min()) >= NEARLY:
         return fused
@@ -73,12 +78,19 @@ def _stronger(thermal: np.ndarray, visible: np.ndarray, blind: np.ndarray) -> np
     return t
 
 
-def _unseen(visible: np.ndarray) -> np.ndarray:
-    """Return where the visible camera sees nothing, dark or blinded, [0, 1]."""
+def _darker(thermal: np.ndarray, glare: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return by how much thermal detail may darken the visible image: what is colder than all around it."""
+    colder = cv2.morphologyEx(thermal, cv2.MORPH_BLACKHAT, np.ones((RIM, RIM), np.uint8))
+    colder += _fitted(glare, colder)
+    return _fitted(colder, visible)
+
+
+def _unseen(visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the visible camera sees nothing because it is dark, and blinded, [0, 1]."""
     around = cv2.blur(visible, (5, 5))
     dark = np.clip((LIT - around) / np.float32(LIT - DARK), 0, 1)
     glare = np.clip((around - BRIGHT) / np.float32(GLARE - BRIGHT), 0, 1)
-    return np.maximum(dark, glare)
+    return dark, glare
 
 
 def _fitted(weight: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ One resolution of a pair: the visible image resized, and the thermal image warpe
 Every transform includes the half-pixel offsets of the resizing, so results of different levels agree.
 """
 
+from concurrent.futures import Executor
+
 import cv2
 import numpy as np
 
@@ -41,10 +43,18 @@ class Level:
     """
     The pair on a visible grid of about `pixels` pixels (never more than the visible image has).
 
-    to_level: 3x3 from full visible pixels to level pixels. maps: structure of the visible image.
+    to_level: 3x3 from full visible pixels to level pixels. pool: describes the visible image in the
+    background; nothing that runs in this pool may use the level.
     """
 
-    def __init__(self, visible: np.ndarray, thermal: ThermalPyramid, pixels: int, neighbourhood: float = 4.0):
+    def __init__(
+        self,
+        visible: np.ndarray,
+        thermal: ThermalPyramid,
+        pixels: int,
+        neighbourhood: float = 4.0,
+        pool: Executor | None = None,
+    ):
         self.full_shape = visible.shape
         scale = min(1.0, (pixels / visible.size) ** 0.5)
         self.shape = tuple(max(16, round(side * scale)) for side in visible.shape)
@@ -54,10 +64,30 @@ class Level:
         self._neighbourhood = neighbourhood
         self._thermal = thermal
         self._to_thermal = transform.stretch(visible.shape, thermal.image.shape)
-        small = visible if scale == 1 else cv2.resize(visible, self.shape[::-1], interpolation=cv2.INTER_AREA)
+        self._visible = visible
+        if pool is None:
+            found = self._describe()
+            self._described = lambda: found
+        else:
+            self._described = pool.submit(self._describe).result
+
+    @property
+    def maps(self) -> np.ndarray:
+        """The structure maps of the visible image."""
+        return self._described()[0]
+
+    @property
+    def support(self) -> np.ndarray | None:
+        """Where the visible image has content, H x W float32 0/1; None is everywhere."""
+        return self._described()[1]
+
+    def _describe(self) -> tuple[np.ndarray, np.ndarray | None]:
+        small, shape = self._visible, self.shape
+        if small.shape != shape:
+            small = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_AREA)
         hull = content_hull(small)
-        self.support = None if hull is None else eroded(hull)
-        self.maps = structure(small, self.support, neighbourhood=neighbourhood)
+        support = None if hull is None else eroded(hull)
+        return structure(small, support, neighbourhood=self._neighbourhood), support
 
     def moving(
         self, backward: np.ndarray, residual: np.ndarray | None, margin: int
@@ -85,8 +115,7 @@ class Level:
             )
         else:
             around = cv2.copyMakeBorder(residual, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-            points = transform.displacement(matrix, (height, width))
-            points += transform.pixel_grid((height, width))
+            points = transform.mapped(matrix, (height, width))
             step = shrink @ self._to_thermal
             points += around * np.float32([step[0, 0], step[1, 1]])
             drawn = warp.sample(image, points)

@@ -1,6 +1,7 @@
 """
 Baselines that a system is compared with, as presets of their own: `identity`, `identity-max` and
-`gradient-ecc`; and `fusion_register-alone`, which is FusionRegister without its evidence.
+`gradient-ecc`; `fusion_register-alone`, which is FusionRegister without its evidence; and `swift_lite-...`,
+which lack an ingredient of `swift_lite` (ablations.py).
 
 Only evaluation knows these presets; the node does not offer them.
 """
@@ -78,6 +79,12 @@ BASELINES = {
         backbone='average',
         alone=True,
     ),
+    **{
+        f'swift_lite-{name}': registry.Preset(
+            ('cpu', 'cuda'), f'irvis_fusion_ros.evaluation.ablations:{name}', targets=True
+        )
+        for name in ('network', 'refined', 'two', 'rigid')
+    },
 }
 # The presets that evaluation can compare: those of users and the baselines.
 PRESETS = registry.PRESETS | BASELINES

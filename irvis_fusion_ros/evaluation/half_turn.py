@@ -9,10 +9,10 @@ network has learned, stays where it was. So of the constant errors e of a pair a
 (e + e') / 2 is the method's own and (e - e') / 2 the pair's. --flights adds made flights, whose truth is
 exact: there the pair's part is no error of a label, but what rendering does to edges.
 
-It prints one line for each data set and preset, vectors [x, y] in pixels: `own` and `of pair`, medians over
-the pairs, with their standard errors (of the axis where it is larger). What the labels show is own + of pair.
-A pair that a preset has refused or lost, either way round, is counted and left out. --json writes the records
-of all pairs.
+It prints one line for each data set (each video of it) and preset, vectors [x, y] in pixels: `own` and `of
+pair`, medians over the pairs, with their standard errors (of the axis where it is larger). Against the label
+the error is own + of pair. A pair that a preset has refused or lost, either way round, is counted and left
+out. --json writes the records of all pairs.
 """
 
 import argparse
@@ -129,7 +129,9 @@ def _pairs(options: argparse.Namespace) -> Iterator[TruePair]:
         for pair in datasets.select(datasets.aligned(folder), options.split, options.limit):
             thermal, visible = datasets.read(pair)
             truth = np.zeros((*thermal.shape, 2))
-            yield TruePair(folder.resolve().name, pair.name, thermal, visible, truth)
+            # each video has an alignment of its own
+            data = ' '.join(filter(None, (folder.resolve().name, pair.video)))
+            yield TruePair(data, pair.name, thermal, visible, truth)
     if options.flights:
         for name in made_flights.FLIGHTS:
             for flown in made_flights.pairs(name, options.frames):

@@ -61,17 +61,34 @@ def displacement(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return `matrix(p) - p` for every pixel p of a grid, H x W x 2 float32."""
     height, width = shape[:2]
     m = normalised(np.asarray(matrix, np.float64))
-    x, y = np.arange(width), np.arange(height)
+    x = np.arange(width)
     # (a.p - p w) / w with w = c.p: the small difference is taken before the division, which keeps it exact.
-    # It is a polynomial of y with coefficients that depend on x: a product of small matrices.
     moved = np.zeros((3, width, 2))
     moved[0] = np.stack([m[0, 0] * x + m[0, 2] - x * (m[2, 0] * x + 1), m[1, 0] * x + m[1, 2]], -1)
     moved[1] = np.stack([m[0, 1] - m[2, 1] * x, m[1, 1] - 1 - m[2, 0] * x], -1)
     moved[2, :, 1] = -m[2, 1]
-    powers = np.stack([np.ones(height), y, y * y], -1).astype(np.float32)
-    out = powers @ moved.reshape(3, -1).astype(np.float32)
+    return _over_w(moved, m, height)
+
+
+def mapped(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return `matrix(p)` for every pixel p of a grid, H x W x 2 float32."""
+    height, width = shape[:2]
+    m = normalised(np.asarray(matrix, np.float64))
+    x = np.arange(width)[:, None]
+    return _over_w(np.stack([m[:2, 0] * x + m[:2, 2], np.broadcast_to(m[:2, 1], (width, 2))]), m, height)
+
+
+def _over_w(numerator: np.ndarray, m: np.ndarray, height: int) -> np.ndarray:
+    """
+    Divide a polynomial by w of a 3x3, for every pixel, height x W x 2 float32.
+
+    numerator: coefficients of 1, y, y * y ..., each W x 2. A product of small matrices evaluates it.
+    """
+    count, width, _ = numerator.shape
+    powers = np.vander(np.arange(height, dtype=np.float64), count, increasing=True).astype(np.float32)
+    out = powers @ numerator.reshape(count, -1).astype(np.float32)
     if not np.allclose(m[2], (0, 0, 1), rtol=0, atol=1e-12):
         # w once for each axis
-        along = np.stack([m[2, 0] * x + 1, np.full(width, m[2, 1])]).repeat(2, -1).astype(np.float32)
-        out /= powers[:, :2] @ along
+        along = np.stack([m[2, 0] * np.arange(width) + 1, np.full(width, m[2, 1])]).repeat(2, -1)
+        out /= powers[:, :2] @ along.astype(np.float32)
     return out.reshape(height, width, 2)

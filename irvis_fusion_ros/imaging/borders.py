@@ -136,9 +136,9 @@ class _Known:
             if self.depths[side]:
                 continue
             opposite = (side + 2) % 4
-            depths = (
-                [self.depths[opposite]] if _alike(self.values[opposite], int(np.median(image[0]))) else []
-            )
+            depths = []
+            if self.depths[opposite] and _alike(self.values[opposite], _median(image[0])):
+                depths.append(self.depths[opposite])
             depths += [
                 round(other.depths[side] / other._length(side) * self._length(side)) for other in others
             ]
@@ -172,7 +172,7 @@ class _End:
 
 def _end(image: np.ndarray) -> _End:
     """Return the end of the border that begins with the first row."""
-    value = int(np.median(image[0]))
+    value = _median(image[0])
     limit = int(THICKEST * image.shape[0])
     # most images have no border: one row says so
     if limit < THINNEST or _share(image[:1], value, RINGING)[0] < OUTERMOST:
@@ -193,12 +193,19 @@ def _with_others(known: list[_Known]) -> list[tuple[_Known, list[_Known]]]:
     return [(each, [other for other in known if other is not each]) for each in known]
 
 
+def _median(values: np.ndarray) -> int:
+    """Return the median of uint8, rounded down: counting takes a tenth of the time of np.median."""
+    up_to = np.cumsum(np.bincount(values, minlength=256))
+    middle = (values.size - 1) // 2, values.size // 2
+    return int(np.searchsorted(up_to, middle, 'right').sum()) // 2
+
+
 def _alike(a: int, b: int) -> bool:
     return abs(a - b) <= RINGING
 
 
 def _is_flat(rows: np.ndarray) -> bool:
-    return bool((_share(rows, int(np.median(rows[0])), FLAT) >= OUTERMOST).all())
+    return bool((_share(rows, _median(rows[0]), FLAT) >= OUTERMOST).all())
 
 
 def _share(rows: np.ndarray, value: int, tolerance: int) -> np.ndarray:

@@ -55,10 +55,13 @@ def with_luminance(image: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.nd
     """
     # float32 whatever comes in: OpenCV writes into an array of its own if the type of `dst` differs
     old, new = np.asarray(old, np.float32), np.asarray(new, np.float32)
-    gain = (new + np.float32(0.02)) / (old + np.float32(0.02))
+    gain, offset = new + np.float32(0.02), old + np.float32(0.02)
+    gain /= offset
     np.minimum(gain, MAX_CHROMA_GAIN, out=gain)
     # colour' = new + gain * (colour - old)  =  gain * colour + (new - gain * old)
-    offset = (new - gain * old) * np.float32(255)
+    np.multiply(gain, old, out=offset)
+    np.subtract(new, offset, out=offset)
+    offset *= 255
     planes = []
     for plane in cv2.split(image):
         scaled = cv2.multiply(plane, gain, dtype=cv2.CV_32F)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from irvis_fusion_ros.imaging.percentiles import percentiles
+
 # At most about this many pixels are looked at.
 SAMPLES = 10_000
 # Percentiles between which an image has to differ: a few dead or hot pixels are no picture.
@@ -24,7 +26,7 @@ def absent(image: np.ndarray) -> str | None:
         values = values[np.isfinite(values)]
     if values.size == 0:
         return 'empty'
-    low, high = (float(value) for value in np.percentile(values, (LOW, HIGH)))
+    low, high = percentiles(values, LOW, HIGH)
     if image.dtype == np.uint8:
         least, top = LEAST, 255.0
     else:

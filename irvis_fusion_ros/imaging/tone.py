@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from irvis_fusion_ros.config import option
+from irvis_fusion_ros.imaging.percentiles import percentiles
 
 # Beyond any image of integers.
 LARGEST_VALUE = 1e10
@@ -135,13 +136,13 @@ class ThermalTone:
             values = values[np.isfinite(values)]
         if values.size == 0:
             return None
-        low, high = np.percentile(values, (self.config.percentile_low, self.config.percentile_high))
+        low, high = percentiles(values, self.config.percentile_low, self.config.percentile_high)
         # a flat frame must not turn sensor noise into a picture
         least = self.LEAST_8_BIT if values.dtype == np.uint8 else 1e-3 * max(abs(high), 1.0)
         if high - low < least:
             middle = (low + high) / 2
             low, high = middle - least / 2, middle + least / 2
-        return float(low), float(high)
+        return low, high
 
     def _follow(self, seen: tuple[float, float] | None) -> None:
         if seen is None:

@@ -88,9 +88,9 @@ def read(path: Path, system: str) -> Weights:
     return _parse(path, bounded.read(path, 'the weights', LARGEST), system)
 
 
-def into(network: Network, name: str, system: str) -> Network:
-    """Load the weights `name` into the network of a system; returns it. Raises FileError as `load` does."""
-    return built(lambda config: network, name, system)
+def into(network: Network, name: str, system: str, or_shipped: bool = False) -> Network:
+    """Load the weights `name` into the network of a system, as `built` does; returns it."""
+    return built(lambda config: network, name, system, or_shipped)
 
 
 def built(build: Callable[[dict], Network], name: str, system: str, or_shipped: bool = False) -> Network:

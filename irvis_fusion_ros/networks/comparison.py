@@ -103,7 +103,7 @@ class Comparison(nn.Module):
 
 
 def _worth(described: list[list[Tensor]], found: SwiftResult, start: Tensor) -> Tensor:
-    moved = matching.agreement(*described, found.affine, found.residual).correlation
-    unmoved = matching.agreement(*described, start, torch.zeros_like(found.residual)).correlation
+    moved = matching.correlation(*described, found.affine, found.residual)
+    unmoved = matching.correlation(*described, start, torch.zeros_like(found.residual))
     gained = 1 - unmoved / moved.clamp(min=1e-3)
     return torch.sigmoid((moved - AGREED) / AGREED_STEP) * torch.sigmoid((gained - GAINED) / GAINED_STEP)

@@ -62,29 +62,45 @@ class Agreement:
     correlation: B, [-1, 1], the masked normalised correlation (MNCC, BusReF eq. 11) of the descriptions.
     trust: B x h x w on the coarsest grid, [0, 1]. It is high where the best shift of a cell is 0 and the
     match from visible to thermal and back ends where it started (forward-backward consistency), and 1 where a
-    cell has no structure.
+    cell has no structure. None: not measured.
     """
 
     correlation: Tensor
-    trust: Tensor
+    trust: Tensor | None
 
 
 def agreement(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Agreement:
     """Measure an alignment: P of `Affine`, B x 2 x 3, and a residual, B x h x w x 2, pixels."""
-    # [-3] is the level at stride CHECK_STRIDE: the two maps after it are both at stride COARSEST
-    reference, moved, stride = visible[-3], thermal[-3], CHECK_STRIDE
-    points = layers.centres(reference, stride)
+    reference, moving = _aligned(visible, thermal, p, residual)
+    forward, distinct = _best_shift(reference, moving)
+    backward, _ = _best_shift(moving, reference)
+    error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (CHECK_STRIDE / TOLERANCE) ** 2
+    doubt = distinct * error / (1 + error)
+    return Agreement(_correlation(reference, moving), 1 - doubt)
+
+
+def correlation(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor) -> Tensor:
+    """Return `Agreement.correlation` alone, which takes a third of the time."""
+    return _correlation(*_aligned(visible, thermal, p, residual))
+
+
+def _aligned(
+    visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the descriptions of stride CHECK_STRIDE, those of the thermal image moved by an alignment."""
+    # [-3] is the level at that stride: the two maps after it are both at stride COARSEST
+    reference, moved = visible[-3], thermal[-3]
+    points = layers.centres(reference, CHECK_STRIDE)
     field = model_of(visible).displacement(p, points) + layers.on_grid(residual, reference.shape[-2:])
-    moving = layers.sample(moved, points + field, stride)
+    return reference, layers.sample(moved, points + field, CHECK_STRIDE)
+
+
+def _correlation(reference: Tensor, moving: Tensor) -> Tensor:
     reference_energy, moving_energy = (reference**2).sum(1), (moving**2).sum(1)
     overlap = (reference_energy > 0) & (moving_energy > 0)
     product = (reference * moving).sum((1, 2, 3))
     power = (reference_energy * overlap).sum((1, 2)) * (moving_energy * overlap).sum((1, 2))
-    forward, distinct = _best_shift(reference, moving)
-    backward, _ = _best_shift(moving, reference)
-    error = ((forward**2).sum(1) + ((forward + backward) ** 2).sum(1)) * (stride / TOLERANCE) ** 2
-    doubt = distinct * error / (1 + error)
-    return Agreement(product / torch.sqrt(power + 1e-12), 1 - doubt)
+    return product / torch.sqrt(power + 1e-12)
 
 
 def _best_shift(reference: Tensor, moving: Tensor) -> tuple[Tensor, Tensor]:

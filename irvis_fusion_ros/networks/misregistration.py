@@ -71,8 +71,8 @@ class Evidence(nn.Module):
         described = self.network.descriptions(*(layers.padded(image, COARSEST) for image in pair))
         still = visible.new_zeros(len(visible), 2, 3)
         found = self.network.compare(*described, start=still)
-        moved = matching.agreement(*described, found.affine, found.residual).correlation
-        unmoved = matching.agreement(*described, still, torch.zeros_like(found.residual)).correlation
+        moved = matching.correlation(*described, found.affine, found.residual)
+        unmoved = matching.correlation(*described, still, torch.zeros_like(found.residual))
         gained = 1 - unmoved / moved.clamp(min=1e-3)
         believed = torch.sigmoid((moved - AGREED) / AGREED_STEP) * torch.sigmoid(
             (gained - GAINED) / GAINED_STEP

@@ -59,7 +59,7 @@ class Classical:
         best, source = None, 'track'
         if self._state is not None:
             best = self._track(frame, self._state)
-        if frame.has_structure and self._search_wanted(best):
+        if self._search_wanted(best) and frame.has_structure:
             self._since_search = 0
             found = self._search(frame, thermal, visible)
             sure = found.confidence >= ACCEPTED

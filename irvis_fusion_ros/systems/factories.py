@@ -38,12 +38,20 @@ def swift(config: SystemConfig, temporal: bool) -> Hybrid:
         runner = functools.partial(session.runner, device=device)
         precision = 'float16' if session is tensorrt else 'float32'
         network, device = ExportedSwift(network, config.preset, runner, precision), 'cpu'
-    return Hybrid(Matcher(network, fuse, device, temporal=False, proposes=True), temporal)
+    first = Matcher(network, fuse, device, temporal=False, proposes=True)
+    return Hybrid(first, temporal, second_network(config))
 
 
 def swift_network(name: str) -> Swift:
     """Return the network of `swift` or `swift_lite` for proposals; raises FileError for wrong weights."""
     return weights.built(lambda saved: Swift(SwiftConfig(**saved['network'])), name, 'swift').proposing()
+
+
+def second_network(config: SystemConfig) -> Matcher:
+    """Return what `swift` and `swift_lite` ask where the evidence for their own proposals is weak."""
+    # a folder of adapted weights should not take it away
+    network = weights.into(BusReF(), 'busref', 'busref', or_shipped=True)
+    return Matcher(network, fuse, config.device, temporal=False, proposes=True)
 
 
 def bsr(config: SystemConfig, temporal: bool) -> Flow:

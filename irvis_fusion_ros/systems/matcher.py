@@ -148,8 +148,11 @@ class Matcher(Tracking):
         self, visible: list[Tensor], thermal: list[Tensor], near: Tensor | None = None
     ) -> tuple:
         found = self.network.compare(visible, thermal, start=near)
-        agreed = matching.agreement(visible, thermal, found.affine, found.residual)
-        return found.affine, found.residual, found.search, agreed.correlation, agreed.trust
+        alignment = found.affine, found.residual
+        if self._proposes:  # whoever judges a proposal does not ask where to trust it
+            return *alignment, found.search, matching.correlation(visible, thermal, *alignment), None
+        agreed = matching.agreement(visible, thermal, *alignment)
+        return *alignment, found.search, agreed.correlation, agreed.trust
 
     def _follow(self, pair: tuple, grid: WorkingGrid) -> State:
         """Return the alignment near that of the previous frame, smoothed over the stream."""

@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import torch
 
+from irvis_fusion_ros.backends.device import Recorded, channels_last, prepare
 from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.networks import layers
 from irvis_fusion_ros.networks.target_finder import TargetFinder, TargetFinderConfig
 from irvis_fusion_ros.systems.small_grid import ramp, reduced
 from irvis_fusion_ros.systems.target_contrast import DisplayConfig
@@ -48,8 +50,9 @@ class Targets:
     """
     Finds targets and shows them.
 
-    kind: one of registry.TARGETS. temporal: follow a stream, so that targets do not flicker. It raises
-    FileError, with the remedy, if the weights are missing or damaged.
+    kind: one of registry.TARGETS. temporal: follow a stream, so that targets do not flicker. device: where
+    the network runs, 'cpu' or 'cuda:N'. It raises FileError, with the remedy, if the weights are missing or
+    damaged.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Targets:
         temporal: bool = False,
         config: TargetsConfig = TargetsConfig(),
         display: DisplayConfig = DisplayConfig(),
+        device: str = 'cpu',
     ):
         if kind not in SIGNS:
             raise ValueError(f"unknown targets '{kind}'; valid: {', '.join(SIGNS)}")
@@ -68,7 +72,7 @@ class Targets:
         self._warm = TargetDisplay(1, display, temporal)
         self._cold = TargetDisplay(-1, display, temporal)
         self.reset()
-        self._network = None if kind == 'off' else network()
+        self._finder = None if kind == 'off' else Finder(device)
 
     def reset(self) -> None:
         """Forget the stream."""
@@ -93,8 +97,7 @@ class Targets:
         for sign in SIGNS[self.kind]:
             probable = self._probable.get(sign)
             if looks or probable is None or probable.shape != believed.shape:
-                image = torch.from_numpy(small if sign > 0 else 1 - small)
-                probable = self._steady(sign, self._network.find(image[None, None])[0, 0].numpy())
+                probable = self._steady(sign, self._finder(small if sign > 0 else 1 - small))
                 self._probable[sign] = probable
             seen[sign] = ramp(probable, *self._config.seen) * believed
         return Found(seen, cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA))
@@ -133,14 +136,32 @@ class Targets:
         return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 
 
-def network() -> TargetFinder:
-    """Return the trained network; raises FileError, with the remedy, where that is not possible."""
+class Finder:
+    """
+    Runs the trained network on a device, 'cpu' or 'cuda:N'.
 
+    It raises FileError, with the remedy, if the weights are missing or damaged. Its path on a GPU was written
+    without one at hand; scripts/gpu checks it.
+    """
+
+    def __init__(self, device: str = 'cpu'):
+        # channels last is faster on a CPU, too
+        network = channels_last(prepare(_trained(), device))
+        self._find = Recorded(network.find, device)
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, thermal: np.ndarray) -> np.ndarray:
+        """
+        Return how likely each 2 x 2 pixels are a target, h x w float32 [0, 1].
+
+        thermal: stretched brightness, H x W float32 [0, 1], of even sides.
+        """
+        return self._find(layers.tensor_of(thermal, self._device))[0, 0].cpu().numpy()
+
+
+def _trained() -> TargetFinder:
     def build(config: dict) -> TargetFinder:
         return TargetFinder(TargetFinderConfig(channels=tuple(config['network']['channels'])))
 
-    return (
-        weights.built(build, 'targets', 'targets', or_shipped=True)
-        .eval()
-        .to(memory_format=torch.channels_last)
-    )
+    return weights.built(build, 'targets', 'targets', or_shipped=True)

@@ -205,7 +205,9 @@ def alignment_of(state: State, grid: WorkingGrid, source: str) -> Alignment:
     """Convert a state to an Alignment."""
     matrix = Affine(grid.shape).matrix(state.affine.double())[0].cpu().numpy()
     backward = state.start @ np.linalg.inv(grid.matrix) @ matrix @ grid.matrix
-    trust = np.maximum(state.agreement.trust[0].cpu().numpy(), np.float32(TRACKING.least_trust))
+    trust = state.agreement.trust
+    if trust is not None:
+        trust = np.maximum(trust[0].cpu().numpy(), np.float32(TRACKING.least_trust))
     return Alignment(
         transform.normalised(backward),
         state.confidence,

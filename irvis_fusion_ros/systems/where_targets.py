@@ -2,9 +2,8 @@
 
 import cv2
 import numpy as np
-import torch
 
-from irvis_fusion_ros.systems.targets import TargetsConfig, network
+from irvis_fusion_ros.systems.targets import Finder, TargetsConfig
 
 # The thermal image is stretched between these percentiles.
 PERCENTILES = (0.5, 99.5)
@@ -14,11 +13,12 @@ class WhereTargets:
     """
     The network of systems/targets.py on the thermal image alone.
 
-    It raises FileError, with the remedy, if the weights are missing or damaged.
+    device: where it runs, 'cpu' or 'cuda:N'. It raises FileError, with the remedy, if the weights are missing
+    or damaged.
     """
 
-    def __init__(self, side: int = TargetsConfig().side):
-        self._network = network()
+    def __init__(self, device: str = 'cpu', side: int = TargetsConfig().side):
+        self._finder = Finder(device)
         self._side = side
 
     def __call__(self, thermal: np.ndarray) -> np.ndarray:
@@ -28,4 +28,4 @@ class WhereTargets:
         small = cv2.resize(thermal, size, interpolation=cv2.INTER_AREA)
         low, high = np.percentile(small, PERCENTILES)
         small = np.clip((small - low) / max(high - low, 1e-3), 0, 1).astype(np.float32)
-        return self._network.find(torch.from_numpy(small)[None, None])[0, 0].numpy()
+        return self._finder(small)

@@ -82,6 +82,8 @@ def _train(options: argparse.Namespace) -> int:
         items = _recorded(options, recipe_class)
     elif recipe_class.boxed:
         items = _boxed(run.data, options.targets, own.ground, accepted)
+        if not own.held_out:
+            items = [dataclasses.replace(item, part='train') for item in items]
     else:
         items = _items(run.data, accepted, recipe_class.aligned)
     start = _start(options)

@@ -3,10 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+from shared_data import shared
 
 from irvis_fusion_ros.alignment import Alignment, identity
 from irvis_fusion_ros.classical import evidence
+from irvis_fusion_ros.data import datasets
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.imaging import color
 from irvis_fusion_ros.systems.classical import Classical
 
 SHAPE = (256, 320)
@@ -82,6 +85,16 @@ def test_noise_is_not_believed():
     assert evidence.confidence_of(*smooth, identity()) < 0.1
 
 
+@pytest.mark.slow
+def test_pairs_of_different_scenes_are_not_believed_even_if_small():
+    data = shared('data/roadscene')
+    pairs = [datasets.read(pair) for pair in datasets.select(datasets.natural(data), 'val', 6)]
+    for index, (_, visible) in enumerate(pairs):
+        thermal = cv2.resize(pairs[index - 3][0], (128, 96), interpolation=cv2.INTER_AREA)
+        visible = cv2.resize(color.luminance(visible, 'bgr'), (128, 96), interpolation=cv2.INTER_AREA)
+        assert Classical(temporal=False).register(thermal / np.float32(255), visible).confidence < 0.5
+
+
 def test_images_without_structure_are_not_believed():
     flat = np.full(SHAPE, 0.5, np.float32)
     assert evidence.confidence_of(flat, flat, identity()) == 0
@@ -103,3 +116,15 @@ def test_a_residual_takes_part():
     assert evidence.confidence_of(thermal, visible, Alignment(np.eye(3), 0, 'search', residual=bent)) > 0.9
     bent[..., 0] = 12
     assert evidence.confidence_of(thermal, visible, Alignment(np.eye(3), 0, 'search', residual=bent)) < 0.3
+
+
+def test_the_same_evidence_is_worth_less_in_few_pixels():
+    large = evidence.Evidence(0.85, 0.08, 0.5)
+    small = evidence.Evidence(0.85, 0.08, 0.5, pixels=96 * 128)
+    assert large.confidence > 0.85 > small.confidence > 0.5
+
+
+def test_a_second_method_raises_confidence_but_not_that_of_a_pattern():
+    assert evidence.confirmed(0.0) == 0
+    assert 0.2 < evidence.confirmed(0.01) < 0.5 < evidence.confirmed(0.2) < evidence.confirmed(0.9) < 1
+    assert evidence.confirmed(1.0) == 1

@@ -38,6 +38,20 @@ def test_a_warm_person_is_seen_by_night_and_by_day(ground):
     assert abs(fused[60, 20] - ground) < 0.05
 
 
+@pytest.mark.parametrize('ground', [0.1, 0.5])
+def test_nothing_is_dark_around_what_is_warm(ground):
+    visible = np.full(SHAPE, ground, np.float32)
+    thermal = person(np.full(SHAPE, 0.1, np.float32), 0.95)
+    assert fusion.fuse(visible, thermal, TRUSTED).min() > ground - 0.01
+
+
+def test_what_is_cold_is_dark_by_night():
+    visible = np.full(SHAPE, 0.15, np.float32)
+    thermal = person(np.full(SHAPE, 0.6, np.float32), 0.1)
+    fused = fusion.fuse(visible, thermal, TRUSTED)
+    assert fused[60, 80] < fused[60, 20] - 0.1
+
+
 def test_a_well_exposed_day_stays_the_visible_picture():
     rng = np.random.default_rng(1)
     thermal = cv2.GaussianBlur(rng.random(SHAPE, np.float32), (0, 0), 12)

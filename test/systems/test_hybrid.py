@@ -1,10 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from irvis_fusion_ros.alignment import WEAK, Alignment, identity
+from irvis_fusion_ros.classical import evidence as judging
 from irvis_fusion_ros.classical.registration import Frame
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
@@ -101,11 +102,44 @@ def test_a_wrong_proposal_that_is_sure_of_itself_is_not_believed():
     assert error(found) < 1
 
 
-@pytest.mark.parametrize(
-    ('network', 'maps', 'source'), [(0.9, 0.2, 'search'), (0.3, 0.2, 'identity'), (0.9, 0.05, 'identity')]
-)
-def test_what_network_and_maps_confirm_is_accepted_but_not_believed(network, maps, source, monkeypatch):
-    monkeypatch.setattr(Frame, 'judged', lambda self, state: replace(state, confidence=maps))
-    found = Hybrid(Network(proposal(confidence=network)), temporal=False).register(*frame())
-    assert found.source == source
-    assert found.confidence <= 0.5
+def judged_as(confidence, monkeypatch):
+    """Let every alignment have the same evidence."""
+    monkeypatch.setattr(judging, 'judge', lambda level, alignment: SimpleNamespace(confidence=confidence))
+
+
+def test_what_two_methods_find_is_believed_in_spite_of_little_evidence(monkeypatch):
+    judged_as(0.2, monkeypatch)
+    other = Network(proposal())
+    found = Hybrid(Network(proposal()), temporal=False, other=other).register(*frame())
+    assert found.source == 'search'
+    assert found.confidence == pytest.approx(judging.confirmed(0.2))
+    assert found.confidence > 0.85
+    # the maps had confirmed it
+    assert other.asked == 0
+
+
+def test_another_network_confirms_what_the_maps_do_not_find(monkeypatch):
+    monkeypatch.setattr(Frame, 'search', lambda self: self.sharpen(np.eye(3), 3))
+    judged_as(0.2, monkeypatch)
+    other = Network(proposal((0.5, -0.5)))
+    found = Hybrid(Network(proposal()), temporal=False, other=other).register(*frame())
+    assert other.asked == 1
+    assert found.confidence > 0.85
+    assert error(found) < 1
+
+
+def test_methods_that_find_different_alignments_confirm_none(monkeypatch):
+    judged_as(0.2, monkeypatch)
+    far, elsewhere = Network(proposal((60.0, 40.0))), Network(proposal((-60.0, 40.0)))
+    found = Hybrid(far, temporal=False, other=elsewhere).register(*frame())
+    assert elsewhere.asked == 1
+    assert found.source == 'identity'
+    assert found.confidence == pytest.approx(0.2)
+
+
+def test_what_was_confirmed_stays_so_while_it_is_tracked(monkeypatch):
+    judged_as(0.2, monkeypatch)
+    system = Hybrid(Network(proposal()), temporal=True)
+    found = [system.register(*frame(index % 4)) for index in range(20)]
+    assert {each.source for each in found[1:]} == {'track'}
+    assert found[-1].confidence == pytest.approx(judging.confirmed(0.2))

@@ -26,12 +26,15 @@ CUT = 96
 REDUCED = ((24, 4), (10, 12))
 # Pixels of the smallest target that is cut out, and its contrast to what is around it at least.
 LEAST_PIXELS, LEAST_CONTRAST = 40, 0.12
+# A small hot spot: narrower than so many pixels in both directions, and above what is around it by so much of
+# the range and by so many times the mean of what stands out in a window of so many pixels.
+SPOT, SPOT_CONTRAST, SPOT_CLUTTER, SPOT_AROUND = 9, 0.2, 8.0, 41
 
 
 @dataclass(frozen=True)
 class DrawnConfig:
     """
-    How crops are drawn. Numbers are of crops of 112 to 144 pixels, and chances are per image.
+    How crops are drawn. Numbers are of crops of 112 to 192 pixels, and chances are per image.
 
     Tuned on the share of the people of test/data/targets that are kept, and on noise that shows none.
     """
@@ -48,11 +51,13 @@ class DrawnConfig:
     laid: tuple[float, ...] = (0.55, 0.4, 0.3)
     blob: float = 0.3
     # Height of a target, and its contrast to the ground.
-    height: tuple[float, float] = (3.0, 56.0)
+    height: tuple[float, float] = (3.0, 84.0)
     contrast: tuple[float, float] = (0.07, 0.9)
     # Weights of the loss: warm places without a box where others have one (there may be people nobody boxed),
-    # the edges of a target, what is near a box and not of a target, and noise alone.
+    # small hot spots without a box, of which nobody can say whether they are lamps or people far away, the
+    # edges of a target, what is near a box and not of a target, and noise alone.
     unboxed: float = 0.5
+    spots: float = 0.1
     edge: float = 0.3
     near: float = 0.25
     noise_weight: float = 1.5
@@ -187,6 +192,8 @@ class TargetSource:
         share, close, small = F.max_pool2d(target, 2), F.max_pool2d(near, 2), F.avg_pool2d(thermal, 2)
         warm = small - _mean(small, 25) > 0.12
         weight = torch.where(boxed & warm & (close < 0.5), config.unboxed, 1.0)
+        weight = torch.where(F.max_pool2d(_spots(thermal), 2) > 0, config.spots, weight)
+        weight = torch.where(share > 0.4, 1.0, weight)
         weight = torch.where((share > 0.2) & (share < 0.6), config.edge, weight)
         weight = torch.where((close > 0.5) & (share < 0.2), config.near, weight)
         return (share > 0.4).float(), torch.lerp(weight, torch.full_like(weight, config.noise_weight), alone)
@@ -233,6 +240,19 @@ def _mean(image: Tensor, cells: int) -> Tensor:
     for window, margin in (((cells, 1), (cells // 2, 0)), ((1, cells), (0, cells // 2))):
         image = F.avg_pool2d(image, window, 1, margin, count_include_pad=False)
     return image
+
+
+def _spots(thermal: Tensor) -> Tensor:
+    """Return 1 at and around what is hot, small and alone in its surroundings, else 0, B x 1 x H x W."""
+    opened = None
+    for window in ((1, SPOT), (SPOT, 1)):
+        margin = window[0] // 2, window[1] // 2
+        # along one direction, what is narrower than the window is gone, and what is wider stays
+        line = F.max_pool2d(-F.max_pool2d(-thermal, window, 1, margin), window, 1, margin)
+        opened = line if opened is None else torch.maximum(opened, line)
+    above = thermal - opened
+    hot = (above > SPOT_CONTRAST) & (above > SPOT_CLUTTER * _mean(above, SPOT_AROUND))
+    return F.max_pool2d(hot.float(), 3, 1, 1)
 
 
 def _mirrored(points: Tensor, shape: torch.Size) -> Tensor:

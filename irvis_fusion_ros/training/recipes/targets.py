@@ -24,6 +24,7 @@ class TargetsRecipeConfig:
         (),
         'Images that show no target, each SET/PAIR or SET for all of a data set: targets are laid on them.',
     )
+    held_out: bool = option(True, 'Leave the images of part val out, to measure on them.')
     steps: int = option(4000, 'Steps.', minimum=1)
     lr: float = option(3e-3, 'Peak learning rate.', minimum=0)
     overlap: float = option(0.2, 'Weight of the overlap (Dice) beside the cross entropy.', minimum=0)

@@ -67,6 +67,17 @@ def test_crops_are_stretched_and_have_targets_of_half_their_size(source):
     assert (batch.weight > 0).all()
 
 
+def test_a_small_hot_spot_that_is_nobodys_counts_little(items, source):
+    image = torch.full((1, 1, *CROP), 0.3)
+    image[..., 40:44, 60:64] = 0.9
+    image[..., 70:72, :] = 0.9
+    nothing = torch.zeros_like(image)
+    _, weight = source._labels(image, nothing, nothing, nothing[..., :1, :1], torch.zeros(1, 1, 1, 1) > 0)
+    # the spot alone, not a line that is as hot
+    assert weight[0, 0, 20:22, 30:32].max() < 0.2
+    assert weight[0, 0, 30:40].min() == 1
+
+
 def test_a_part_without_a_target_is_refused(items):
     with pytest.raises(FileError, match="no target of part 'val'"):
         TargetSource(items, 'val')
@@ -105,6 +116,23 @@ def test_boxes_go_with_it_alone(tmp_path, capsys, arguments, message):
     config.write_text('batch: 2\n')
     assert main([*arguments, '--config', str(config)]) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('held_out', 'images'), [('true', 3), ('false', 4)])
+def test_every_fourth_scene_is_left_out_unless_it_is_asked_for(tmp_path, capsys, held_out, images):
+    folder, listing = tmp_path / 'made', []
+    folder.mkdir()
+    for name in 'abcd':
+        cv2.imwrite(str(folder / f'{name}.png'), thermal(0))
+        listing.append({'name': name, 'ir': f'{name}.png', 'vi': f'{name}.png'})
+    (folder / 'pairs.json').write_text(json.dumps(listing))
+    boxes, config = tmp_path / 'made.json', tmp_path / 'c.yaml'
+    boxes.write_text(json.dumps({name: [BOX] for name in 'abcd'}))
+    options = f'recipe: {{steps: 1, held_out: {held_out}}}'
+    config.write_text(f'batch: 1\nheight: 32\nwidth: 32\nvalidation_batches: 1\n{options}\n')
+    arguments = ['targets', '--data', str(folder), '--targets', str(boxes), '--config', str(config)]
+    assert main([*arguments, '--out', str(tmp_path / 'run'), '--device', 'cpu']) == 0
+    assert f' {images} images to learn from' in capsys.readouterr().out
 
 
 @pytest.mark.slow
