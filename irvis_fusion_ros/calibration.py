@@ -207,6 +207,11 @@ def load(path: Path) -> Calibration:
         if min(spread) < 0:
             raise FileError(f"{path}: 'spread' is {content['spread']}; it must not be negative")
     clock = None
+    if 'thermal_offset_error' in content and 'thermal_offset' not in content:
+        raise FileError(f"{path}: 'thermal_offset_error' needs 'thermal_offset'")
+    for key in ('thermal_offset_error', 'frames'):
+        if _number(path, content, key, 0.0) < 0:
+            raise FileError(f"{path}: '{key}' is {content[key]}; it must not be negative")
     if 'thermal_offset' in content:
         clock = ClockOffset(
             _number(path, content, 'thermal_offset'), _number(path, content, 'thermal_offset_error', 0.0)

@@ -111,6 +111,28 @@ def test_pairs_are_gathered_and_the_rig_is_told_when_it_is_found(bench):
     wait_until(lambda: gathering.estimates == 2, gatherer.progress)
 
 
+def test_the_difference_of_the_stamps_is_passed_and_what_is_noted_is_said(bench):
+    gatherer, gathering, _ = bench
+    gathering.answer = replace(FOUND, notes=(Note('zoom', 'one camera has zoomed'),))
+    gatherer.begin()
+    gatherer.pair(Pair(message('mono16', 0.04), message('bgr8', 0), 0.0))
+    wait_until(lambda: gathering.gaps, gatherer.progress)
+    assert gathering.gaps == [pytest.approx(0.04)]
+    offer(gatherer, gathering, FIRST - 1, first=1)
+    wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
+    assert gatherer.progress().endswith('; one camera has zoomed')
+
+
+def test_another_region_of_interest_begins_anew(bench):
+    gatherer, gathering, _ = bench
+    gatherer.begin()
+    offer(gatherer, gathering, 3)
+    gatherer.set_rois((8, 8, 64, 64), ())
+    assert gatherer.pairs == 0
+    offer(gatherer, gathering, 1, first=10)
+    wait_until(lambda: gathering.stamps == [START / SECOND + 10], gatherer.progress)
+
+
 def test_views_that_have_hardly_changed_are_left_out(bench):
     gatherer, gathering, _ = bench
     gatherer.begin()
