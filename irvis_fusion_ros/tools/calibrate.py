@@ -116,7 +116,8 @@ def _run(options: argparse.Namespace) -> int:
 def _told(found: Estimate, out: Path, page: Path) -> str:
     lines = [
         f'{out}: the rig of {found.used} of {len(found.residuals)} pairs, '
-        f'to {found.uncertainty:.2f} px of the visible image (confidence {found.confidence:.2f})',
+        f'its transform known to {found.uncertainty:.2f} px of the visible image (confidence '
+        f'{found.confidence:.2f})',
         f'{page}: what was found',
     ]
     set_up = [f'calibration.source: file, calibration.file: {out}, calibration.refine: true']

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_rigs import SHAPE, error, frame, known
 
+from irvis_fusion_ros.imaging.brightness import Brightness
 from irvis_fusion_ros.rig import fitted
 from irvis_fusion_ros.rig.estimate import LEAST, Gathering
 from irvis_fusion_ros.rig.views import view
@@ -96,3 +97,20 @@ def test_reset_forgets():
     gathering = gathered(frame(seed, RIG) for seed in range(LEAST))
     gathering.reset()
     assert codes(gathering.estimate()) == ['too_few_frames']
+
+
+def test_borders_and_overlays_take_no_part():
+    bright, gathering = Brightness(), Gathering()
+    for seed in range(LEAST + 1):
+        thermal, visible = (np.rint(255 * image).astype(np.uint8) for image in frame(seed, RIG))
+        thermal[:20] = thermal[-12:] = thermal[:, :24] = 255
+        visible[:14] = visible[:, -30:] = 255
+        *images, scenes = bright.pair(thermal, visible)
+        gathering.pair(*images, float(seed), scenes=scenes)
+    found = gathering.estimate()
+    assert found.calibration.thermal_shape == found.calibration.visible_shape == SHAPE
+    assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 0.6
+    assert codes(found) == []
+    at = np.concatenate([each.at for each in found.residuals])
+    assert at[:, 0].max() < SHAPE[1] - 30 and at[:, 1].min() > 14
+    assert bright.of('visible', visible).shape == (SHAPE[0] - 14, SHAPE[1] - 30)

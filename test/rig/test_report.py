@@ -79,7 +79,7 @@ def test_a_browser_shows_all_of_it_without_a_network(tmp_path, found, samples):
     for width, height, _ in shown['plots']:
         assert width > 400
         assert height > 200
-    for text in ('11 of 12 pairs', 'right to 0.31 px', '-40.0 ± 2.0 ms', 'than <320x256>', 'refine: true'):
+    for text in ('11 of 12 pairs', 'known to 0.31 px', '-40.0 ± 2.0 ms', 'than <320x256>', 'refine: true'):
         assert text in shown['text']
 
 
