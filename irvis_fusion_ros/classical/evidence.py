@@ -97,9 +97,9 @@ class Evidence:
         return float(np.clip(left, 0, 1) / (1 + np.exp(-logit)))
 
 
-def level_of(visible: np.ndarray, thermal: ThermalPyramid) -> Level:
-    """Return the level that alignments of a pair are judged at."""
-    return Level(visible, thermal, CONFIG.pixels)
+def level_of(visible: np.ndarray, thermal: ThermalPyramid, pool: Executor | None = None) -> Level:
+    """Return the level that alignments of a pair are judged at; pool: see `Level`."""
+    return Level(visible, thermal, CONFIG.pixels, pool=pool)
 
 
 def judge(level: Level, alignment: Alignment, pool: Executor | None = None) -> Evidence:

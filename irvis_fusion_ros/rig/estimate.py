@@ -18,8 +18,9 @@ from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.geometry.margins import NONE
 from irvis_fusion_ros.imaging.scene import PairScene
 from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
-from irvis_fusion_ros.rig.clock import ClockCurve, Motion
+from irvis_fusion_ros.rig.clock import ClockConfig, ClockCurve
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.motion import Motion
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View, common_cuts, matrix_of, view
 
@@ -202,7 +203,11 @@ class Gathering:
                 self._motion['visible'],
                 rig.parallax,
             )
-            rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
+            if sharper.error <= ClockConfig().worst:
+                rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
+            else:
+                curve = replace(curve, offset=None, reason=clock.inexact(sharper))
+                notes.append(Note('no_clock', curve.reason))
         corner = np.array([cuts[1].left, cuts[1].top])
         return Estimate(
             rig,

@@ -54,7 +54,7 @@ class DisplayConfig:
     stays: tuple[float, float] = (0.7, 1.0)
     told: float = 1.2
     # Share of the picture's texture that is left inside a target; that of the thermal image is added.
-    visible_texture: float = 0.6
+    visible_texture: float = 0.4
     # A silhouette begins above the warmth of the surroundings by so many of their standard deviations, or by
     # this share of the target's contrast where that is less, so that no ground around it is taken along. It
     # is full between these shares of the way from there to the target's own warmth.

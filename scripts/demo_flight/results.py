@@ -3,17 +3,25 @@
 from pathlib import Path
 
 import numpy as np
+import people_kept
 
 from irvis_fusion_ros.errors import BagError
 from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.ros import topics
 from irvis_fusion_ros.tools.make_flight import TRUTH
 
+PICTURES = {
+    people_kept.VISIBLE: 'visible image',
+    people_kept.WITHOUT: 'fused, targets off',
+    people_kept.FUSED: 'fused by the node',
+}
+
 
 def table(flight: Path, outputs: Path) -> str:
     """Return the table that the demo prints. Raises BagError if the node reported nothing."""
     health = diagnostics(outputs)
     before, after = endpoint_errors(flight, outputs)
+    kept = people_kept.count(flight, outputs)
     pairing, output = health['pairing'], health['output']
     rows = [
         ('pairs in', pairing['pairs']),
@@ -25,6 +33,13 @@ def table(flight: Path, outputs: Path) -> str:
         ('of it the predictor [ms]', health['inference']['predictor p50/p95/p99 [ms]']),
         ('endpoint error before [px]', _described(before)),
         ('endpoint error after [px]', _described(after)),
+        *(
+            (
+                f'people seen, {title}',
+                f'{kept[name]} of {kept[people_kept.THERMAL]} that the thermal image shows',
+            )
+            for name, title in PICTURES.items()
+        ),
     ]
     width = max(len(name) for name, _ in rows)
     return '\n'.join(f'{name:{width}}  {value}' for name, value in rows)

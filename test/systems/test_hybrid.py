@@ -104,7 +104,8 @@ def test_a_wrong_proposal_that_is_sure_of_itself_is_not_believed():
 
 def judged_as(confidence, monkeypatch):
     """Let every alignment have the same evidence."""
-    monkeypatch.setattr(judging, 'judge', lambda level, alignment: SimpleNamespace(confidence=confidence))
+    evidence = SimpleNamespace(confidence=confidence)
+    monkeypatch.setattr(judging, 'judge', lambda level, alignment, pool=None: evidence)
 
 
 def test_what_two_methods_find_is_believed_in_spite_of_little_evidence(monkeypatch):
