@@ -110,7 +110,7 @@ class Gatherer(Background):
         if not self.active:
             return 'nothing is gathered: call ~/calibrate'
         found = self.estimate
-        if self._estimating and found is None:
+        if self._estimating and found is None and not self._anew:
             return f'estimating the rig from {self.pairs} pairs'
         if found is None:
             return f'{self.pairs} pairs gathered, the first estimate comes with {self._due}'
