@@ -31,6 +31,9 @@ from irvis_fusion_ros.io import atomic, yaml_file
 NOWHERE = 1e6
 # No size, shift, time or count of a rig is larger.
 _LARGEST = 1e6
+# Difference of the logarithm of the aspect from which an image shows another field of view: what resizing
+# rounds is less.
+ASPECT = 0.02
 KEYS = ('matrix', 'thermal_size', 'visible_size')
 OPTIONAL = (
     'parallax_direction',
@@ -125,6 +128,20 @@ class Calibration:
             visible_lens=visible_lens,
         )
 
+    def mismatch(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> str | None:
+        """Say why images of these shapes do not show the field of view it was measured for, or None."""
+        for name, stated, shape in (
+            ('thermal', self.thermal_shape, thermal_shape),
+            ('visible', self.visible_shape, visible_shape),
+        ):
+            if abs(np.log(stated[1] * shape[0] / (stated[0] * shape[1]))) > ASPECT:
+                measured, here = (f'{width}x{height}' for height, width in (stated, shape))
+                return (
+                    f'the calibration is of {name} images of {measured}, these are {here}: what is cut off '
+                    'or stretched is not known, calibrate again with such images'
+                )
+        return None
+
     def backward(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> np.ndarray:
         """Return the backward transform for images of these shapes: the same field of view, resized."""
         matrix = self._resized_matrix(thermal_shape, visible_shape)
@@ -190,6 +207,11 @@ def load(path: Path) -> Calibration:
         if min(spread) < 0:
             raise FileError(f"{path}: 'spread' is {content['spread']}; it must not be negative")
     clock = None
+    if 'thermal_offset_error' in content and 'thermal_offset' not in content:
+        raise FileError(f"{path}: 'thermal_offset_error' needs 'thermal_offset'")
+    for key in ('thermal_offset_error', 'frames'):
+        if _number(path, content, key, 0.0) < 0:
+            raise FileError(f"{path}: '{key}' is {content[key]}; it must not be negative")
     if 'thermal_offset' in content:
         clock = ClockOffset(
             _number(path, content, 'thermal_offset'), _number(path, content, 'thermal_offset_error', 0.0)

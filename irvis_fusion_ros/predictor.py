@@ -112,7 +112,7 @@ class Predictor:
     @calibration.setter
     def calibration(self, calibration: Calibration | None) -> None:
         self._calibration = calibration
-        self._fixed: tuple[tuple, Alignment] | None = None  # what it gives, and for which shapes
+        self._fixed: tuple[Calibration, tuple, Alignment] | None = None  # what one gives, for which shapes
         self._refiner: Refiner | None = None
         if self._refine and calibration is not None:
             where = lazy.load(_WHERE_TARGETS)(self.device) if self._targets is not None else None
@@ -485,13 +485,12 @@ class Predictor:
     def _align(
         self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, blank: tuple[Note, ...]
     ) -> Alignment:
-        if self._refiner is not None and not blank:
-            if scenes.whole:
-                return self._refiner.register(bright, visible_luma)
-            images = scenes.thermal.shown(bright), scenes.visible.shown(visible_luma)
-            return of_whole(self._refiner.register(*images, scenes.cuts), scenes)
         if self.calibration is not None:
-            return replace(self._fixed_alignment(bright.shape, visible_luma.shape), notes=blank)
+            notes = blank
+            if problem := self.calibration.mismatch(bright.shape, visible_luma.shape):
+                notes = (*notes, Note('other_field_of_view', problem))
+            found = self._by_rig(bright, visible_luma, scenes, refined=not blank)
+            return replace(found, notes=(*found.notes, *notes))
         if blank:
             last, shape = self._last or (identity(), None)
             if shape != visible_luma.shape or last.source == 'identity':
@@ -503,6 +502,20 @@ class Predictor:
         found = registration.register(scenes.thermal.shown(bright), scenes.visible.shown(visible_luma))
         return of_whole(found, scenes)
 
+    def _by_rig(
+        self, bright: np.ndarray, visible_luma: np.ndarray, scenes: PairScene, refined: bool
+    ) -> Alignment:
+        """Align as the calibration says, refined where that is wanted."""
+        if self._refiner is None:
+            return self._fixed_alignment(self.calibration, bright.shape, visible_luma.shape)
+        if not refined:
+            at = self._refiner.place.calibration
+            return self._fixed_alignment(at, bright.shape, visible_luma.shape)
+        if scenes.whole:
+            return self._refiner.register(bright, visible_luma)
+        images = scenes.thermal.shown(bright), scenes.visible.shown(visible_luma)
+        return of_whole(self._refiner.register(*images, scenes.cuts), scenes)
+
     def _reset_registration(self) -> None:
         self._system.reset()
         if self._refiner is not None:
@@ -510,11 +523,13 @@ class Predictor:
         if self._first is not None:
             self._first.reset()
 
-    def _fixed_alignment(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> Alignment:
+    def _fixed_alignment(
+        self, rig: Calibration, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]
+    ) -> Alignment:
         shapes = thermal_shape, visible_shape
-        if self._fixed is None or self._fixed[0] != shapes:
-            self._fixed = shapes, self.calibration.alignment(*shapes)
-        return self._fixed[1]
+        if self._fixed is None or self._fixed[0] is not rig or self._fixed[1] != shapes:
+            self._fixed = rig, shapes, rig.alignment(*shapes)
+        return self._fixed[2]
 
     def _paint(
         self, visible: np.ndarray, old_luma: np.ndarray, new_luma: np.ndarray, order: str

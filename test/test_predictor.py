@@ -279,6 +279,20 @@ class TestCalibration:
         assert known.mean() > 0.5
         np.testing.assert_allclose(mapped[known], grid[known], atol=0.01)
 
+    @pytest.mark.parametrize('refine', [False, True])
+    def test_images_of_another_field_of_view_are_told(self, refine):
+        rig = Calibration(np.eye(3), (96, 128), (96, 128))
+        predictor = Predictor('unregistered', 'cpu', calibration=rig, refine=refine, targets='off')
+        told = {
+            shape: [note for note in predictor(*resized(((96, 128), shape))).notes]
+            for shape in ((96, 128), (95, 128), (72, 128))
+        }
+        assert told[96, 128] == told[95, 128] == []
+        assert told[72, 128][0].code == 'other_field_of_view'
+        assert told[72, 128][0].text.startswith(
+            'the calibration is of visible images of 128x96, these are 128x72'
+        )
+
     def test_the_thermal_corner_lands_where_the_matrix_says(self):
         shift = Calibration(np.array([[1, 0, 10.0], [0, 1, 5], [0, 0, 1]]), (96, 128), (96, 128))
         result = Predictor('classical', 'cpu', calibration=shift)(THERMAL, VISIBLE)

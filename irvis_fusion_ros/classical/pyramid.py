@@ -44,7 +44,7 @@ class Level:
     The pair on a visible grid of about `pixels` pixels (never more than the visible image has).
 
     to_level: 3x3 from full visible pixels to level pixels. pool: describes the visible image in the
-    background; nothing that runs in this pool may use the level.
+    background.
     """
 
     def __init__(

@@ -84,6 +84,10 @@ class Scene:
             return replace(self, margins=NONE, corners=None, black_rim=False).shown(image)
         return self._filled(image, self.cut)
 
+    def filled(self, image: np.ndarray) -> np.ndarray:
+        """Return an image, H x W float32, as `shown`, but what would be cut is filled as well."""
+        return replace(self, cut=NONE).shown(image)
+
     def smooth(self, image: np.ndarray) -> np.ndarray:
         """Return an image, H x W float32, without its margins, and with corners and overlays filled."""
         return self._filled(image, self.margins)

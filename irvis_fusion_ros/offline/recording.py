@@ -15,6 +15,7 @@ import numpy as np
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import BagError, FileError, ImageError, IncompleteBagError
 from irvis_fusion_ros.imaging.brightness import Brightness
+from irvis_fusion_ros.imaging.scene import PairScene
 from irvis_fusion_ros.io import video_file
 from irvis_fusion_ros.io.bags import BagReader
 from irvis_fusion_ros.offline.source import Image, PairSource, find_topics
@@ -23,8 +24,9 @@ from irvis_fusion_ros.ros.options import NodeConfig, SyncConfig
 
 # camera, brightness and stamp in seconds
 OnImage = Callable[[str, np.ndarray, float], None]
-# thermal and visible brightness, stamp in seconds, name, and how much later the thermal stamp is, if known
-OnPair = Callable[[np.ndarray, np.ndarray, float, str, float | None], None]
+# thermal and visible brightness, stamp in seconds, name, how much later the thermal stamp is, if known, and
+# what of both images is scene
+OnPair = Callable[[np.ndarray, np.ndarray, float, str, float | None, PairScene], None]
 
 
 class BagRecording:
@@ -67,7 +69,8 @@ class BagRecording:
                 return
             last[0] = pair.visible.stamp / 1e9
             gap = pair.dt - sync.thermal_offset
-            on_pair(bright.thermal(*thermal), bright.visible(*visible), last[0], f'{last[0]:.3f}', gap)
+            *images, scenes = bright.pair(thermal[0], visible[0], thermal[1], visible[1])
+            on_pair(*images, last[0], f'{last[0]:.3f}', gap, scenes)
 
         yield from self._read(sync, take, None)
 
@@ -139,7 +142,8 @@ class FolderRecording:
             last = number / rate
             try:
                 gap = -later / rate if self.timed else None
-                on_pair(bright.thermal(thermal), bright.visible(visible), last, name, gap)
+                *images, scenes = bright.pair(thermal, visible)
+                on_pair(*images, last, name, gap, scenes)
             except ImageError as error:
                 self._say(f'{name}: {error}; pair left out')
             yield last

@@ -13,12 +13,16 @@ import numpy as np
 from irvis_fusion_ros.alignment import Note
 from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.classical.registration import FLAT, confidence_of
+from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import Lens
+from irvis_fusion_ros.geometry.margins import NONE
+from irvis_fusion_ros.imaging.scene import PairScene
 from irvis_fusion_ros.rig import changes, clock, exposure, fitted, lensed, parallax
-from irvis_fusion_ros.rig.clock import ClockCurve, Motion
+from irvis_fusion_ros.rig.clock import ClockConfig, ClockCurve
 from irvis_fusion_ros.rig.fitted import Fitted
+from irvis_fusion_ros.rig.motion import Motion
 from irvis_fusion_ros.rig.refine import Refined
-from irvis_fusion_ros.rig.views import View, matrix_of, view
+from irvis_fusion_ros.rig.views import View, common_cuts, matrix_of, view
 
 # Confidence from which a rig is believed.
 SURE = 0.5
@@ -33,7 +37,7 @@ class Residuals:
 
     name: of the pair. stamp: seconds. at: K x 2, visible pixels. residual: K x 2, visible pixels. weight: K,
     [0, 1], how much was seen there. nearness: of the frame, along the parallax, visible pixels. shift: x and
-    y, of the frame. confidence: [0, 1], that the frame is right.
+    y, of the frame. confidence: [0, 1], that the frame is right. agrees: whether it shows this rig.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Residuals:
     nearness: float
     shift: tuple[float, float]
     confidence: float
+    agrees: bool = True
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class Gathering:
         """Forget everything."""
         self._views: list[View] = []
         self._known: np.ndarray | None = None
+        self._cuts = NONE, NONE
         self._every, self._seen = 1, 0
         self._shapes: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._motion = {'thermal': Motion(), 'visible': Motion()}
@@ -106,11 +112,13 @@ class Gathering:
         stamp: float,
         name: str = '',
         gap: float | None = None,
+        scenes: PairScene | None = None,
     ) -> None:
         """
         Take a pair, H x W float32 brightness [0, 1], and the stamp of the visible image in seconds.
 
         gap: seconds by which the stamp of the thermal image is later, each by its own clock, if known.
+        scenes: what of both images counts, None is all of it.
         """
         shapes = thermal.shape, visible.shape
         if self._shapes is None:
@@ -124,7 +132,7 @@ class Gathering:
         if min(float(thermal.std()), float(visible.std())) < FLAT:
             self._flat += 1
             return
-        self._views.append(view(thermal, visible, stamp, name, gap))
+        self._views.append(view(thermal, visible, stamp, name, gap, scenes))
         if len(self._views) > 2 * self.most:
             self._views = self._views[::2]
             self._every *= 2
@@ -167,6 +175,11 @@ class Gathering:
             yield Note('too_few_frames', text)
 
     def _of(self, views: list[View], curve: ClockCurve | None, notes: list[Note]) -> Estimate:
+        scale = self._shapes[1][1] / views[0].visible.shape[1]
+        cuts = common_cuts(views)
+        if cuts != self._cuts:
+            self._cuts, self._known = cuts, None
+        views = [each.cut(*cuts) for each in views]
         found = fitted.fit(views, self._pool, self._known)
         if found.confidence < SURE and self._known is not None:
             found = fitted.fit(views, self._pool)
@@ -191,8 +204,12 @@ class Gathering:
                 self._motion['visible'],
                 rig.parallax,
             )
-            rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
-        scale = self._shapes[1][1] / views[0].visible.shape[1]
+            if sharper.error <= ClockConfig().worst:
+                rig, curve = replace(rig, clock=sharper), replace(curve, offset=sharper)
+            else:
+                curve = replace(curve, offset=None, reason=clock.inexact(sharper))
+                notes.append(Note('no_clock', curve.reason))
+        corner = np.array([cuts[1].left, cuts[1].top])
         return Estimate(
             rig,
             found.confidence,
@@ -200,8 +217,8 @@ class Gathering:
             self._seen,
             int(found.agree.sum()),
             tuple(
-                _residuals(kept, pair, rig.parallax, scale)
-                for kept, pair in zip(views, found.pairs, strict=True)
+                _residuals(kept, pair, bool(agrees), rig.parallax, scale, corner)
+                for kept, pair, agrees in zip(views, found.pairs, found.agree, strict=True)
             ),
             curve,
             tuple(notes),
@@ -210,24 +227,22 @@ class Gathering:
 
     def _calibration(self, kept: View, found: Fitted, lens: Lens | None) -> Calibration:
         """Return the rig for the images as they came."""
-        thermal, visible = self._shapes
-        scale = visible[1] / kept.visible.shape[1]
         used = [found.pairs[i] for i in np.flatnonzero(found.agree)]
         along, shifts = parallax.find(used, kept.visible.shape[1])
-        if along is not None:
-            along = replace(along, range=(scale * along.range[0], scale * along.range[1]))
         left = np.hstack([shifts, np.array([pair.numbers[2:4] for pair in used])])
         # single frames may be far off: a clock that slipped, a fast turn
         spread = *(1.48 * np.median(np.abs(left), 0)), parallax.regions(used)
-        return Calibration(
-            matrix_of(found.backward, kept, thermal, visible),
-            thermal,
-            visible,
-            thermal_lens=lens and lens.resized(kept.thermal.shape, thermal),
+        shapes = kept.thermal.shape, kept.visible.shape
+        small = Calibration(
+            matrix_of(found.backward, kept, *shapes),
+            *shapes,
+            thermal_lens=lens,
             parallax=along,
-            spread=tuple(float(scale * sigma) for sigma in spread),
+            spread=tuple(float(sigma) for sigma in spread),
             frames=len(used),
         )
+        rig = small.cut(*(-cut for cut in self._cuts)).resized(*self._shapes)
+        return replace(rig, matrix=transform.normalised(rig.matrix))
 
     @property
     def tolerance(self) -> float | None:
@@ -240,7 +255,14 @@ class Gathering:
         return round(0.6 * min(intervals), 4) if intervals else None
 
 
-def _residuals(kept: View, pair: Refined, along: Parallax | None, scale: float) -> Residuals:
+def _residuals(
+    kept: View,
+    pair: Refined,
+    agrees: bool,
+    along: Parallax | None,
+    scale: float,
+    corner: np.ndarray,
+) -> Residuals:
     shift = scale * pair.numbers[:2]
     direction = np.array(along.direction if along else (0.0, 0.0))
     nearness = float(shift @ direction)
@@ -248,10 +270,11 @@ def _residuals(kept: View, pair: Refined, along: Parallax | None, scale: float) 
     return Residuals(
         kept.name,
         kept.stamp,
-        scale * (pair.at + 0.5) - 0.5,
+        scale * (pair.at + corner + 0.5) - 0.5,
         scale * pair.regional,
         np.clip(pair.seen / max(float(pair.seen.max()), 1e-9), 0, 1),
         nearness,
         (float(left[0]), float(left[1])),
         confidence_of(pair.evidence),
+        agrees,
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from irvis_fusion_ros.calibration import ClockOffset, Parallax
-from irvis_fusion_ros.rig.clock import Motion, speeds
+from irvis_fusion_ros.rig.motion import Motion, speeds
 from irvis_fusion_ros.rig.refine import Refined
 from irvis_fusion_ros.rig.views import View
 
@@ -58,7 +58,8 @@ def sharpened(
     own = numerator / denominator
     own_error = max(denominator**-0.5, 2e-4)
     if abs(own) > ALIKE * np.hypot(own_error, offset.error):
-        return offset
+        # one of the two is wrong, and nothing says which
+        return ClockOffset(offset.seconds, float(np.hypot(offset.error, own)))
     weight = offset.error**2 / (offset.error**2 + own_error**2)
     error = (1 / (1 / offset.error**2 + 1 / own_error**2)) ** 0.5
     return ClockOffset(float(offset.seconds + weight * own), float(error))

@@ -84,8 +84,8 @@ TIME = (
     'out, and how near the scene was. A step that stays is a rig that was knocked or zoomed.'
 )
 IMAGE = (
-    'What all pairs together differ from the rig by at each place. Arrows that turn round the middle or '
-    'point outwards everywhere are a lens that the rig does not describe.'
+    'What the pairs that agree differ from the rig by at each place, in the mean. Arrows that turn round the '
+    'middle or point outwards everywhere are a lens that the rig does not describe.'
 )
 PICTURES = (
     'The visible image with the outlines of the thermal image on it: on the left as both were recorded, on '
@@ -101,7 +101,7 @@ def verdict(estimate: Estimate) -> str:
             f'No rig was found: {estimate.seen} pairs were looked at (confidence {estimate.confidence:.2f}).'
         )
     return (
-        f'The rig was found: {pairs} agree with it, it puts a point right to {estimate.uncertainty:.2f} px, '
+        f'The rig was found: {pairs} agree with it, its transform is known to {estimate.uncertainty:.2f} px, '
         f'and its confidence is {estimate.confidence:.2f}.'
     )
 
@@ -122,7 +122,7 @@ def _numbers(estimate: Estimate) -> str:
         'Matrix, thermal to visible pixels': '<br>'.join(
             ' &nbsp; '.join(f'{value:.6g}' for value in row) for row in rig.matrix
         ),
-        'It puts a point right to': f'{estimate.uncertainty:.2f} px (standard error, mean over the image)',
+        'The transform is known to': f'{estimate.uncertainty:.2f} px (standard error, mean over the image)',
     }
     if rig.parallax:
         x, y = rig.parallax.direction

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, correlate
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.geometry import transform
+from irvis_fusion_ros.geometry.margins import Margins
+from irvis_fusion_ros.imaging.scene import PairScene
 
 # Pixels of the images that are kept: more than the finest level has.
 KEPT_PIXELS = 480 * 640
@@ -18,8 +20,9 @@ KEPT_PIXELS = 480 * 640
 @dataclass(frozen=True)
 class View:
     """
-    A pair that is kept, small: brightness H x W uint8. stamp: seconds, of the visible image. gap: by how much
-    the stamp of the thermal image is later, each by its own clock, seconds, if known.
+    A pair that is kept, small: brightness H x W uint8, what is no scene filled. stamp: seconds, of the
+    visible image. gap: by how much the stamp of the thermal image is later, each by its own clock, seconds,
+    if known. cuts: the borders of both images, shares of their sides (left, top, right, bottom).
     """
 
     thermal: np.ndarray
@@ -27,13 +30,39 @@ class View:
     stamp: float
     name: str
     gap: float | None = None
+    cuts: np.ndarray = field(default_factory=lambda: np.zeros((2, 4)))
+
+    def cut(self, thermal: Margins, visible: Margins) -> 'View':
+        """Return it without these margins."""
+        return replace(self, thermal=thermal.inner(self.thermal), visible=visible.inner(self.visible))
 
 
 def view(
-    thermal: np.ndarray, visible: np.ndarray, stamp: float, name: str = '', gap: float | None = None
+    thermal: np.ndarray,
+    visible: np.ndarray,
+    stamp: float,
+    name: str = '',
+    gap: float | None = None,
+    scenes: PairScene | None = None,
 ) -> View:
-    """Return a pair, H x W float32 brightness [0, 1], as it is kept."""
-    return View(_kept(thermal), _kept(visible), stamp, name, gap)
+    """Return a pair, H x W float32 [0, 1], as it is kept; scenes: what of it counts, None is all of it."""
+    if scenes is None or scenes.whole:
+        return View(_kept(thermal), _kept(visible), stamp, name, gap)
+    kept = _kept(scenes.thermal.filled(thermal)), _kept(scenes.visible.filled(visible))
+    cuts = [
+        np.divide([cut.left, cut.top, cut.right, cut.bottom], image.shape[1::-1] * 2)
+        for cut, image in zip(scenes.cuts, (thermal, visible), strict=True)
+    ]
+    return View(*kept, stamp, name, gap, np.array(cuts))
+
+
+def common_cuts(views: Sequence[View]) -> tuple[Margins, Margins]:
+    """Return the borders that most of these pairs have, pixels of the images that are kept."""
+    shares = np.median([each.cuts for each in views], axis=0)
+    sides = (image.shape[1::-1] * 2 for image in (views[0].thermal, views[0].visible))
+    return tuple(
+        Margins(*np.ceil(part * side).astype(int).tolist()) for part, side in zip(shares, sides, strict=True)
+    )
 
 
 class Levels:

@@ -41,8 +41,9 @@ class Gatherer(Background):
     """
     Gathers what images tell of the rig, from `begin` to `forget`.
 
-    In its thread, on_found(calibration) is called whenever a rig was measured that can be used, and
-    on_error(error) when something failed. `estimate` is the last, None before the first.
+    rois: of the thermal and the visible image, as for imaging.scene.Scenes. In its thread,
+    on_found(calibration) is called whenever a rig was measured that can be used, and on_error(error) when
+    something failed. `estimate` is the last, None before the first.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class Gatherer(Background):
         on_found: Callable[[Calibration], None],
         on_error: Callable[[Exception], None],
         gathering: Gathering | None = None,
+        rois: tuple[tuple[int, ...], tuple[int, ...]] = ((), ()),
     ):
         super().__init__('rig_gatherer')
         self._brightness = Brightness(tone, depth)
+        self._rois = rois
         self._on_found = on_found
         self._on_error = on_error
         self._gathering = gathering or Gathering()
@@ -83,6 +86,11 @@ class Gatherer(Background):
         if self.active:
             self.begin()
 
+    def set_rois(self, thermal: tuple[int, ...], visible: tuple[int, ...]) -> None:
+        """Change the parts of the images that are used, and forget what was gathered of others."""
+        self._rois = thermal, visible
+        self.forget()
+
     def image(self, camera: str, message: Any) -> None:
         """Take any image of a camera, for the clocks."""
         self._put(camera, message)
@@ -102,20 +110,22 @@ class Gatherer(Background):
         if not self.active:
             return 'nothing is gathered: call ~/calibrate'
         found = self.estimate
-        if self._estimating and found is None:
+        if self._estimating and found is None and not self._anew:
             return f'estimating the rig from {self.pairs} pairs'
         if found is None:
-            return f'{self.pairs} pairs gathered, the first estimate comes with {self._due}'
+            due = FIRST if self._anew else self._due
+            return f'{self.pairs} pairs gathered, the first estimate comes with {due}'
         if found.calibration is None:
             why = '; '.join(note.text for note in found.notes) or 'the images have too little in common'
             return f'{self.pairs} pairs gathered, no rig is found yet: {why}'
-        offset = found.clock.offset if found.clock else None
-        clock = 'the clock offset cannot be told yet'
-        if offset is not None:
-            clock = f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s'
+        # why there is no offset is among the notes
+        said = [note.text for note in found.notes]
+        if found.clock and (offset := found.clock.offset) is not None:
+            said.insert(0, f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s')
+        told = ''.join(f'; {text}' for text in said)
         return (
-            f'{self.pairs} pairs gathered, {found.used} of {len(found.residuals)} agree, a point is right to '
-            f'{found.uncertainty:.2f} px, confidence {found.confidence:.2f}; {clock}'
+            f'{self.pairs} pairs gathered, {found.used} of {len(found.residuals)} agree, the transform is '
+            f'known to {found.uncertainty:.2f} px, confidence {found.confidence:.2f}{told}'
         )
 
     def save(self, path: Path) -> str:
@@ -129,7 +139,8 @@ class Gatherer(Background):
             raise FileError(f'{path}: its folder cannot be made ({error.strerror})') from error
         calibration.save(found.calibration, path)
         return (
-            f'{path}: {found.used} of {len(found.residuals)} pairs agree, right to {found.uncertainty:.2f} px'
+            f'{path}: {found.used} of {len(found.residuals)} pairs agree, the transform is known to '
+            f'{found.uncertainty:.2f} px'
         )
 
     def _put(self, kind: str, what: Any) -> None:
@@ -141,7 +152,7 @@ class Gatherer(Background):
 
     def _restart(self) -> None:
         self._gathering.reset()
-        self._brightness.reset()
+        self._brightness.set_rois(*self._rois)
         self._pairs, self._due = 0, FIRST
         self._last_stamp = -np.inf
 
@@ -167,21 +178,23 @@ class Gatherer(Background):
     def _take(self, kind: str, what: Any) -> None:
         if kind == 'pair':
             stamp = stamp_of(what.visible) / 1e9
+            # by their own clocks, whatever is added to those of the thermal camera
+            gap = (stamp_of(what.thermal) - stamp_of(what.visible)) / 1e9
             if stamp - self._last_stamp < APART and stamp >= self._last_stamp:
                 return
             self._last_stamp = stamp
-            self._gathering.pair(
-                self._bright('thermal', what.thermal), self._bright('visible', what.visible), stamp
+            thermal, visible = conversions.decode(what.thermal), conversions.decode(what.visible)
+            *images, scenes = self._brightness.pair(
+                thermal.pixels, visible.pixels, thermal.order, visible.order
             )
+            self._gathering.pair(*images, stamp, gap=gap, scenes=scenes)
             self._pairs += 1
             if self._pairs >= self._due:
                 self._estimate()
         else:
-            self._gathering.move(kind, self._bright(kind, what), stamp_of(what) / 1e9)
-
-    def _bright(self, camera: str, message: Any) -> np.ndarray:
-        picture = conversions.decode(message)
-        return self._brightness.of(camera, picture.pixels, picture.order)
+            picture = conversions.decode(what)
+            brightness = self._brightness.of(kind, picture.pixels, picture.order)
+            self._gathering.move(kind, brightness, stamp_of(what) / 1e9)
 
     def _estimate(self) -> None:
         self._due = 2 * self._pairs

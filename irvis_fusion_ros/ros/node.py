@@ -130,6 +130,7 @@ class FusionNode(LifecycleNode):
 
     def _set_up(self) -> None:
         predictor = build_predictor(self.config)
+        self._rig = predictor.calibration
         self._rig_clock = clock_of(self.config, predictor)
         config = self.config
         depth_in, depth_out = _DEPTHS[config.mode]
@@ -154,12 +155,17 @@ class FusionNode(LifecycleNode):
             lambda: self.config,
             lambda: self.get_clock().now().nanoseconds,
             self._throttle,
+            # what was gathered is of where the cameras were before
+            on_jump=lambda: self._gatherer.forget(),
         )
         self._worker = Worker(
             functools.partial(_make_queue, config), self._pipeline.process, self._on_worker_error
         )
 
-        self._gatherer = Gatherer(config.thermal, config.visible, self._on_rig, self._on_worker_error)
+        rois = roi_of(config.thermal.roi), roi_of(config.visible.roi)
+        self._gatherer = Gatherer(
+            config.thermal, config.visible, self._on_rig, self._on_worker_error, rois=rois
+        )
 
     def _take_down(self) -> None:
         if self._pipeline is not None:
@@ -169,6 +175,7 @@ class FusionNode(LifecycleNode):
     def _forget_parts(self) -> None:
         # all of them: each may hold on to the predictor and its memory on the device
         self._pipeline: Pipeline | None = None
+        self._rig: Calibration | None = None  # that of the file
         self._rig_clock: ClockOffset | None = None
         self._worker: Worker | None = None
         self._pairing: Pairing | None = None
@@ -309,8 +316,7 @@ class FusionNode(LifecycleNode):
         if response.success:
             self._pairing.reset()
             self._gatherer.forget()
-            if self.config.calibration.source == 'none':
-                self._worker.between_frames(lambda: self._pipeline.use_rig(None))
+            self._worker.between_frames(lambda: self._pipeline.use_rig(self._rig))
             self._worker.between_frames(self._pipeline.reset)
         response.message = 'earlier frames are forgotten' if response.success else 'the node is not active'
         return response
@@ -366,6 +372,7 @@ class FusionNode(LifecycleNode):
             if (old.thermal.roi, old.visible.roi) != (new.thermal.roi, new.visible.roi):
                 rois = roi_of(new.thermal.roi), roi_of(new.visible.roi)
                 self._worker.between_frames(lambda: pipeline.predictor.set_rois(*rois))
+                self._gatherer.set_rois(*rois)
         if old.output_encoding != new.output_encoding:
             self._worker.between_frames(lambda: pipeline.set_gray(new.output_encoding == 'mono8'))
         realtime = new.mode == 'realtime'

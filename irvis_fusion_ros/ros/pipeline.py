@@ -18,6 +18,7 @@ from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.pairing import STREAMS, Pair
 from irvis_fusion_ros.predictor import FusionResult, Predictor
+from irvis_fusion_ros.rig.refiner import JUMPED
 from irvis_fusion_ros.ros import camera_info, conversions
 from irvis_fusion_ros.ros.camera import Camera
 from irvis_fusion_ros.ros.conversions import Picture
@@ -33,7 +34,8 @@ class Pipeline:
     Processes pairs of messages.
 
     cameras: by name, for their CameraInfo and their refusals. config(): the values in force.
-    now(): nanoseconds of the node's clock, for the age of the stamps.
+    now(): nanoseconds of the node's clock, for the age of the stamps. on_jump() is called when the cameras
+    were found to lie otherwise to each other than before.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Pipeline:
         config: Callable[[], NodeConfig],
         now: Callable[[], int],
         throttle: WarningThrottle,
+        on_jump: Callable[[], None] = lambda: None,
     ):
         self.predictor = predictor
         self.outputs = outputs
@@ -51,6 +54,7 @@ class Pipeline:
         self._config = config
         self._now = now
         self._throttle = throttle
+        self._on_jump = on_jump
         self._formats = {name: Format() for name in cameras}
         self._epoch = 0
         self._started = 0.0
@@ -81,12 +85,14 @@ class Pipeline:
 
     def replace_predictor(self, predictor: Predictor) -> None:
         """Go on with another one; cameras keep their formats."""
-        self.predictor = predictor
-        self._used_infos = ()
+        # also a rig that was measured while the node worked
+        self.use_rig(self.predictor.calibration, predictor)
 
-    def use_rig(self, rig: Calibration | None) -> None:
-        """Align around a rig that was measured while the node worked, or without one again."""
+    def use_rig(self, rig: Calibration | None, predictor: Predictor | None = None) -> None:
+        """Align around a rig, by another predictor if there is one; CameraInfo, where it is used, goes on."""
+        self.predictor = predictor or self.predictor
         self.predictor.calibration = rig
+        self._used_infos = ()
 
     def set_gray(self, gray: bool) -> None:
         """Spare the predictor the colours, or not."""
@@ -207,6 +213,8 @@ class Pipeline:
         self.sources[result.source] += 1
         for note in result.notes:
             self.notes[note.code] += 1
+            if note is JUMPED:
+                self._on_jump()
             self._throttle.warn(('note', note.code), note.text)
         stamp = stamp_of(pair.visible or pair.thermal)
         self.statistics.add(

@@ -68,8 +68,9 @@ def _followed(work, seconds: float, what: str, progress: bool) -> None:
 
 
 def _samples(found: Estimate, gathering: Gathering) -> list[report.Sample]:
-    """Return pairs to look at, evenly spread, each as the node would align it with refine."""
-    views = gathering.views
+    """Return pairs of this rig to look at, evenly spread, each as the node would align it with refine."""
+    agreeing = {each.name for each in found.residuals if each.agrees}
+    views = [each for each in gathering.views if each.name in agreeing]
     refiner = Refiner(found.calibration, temporal=False, where_targets=WhereTargets())
     chosen = np.unique(np.linspace(0, len(views) - 1, SHOWN + 2).round().astype(int)[1:-1])
     return [
@@ -116,7 +117,8 @@ def _run(options: argparse.Namespace) -> int:
 def _told(found: Estimate, out: Path, page: Path) -> str:
     lines = [
         f'{out}: the rig of {found.used} of {len(found.residuals)} pairs, '
-        f'to {found.uncertainty:.2f} px of the visible image (confidence {found.confidence:.2f})',
+        f'its transform known to {found.uncertainty:.2f} px of the visible image (confidence '
+        f'{found.confidence:.2f})',
         f'{page}: what was found',
     ]
     set_up = [f'calibration.source: file, calibration.file: {out}, calibration.refine: true']

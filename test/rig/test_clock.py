@@ -1,13 +1,17 @@
 """The offset between two clocks, from how the images of both cameras move."""
 
 import re
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from irvis_fusion_ros.data.synthetic import textured
-from irvis_fusion_ros.rig.clock import Motion, compare, speeds
+from irvis_fusion_ros.flight.config import FlightConfig
+from irvis_fusion_ros.flight.path import FlightPath
+from irvis_fusion_ros.rig.clock import compare
+from irvis_fusion_ros.rig.motion import Motion, speeds
 
 SCENE = textured((400, 520), 3).astype(np.float32) / 255
 
@@ -43,6 +47,29 @@ def test_the_offset_is_found_to_some_milliseconds(offset):
 def test_rates_may_differ_and_a_camera_may_stand_still_for_a_while():
     found = compare(stream(0.05, rate=15, frozen=(3, 4)), stream(rate=25))
     assert found.offset.seconds == pytest.approx(-0.05, abs=0.006)
+
+
+def path(rate, offset, seed, camera, seconds=60.0):
+    """Return the motion of a camera on a made flight whose stamps are `offset` late, with noise."""
+    rng = np.random.default_rng([seed, camera])
+    flown = FlightPath(FlightConfig(seed=seed, seconds=seconds))
+    times = np.arange(rng.uniform(0, 1 / rate), seconds, 1 / rate)
+    poses = [flown.pose(time) for time in times]
+    steps = []
+    for before, after, start, stop in zip(poses, poses[1:], times, times[1:], strict=False):
+        x, y, z = after.rotation.T @ (before.rotation @ [0, 0, 40.0] + before.centre - after.centre)
+        turn = (after.rotation.T @ before.rotation)[1, 0]
+        moved = np.array([288 * x / z, 288 * y / z, 160 * turn, 0]) + rng.normal(0, 0.15, 4)
+        steps.append((start + offset, stop + offset, *moved))
+    return SimpleNamespace(steps=np.array(steps))
+
+
+@pytest.mark.parametrize('rate', [3, 5, 10])
+def test_the_stated_error_covers_the_true_one_at_low_rates_too(rate):
+    for seed in range(21, 25):
+        found = compare(path(rate, 0.06, seed, 0), path(rate, 0.0, seed, 1)).offset
+        assert found is not None
+        assert abs(found.seconds + 0.06) < 3 * found.error
 
 
 @pytest.mark.parametrize(

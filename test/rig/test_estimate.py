@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_rigs import SHAPE, error, frame, known
 
+from irvis_fusion_ros.imaging.brightness import Brightness
 from irvis_fusion_ros.rig import fitted
 from irvis_fusion_ros.rig.estimate import LEAST, Gathering
 from irvis_fusion_ros.rig.views import view
@@ -69,12 +70,16 @@ def test_too_few_flat_and_other_pairs_are_told_and_the_others_used():
 @pytest.mark.parametrize(
     ('other', 'code'), [(known(shift=(-14.0, 10.0), rotation=-3), 'two_rigs'), (known(scale=1.25), 'zoom')]
 )
-def test_another_rig_in_the_recording_is_told(other, code):
-    frames = [frame(seed, RIG if seed < 9 else other) for seed in range(15)]
-    found = gathered(frames).estimate()
+@pytest.mark.parametrize('first', [True, False])
+def test_another_rig_in_the_recording_is_told(other, code, first):
+    frames = [frame(seed, RIG if seed < 8 else other) for seed in range(15)]
+    found = gathered(frames if first else frames[::-1]).estimate()
     assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 1.5
     assert codes(found) == [code]
-    assert 'after 9.0 s' in found.notes[0].text
+    assert ('from 8.0 s on' if first else 'until 6.0 s') in found.notes[0].text
+    if code == 'zoom':
+        # visible pixels of a thermal one, later over earlier
+        assert f'changes by {1.25 / 1.05 if first else 1.05 / 1.25:.2f}' in found.notes[0].text
 
 
 def test_of_a_long_flight_pairs_are_kept_evenly():
@@ -96,3 +101,20 @@ def test_reset_forgets():
     gathering = gathered(frame(seed, RIG) for seed in range(LEAST))
     gathering.reset()
     assert codes(gathering.estimate()) == ['too_few_frames']
+
+
+def test_borders_and_overlays_take_no_part():
+    bright, gathering = Brightness(), Gathering()
+    for seed in range(LEAST + 1):
+        thermal, visible = (np.rint(255 * image).astype(np.uint8) for image in frame(seed, RIG))
+        thermal[:20] = thermal[-12:] = thermal[:, :24] = 255
+        visible[:14] = visible[:, -30:] = 255
+        *images, scenes = bright.pair(thermal, visible)
+        gathering.pair(*images, float(seed), scenes=scenes)
+    found = gathering.estimate()
+    assert found.calibration.thermal_shape == found.calibration.visible_shape == SHAPE
+    assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 0.6
+    assert codes(found) == []
+    at = np.concatenate([each.at for each in found.residuals])
+    assert at[:, 0].max() < SHAPE[1] - 30 and at[:, 1].min() > 14
+    assert bright.of('visible', visible).shape == (SHAPE[0] - 14, SHAPE[1] - 30)

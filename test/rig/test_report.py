@@ -41,7 +41,8 @@ def residuals(count=12, bias=(0.0, 0.0)):
             weight=np.ones(len(at)),
             nearness=3 + np.sin(k),
             shift=(0.2, -0.1),
-            confidence=0.3 if k == 5 else 0.9,
+            confidence=0.9,
+            agrees=k != 5,
         )
         for k in range(count)
     )
@@ -79,7 +80,7 @@ def test_a_browser_shows_all_of_it_without_a_network(tmp_path, found, samples):
     for width, height, _ in shown['plots']:
         assert width > 400
         assert height > 200
-    for text in ('11 of 12 pairs', 'right to 0.31 px', '-40.0 ± 2.0 ms', 'than <320x256>', 'refine: true'):
+    for text in ('11 of 12 pairs', 'known to 0.31 px', '-40.0 ± 2.0 ms', 'than <320x256>', 'refine: true'):
         assert text in shown['text']
 
 

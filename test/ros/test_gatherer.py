@@ -39,14 +39,15 @@ class Gathering:
         self.resets = self.estimates = 0
 
     def reset(self):
-        self.moves, self.stamps = [], []
+        self.moves, self.stamps, self.gaps = [], [], []
         self.resets = getattr(self, 'resets', 0) + 1
 
     def move(self, camera, brightness, stamp):
         self.moves.append((camera, brightness, stamp))
 
-    def pair(self, thermal, visible, stamp, name=''):
+    def pair(self, thermal, visible, stamp, name='', gap=None, scenes=None):
         self.stamps.append(stamp)
+        self.gaps.append(gap)
 
     def estimate(self):
         self.estimates += 1
@@ -101,13 +102,35 @@ def test_pairs_are_gathered_and_the_rig_is_told_when_it_is_found(bench):
     wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
     wait_until(lambda: found == [RIG], lambda: found)
     said = gatherer.progress()
-    assert '8 of 10 agree, a point is right to 0.31 px, confidence 0.90' in said
+    assert '8 of 10 agree, the transform is known to 0.31 px, confidence 0.90' in said
     assert 'sync.thermal_offset should be -0.0400 +- 0.0020 s' in said
     # the next estimate comes with twice as many
     offer(gatherer, gathering, FIRST - 1, first=100)
     assert gathering.estimates == 1
     offer(gatherer, gathering, 1, first=200)
     wait_until(lambda: gathering.estimates == 2, gatherer.progress)
+
+
+def test_the_difference_of_the_stamps_is_passed_and_what_is_noted_is_said(bench):
+    gatherer, gathering, _ = bench
+    gathering.answer = replace(FOUND, notes=(Note('zoom', 'one camera has zoomed'),))
+    gatherer.begin()
+    gatherer.pair(Pair(message('mono16', 0.04), message('bgr8', 0), 0.0))
+    wait_until(lambda: gathering.gaps, gatherer.progress)
+    assert gathering.gaps == [pytest.approx(0.04)]
+    offer(gatherer, gathering, FIRST - 1, first=1)
+    wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
+    assert gatherer.progress().endswith('; one camera has zoomed')
+
+
+def test_another_region_of_interest_begins_anew(bench):
+    gatherer, gathering, _ = bench
+    gatherer.begin()
+    offer(gatherer, gathering, 3)
+    gatherer.set_rois((8, 8, 64, 64), ())
+    assert gatherer.pairs == 0
+    offer(gatherer, gathering, 1, first=10)
+    wait_until(lambda: gathering.stamps == [START / SECOND + 10], gatherer.progress)
 
 
 def test_views_that_have_hardly_changed_are_left_out(bench):
@@ -198,7 +221,7 @@ def test_a_rig_is_saved_or_why_not_is_said(bench, tmp_path):
         gatherer.save(path)
     offer(gatherer, gathering, FIRST)
     wait_until(lambda: gatherer.estimate is not None, gatherer.progress)
-    assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, right to 0.31 px'
+    assert gatherer.save(path) == f'{path}: 8 of 10 pairs agree, the transform is known to 0.31 px'
     np.testing.assert_array_equal(calibration.load(path).matrix, np.eye(3))
     (tmp_path / 'file').write_text('')
     with pytest.raises(FileError, match=r'file/rig\.yaml: its folder cannot be made'):

@@ -11,19 +11,24 @@ from rig import START, header, image
 from sensor_msgs.msg import CompressedImage
 
 from irvis_fusion_ros.alignment import Note
+from irvis_fusion_ros.calibration import Calibration
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.pairing import Pair
 from irvis_fusion_ros.predictor import FusionResult
+from irvis_fusion_ros.rig.refiner import JUMPED
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.outputs import predictor_outputs
 from irvis_fusion_ros.ros.pipeline import Pipeline, Statistics
 from irvis_fusion_ros.ros.topics import DEFORMATION_COLOR, FUSED, FUSED_COMPRESSED, FUSED_INFO, VALID
+
+RIG = Calibration(np.eye(3), (96, 128), (96, 128))
 
 
 class Predictor:
     device = 'cpu'
 
     def __init__(self):
+        self.calibration = None
         self.resets = 0
         self.notes = ()
         self.error = None
@@ -49,7 +54,7 @@ def bench():
     outputs = SimpleNamespace(
         wanted=lambda: frozenset({FUSED}), publish=lambda *args, **names: published.append((args, names))
     )
-    refusals = []
+    refusals, jumps = [], []
 
     def camera(name):
         return SimpleNamespace(
@@ -61,7 +66,15 @@ def bench():
 
     cameras = {name: camera(name) for name in ('thermal', 'visible')}
     throttle = SimpleNamespace(warn=lambda key, text: said.append(text))
-    pipeline = Pipeline(predictor, outputs, cameras, NodeConfig, lambda: START + 10**9, throttle)
+    pipeline = Pipeline(
+        predictor,
+        outputs,
+        cameras,
+        NodeConfig,
+        lambda: START + 10**9,
+        throttle,
+        on_jump=lambda: jumps.append(pipeline.notes['rig_jumped']),
+    )
     return SimpleNamespace(
         pipeline=pipeline,
         predictor=predictor,
@@ -69,6 +82,7 @@ def bench():
         said=said,
         published=published,
         refusals=refusals,
+        jumps=jumps,
     )
 
 
@@ -93,6 +107,22 @@ def test_what_the_predictor_notes_is_counted_and_told(bench):
         bench.said == ['the thermal image is black: is the shutter closed?'] * 3
     )  # WarningThrottle holds back
     assert bench.pipeline.counts == {'fused': 3}
+
+
+def test_cameras_that_were_moved_are_told_of(bench):
+    for notes in ((), (JUMPED,), ()):
+        bench.predictor.notes = notes
+        bench.pipeline.process(pair())
+    assert bench.jumps == [1]
+
+
+def test_another_predictor_goes_on_with_the_rig(bench):
+    bench.pipeline.use_rig(RIG)
+    assert bench.predictor.calibration is RIG
+    other = Predictor()
+    bench.pipeline.replace_predictor(other)
+    assert bench.pipeline.predictor is other
+    assert other.calibration is RIG
 
 
 def test_an_image_that_the_predictor_refuses_is_the_cameras(bench):

@@ -54,7 +54,7 @@ class BusReFConfig:
     known: bool = option(
         True,
         'Learn from the known warp, not in the paper; without it L_reg alone trains registration, for the '
-        'steps of all three stages.',
+        'steps of all three stages and without the global search, which it cannot train.',
     )
 
 
@@ -115,7 +115,7 @@ class BusReFRecipe(Recipe):
             if self.config.known:
                 found, terms = self._compared(model, known, descriptions, stage)
             else:
-                found, terms = model.compare(*descriptions), {}
+                found, terms = model.compare(*descriptions, start=torch.zeros_like(known.p)), {}
         if stage.name == 'guide':
             return terms | self._guide(model, batch, found)
         if not self.config.train_bus:
@@ -148,10 +148,12 @@ class BusReFRecipe(Recipe):
 
     @torch.no_grad()
     def deformation(self, model: nn.Module, batch: Batch, stage: Stage) -> Tensor | None:
-        """Return the field of the network so far, including its search."""
+        """Return the field of the network so far, including its search, if that is trained."""
         if stage.name in ('bus', 'fusion'):
             return None
-        return model.field(model.register(batch.visible, batch.moved), batch.visible.shape[-2:])
+        start = None if self.config.known else batch.truth.new_zeros(len(batch.truth), 2, 3)
+        found = model.register(batch.visible, batch.moved, start)
+        return model.field(found, batch.visible.shape[-2:])
 
     def _reconstruction(self, model: nn.Module, features: list[Tensor], images: Tensor) -> Tensor:
         """Return L_re (eq. 4)."""

@@ -63,6 +63,9 @@ def test_without_the_known_warp_the_loss_of_the_paper_is_the_only_one_of_registr
     assert guide.steps == 12
     terms = recipe.losses(network, batch, guide)
     assert set(terms) == {'mncc', 'mg'}
+    # nothing has trained the search: validation goes without it, too
+    network.search.best = None
+    assert recipe.deformation(network, batch, guide).shape == batch.truth.shape
     blind = replace(batch, truth=torch.zeros_like(batch.truth))
     assert all(
         torch.equal(value, terms[name]) for name, value in recipe.losses(network, blind, guide).items()
