@@ -19,8 +19,6 @@ from irvis_fusion_ros.tuning import ROBUST
 
 # Tiles of which the thermal image covers less than this share are ignored.
 LEAST_COVER = 0.5
-# Excess correlation beyond which a likelihood does not grow.
-MOST_EXCESS = np.float32(0.98)
 # Variance of the position of a peak, in level pixels squared, that no surface can resolve.
 LEAST_VARIANCE = 0.05
 
@@ -28,14 +26,15 @@ LEAST_VARIANCE = 0.05
 @dataclass(frozen=True)
 class FitConfig:
     """
-    model: 'similarity', 'affine' or 'homography'. sharpness, distinct: see `log_likelihood`. reach: sigmas,
-    level pixels, of the window around the estimate, one fit per entry.
+    model: 'similarity', 'affine' or 'homography'. sharpness: inverse temperature that turns correlation into
+    a density. reach: sigmas, level pixels, of the window around the estimate, one fit per entry. tile_weight:
+    share of independent evidence in a tile (tiles overlap, and errors of neighbours are correlated).
     """
 
     model: str = 'affine'
     sharpness: float = 30.0
-    distinct: bool = False
     reach: tuple[float, ...] = (3.0, 2.0, 1.2)
+    tile_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -132,12 +131,11 @@ def fit(
         ridge = np.concatenate([ridge, 1 / basis.variance, 1 / basis.variance])
         if present is not None:
             offset = modes @ present.T
-    usable = (surfaces.cover > LEAST_COVER).ravel()
-    likelihood = log_likelihood(surfaces, config.sharpness, config.distinct)
+    usable = (surfaces.cover > LEAST_COVER).ravel() * config.tile_weight
     displacement = np.zeros((count, 2))
     weight = np.ones(count)
     for reach in config.reach:
-        mean, precision = tile_evidence(likelihood, displacement.reshape(ny, nx, 2), reach)
+        mean, precision = tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
         mean, precision = mean + offset, precision * usable[:, None]
         solution, residual = solve(parametric, modes, ridge, mean, precision * weight[:, None])
         total = parametric @ solution + modes @ residual.T
@@ -181,41 +179,21 @@ def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:
     return score, total / energy.size
 
 
-def log_likelihood(surfaces: Surfaces, sharpness: float, distinct: bool = False) -> np.ndarray:
-    """
-    Return the logarithm of the likelihood of every shift of every tile, shaped as `surfaces.values`.
-
-    sharpness: of the likelihood. It is `sharpness` times the correlation, or, if `distinct`, what as many as
-    twice `sharpness` samples tell of two Gaussian variables with the correlation c, -sharpness log(1 - c^2),
-    c the excess over the mean of all shifts. Noise and repetitive structure correlate a little at any shift:
-    they then say almost nothing, and clear structure decides.
-    """
-    if not distinct:
-        return np.float32(sharpness) * surfaces.values
-    excess = surfaces.values - surfaces.values.mean((0, 1))
-    np.clip(excess, 0, MOST_EXCESS, out=excess)
-    excess *= excess
-    np.subtract(1, excess, out=excess)
-    np.log(excess, out=excess)
-    excess *= np.float32(-sharpness)
-    return excess
-
-
 def tile_evidence(
-    log_likelihood: np.ndarray, centre: np.ndarray, reach: float
+    surfaces: Surfaces, centre: np.ndarray, reach: float, sharpness: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Return the measurement of each tile: its mean (K x 2) and precision (K x 3: xx, yy, xy), level pixels.
 
-    The likelihood, windowed around `centre`, is treated as a density. The precision of the window is
-    subtracted afterwards, so that a flat likelihood has no precision.
+    The surface, sharpened and windowed around `centre`, is treated as a density. The precision of the window
+    is subtracted afterwards, so that a flat surface has no precision.
     """
-    radius = log_likelihood.shape[0] // 2
-    shifts = np.arange(-radius, radius + 1, dtype=np.float32)
+    shifts = np.arange(-surfaces.radius, surfaces.radius + 1, dtype=np.float32)
     centre = centre.astype(np.float32)
     window_x = (shifts[:, None, None] - centre[..., 0]) ** 2 / (2 * reach * reach)
     window_y = (shifts[:, None, None] - centre[..., 1]) ** 2 / (2 * reach * reach)
-    density = log_likelihood - window_x[None]
+    density = np.float32(sharpness) * surfaces.values
+    density -= window_x[None]
     density -= window_y[:, None]
     density -= density.max((0, 1))
     np.exp(density, out=density)

@@ -42,10 +42,8 @@ SURE = 0.03
 SIMILARITY = FitConfig('similarity')
 AFFINE = FitConfig('affine', reach=(2.0, 1.2))
 AFFINE_FINE = FitConfig('affine', reach=(3.0, 2.0, 1.2))
-# Tuned on training scenes, 8 pairs each of roadscene and m3svd_frames, and checked on made flights: sharper
-# ones follow noise.
-DENSE = FitConfig('homography', sharpness=12, distinct=True, reach=(3.0, 1.5))
-DENSE_LAST = FitConfig('homography', sharpness=12, distinct=True, reach=(1.5,))
+DENSE = FitConfig('homography', sharpness=15, reach=(3.0, 1.5), tile_weight=0.07)
+DENSE_LAST = FitConfig('homography', sharpness=15, reach=(1.5,), tile_weight=0.07)
 # Correlation lengths and standard deviations of the residual, full visible pixels: bending within a few
 # tiles, and the slow bending by lenses and depth. With the slow one, 12 pairs of made flights are off by 0.45
 # px by day and 0.62 by night instead of 0.62 and 0.78, people of 7 frames of wisard by 5.2 px instead of

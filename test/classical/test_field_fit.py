@@ -3,7 +3,7 @@ import pytest
 
 from irvis_fusion_ros.classical.consistency import local_trust
 from irvis_fusion_ros.classical.correlation import correlate, tiles
-from irvis_fusion_ros.classical.field_fit import CosineBasis, FitConfig, fit, log_likelihood, tile_evidence
+from irvis_fusion_ros.classical.field_fit import CosineBasis, FitConfig, fit
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.data.synthetic import textured
 from irvis_fusion_ros.geometry import transform
@@ -82,21 +82,6 @@ def test_a_tile_without_structure_has_no_say():
     grid, surfaces, found = fitted(thermal, FitConfig('similarity'))
     trust = local_trust(surfaces, grid, found.displacement, 1.0)
     assert trust[:, grid.x > 150].min() > 0.9
-
-
-def test_what_correlates_by_chance_says_less_where_the_likelihood_is_distinct():
-    level = level_of(np.random.default_rng(0).random(SHAPE, np.float32))
-    grid = tiles(level, 14, 2)
-    still = np.zeros((grid.rows, grid.columns, 2))
-    told = {}
-    for name, seen in (('noise', level), ('scene', level_of(SCENE))):
-        surfaces = correlate(seen, grid, np.eye(3), None, 3)
-        told[name] = [
-            np.median(tile_evidence(log_likelihood(surfaces, 12, distinct), still, 1.5)[1][:, :2])
-            for distinct in (False, True)
-        ]
-    plain, distinct = (told['noise'][i] / told['scene'][i] for i in (0, 1))
-    assert distinct < 0.5 * plain
 
 
 def test_slow_bending_costs_less_than_fast_bending_where_the_prior_is_of_both():
