@@ -103,16 +103,19 @@ def level_of(visible: np.ndarray, thermal: ThermalPyramid, pool: Executor | None
 
 
 def judge(level: Level, alignment: Alignment, pool: Executor | None = None) -> Evidence:
-    """Return the evidence for an alignment; level: of `level_of`."""
+    """Return the evidence for an alignment; level: of `level_of`. pool: judges in two threads."""
     residual = alignment.residual
     if residual is not None:
         residual = cv2.resize(residual, level.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def elsewhere() -> float:
+        support = np.ones(level.shape, np.float32) if level.support is None else level.support
+        return ambiguity((level.maps, support), level.moving(alignment.transform, residual, 0))
+
+    beside = elsewhere if pool is None else pool.submit(elsewhere).result
     grid = tiles(level, CONFIG.spacing, CONFIG.span)
-    surfaces = correlate(level, grid, alignment.transform, residual, CONFIG.radius, pool)
-    moving, seen = level.moving(alignment.transform, residual, 0)
-    support = np.ones(level.shape, np.float32) if level.support is None else level.support
-    elsewhere = ambiguity((level.maps, support), (moving, seen))
-    return Evidence(*attained(surfaces), elsewhere, support.size)
+    surfaces = correlate(level, grid, alignment.transform, residual, CONFIG.radius)
+    return Evidence(*attained(surfaces), beside(), level.maps[0].size)
 
 
 def confirmed(confidence: float) -> float:

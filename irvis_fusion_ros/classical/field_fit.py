@@ -8,6 +8,7 @@ estimate. A straight edge has high precision across and none along itself. Tiles
 lose weight (Student's t).
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,13 +95,18 @@ class CosineBasis:
     def field(self, coefficients: np.ndarray) -> np.ndarray:
         """Return the displacement at every pixel, H x W x 2 float32."""
         height, width = self._shape
-        cos_x, cos_y = self._cosines(np.arange(width), np.arange(height))
+        cos_x, cos_y = self._everywhere
         out = np.empty((height, width, 2), np.float32)
         for axis in (0, 1):
             spectrum = np.zeros(self._used.shape)
             spectrum[self._used] = coefficients[axis]
             out[..., axis] = cos_y @ spectrum @ cos_x.T
         return out
+
+    @functools.cached_property
+    def _everywhere(self) -> tuple[np.ndarray, np.ndarray]:
+        height, width = self._shape
+        return self._cosines(np.arange(width), np.arange(height))
 
     def _cosines(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         height, width = self._shape
@@ -131,7 +137,7 @@ def fit(
     modes = np.zeros((count, 0))
     offset = np.zeros((count, 2))
     if basis is not None:
-        modes = basis.at(grid.x, grid.y).reshape(count, -1)
+        modes = _modes(basis, grid)
         ridge = np.concatenate([ridge, 1 / basis.variance, 1 / basis.variance])
         if present is not None:
             offset = modes @ present.T
@@ -155,6 +161,14 @@ def fit(
         score=score,
         energy=energy,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _modes(basis: CosineBasis, grid: Tiles) -> np.ndarray:
+    """Return the modes at the tiles, K x modes; they are the same for all frames of a stream."""
+    modes = basis.at(grid.x, grid.y).reshape(grid.rows * grid.columns, -1)
+    modes.flags.writeable = False
+    return modes
 
 
 def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:

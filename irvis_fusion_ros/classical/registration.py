@@ -120,13 +120,7 @@ class Frame:
         self._pyramid = ThermalPyramid(thermal)
         self._level = Level(visible, self._pyramid, FINE_PIXELS, pool=pool)
         self._wide, self._narrow = tiles(self._level, 18, 3), tiles(self._level, 14, 2)
-        scale = max(float(self._level.scale[0]), LEAST_SCALE)
-        self._basis = CosineBasis(
-            self._level.shape,
-            RESIDUAL_LENGTH * scale,
-            RESIDUAL_SIZE * scale,
-            (SLOW_LENGTH * scale, SLOW_SIZE * scale),
-        )
+        self._basis = _basis_of(self._level.shape, max(float(self._level.scale[0]), LEAST_SCALE))
 
     @property
     def has_structure(self) -> bool:
@@ -287,6 +281,13 @@ class Frame:
         y = (np.arange(0, height, 8) + 3.5 - grid.y[0]) / grid.spacing
         points = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
         return cv2.remap(trust, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+@functools.lru_cache(maxsize=4)
+def _basis_of(shape: tuple[int, int], scale: float) -> CosineBasis:
+    """Return the basis of the residual, which is the same for all frames of a stream."""
+    slow = SLOW_LENGTH * scale, SLOW_SIZE * scale
+    return CosineBasis(shape, RESIDUAL_LENGTH * scale, RESIDUAL_SIZE * scale, slow)
 
 
 def _evidence(found: Fit) -> float:

@@ -92,7 +92,9 @@ def _corner(image: np.ndarray) -> tuple[int, np.ndarray]:
     height, width = image.shape
     mask = np.zeros((height + 2, width + 2), np.uint8)
     flags = 4 | cv2.FLOODFILL_FIXED_RANGE | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
-    area, *_ = cv2.floodFill(np.ascontiguousarray(image), mask, (0, 0), 0, RINGING, RINGING, flags)
+    # the pixels of a message cannot be written, which OpenCV wants of what it does not write either
+    writable = np.require(image, requirements='CW')
+    area, *_ = cv2.floodFill(writable, mask, (0, 0), 0, RINGING, RINGING, flags)
     return area, mask[1:-1, 1:-1]
 
 

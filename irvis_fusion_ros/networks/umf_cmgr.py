@@ -3,7 +3,8 @@ The networks of UMF-CMGR (Wang et al., "Unsupervised misaligned infrared and vis
 cross-modality image generation and registration", IJCAI 2022). CPSTN generates a pseudo-infrared image from
 the visible one, MRRN registers the thermal image to it, and DIFN fuses the two.
 
-With the shipped weights CPSTN does harm: without it the same training registers better (models/umf_cmgr.md).
+The shipped weights are without CPSTN, and MRRN registers to the visible image: the same training registers
+better so (models/umf_cmgr.md).
 
 Differences from the paper:
 

@@ -52,12 +52,15 @@ def find(
         return []
     growth = abs(np.linalg.det(transform.normalised(between)[:2, :2])) ** 0.5
     kind = 'zoom' if abs(growth - 1) > config.zoomed else 'two_rigs'
-    when = views[others[0]].stamp - views[0].stamp
+    # which of both came first, the rig that was found or the other one
+    stamps = np.array([each.stamp for each in views]) - views[0].stamp
+    later = np.median(stamps[others]) > np.median(stamps[found.agree])
+    when = f'from {stamps[others].min():.1f} s on' if later else f'until {stamps[others].max():.1f} s'
     what = (
-        f'one camera has zoomed: the scale changes by {growth:.2f}'
+        f'one camera has zoomed: the scale changes by {growth if later else 1 / growth:.2f}'
         if kind == 'zoom'
         else 'the cameras lie otherwise to each other: a knock, or two rigs in one recording'
     )
     kept = len(views) - len(others)
-    text = f'{what}, first after {when:.1f} s; the rig is that of {kept} of {len(views)} pairs'
+    text = f'{what}, another rig {when}; the rig is that of {kept} of {len(views)} pairs'
     return [Note(kind, f'{text}; calibrate the parts one by one')]

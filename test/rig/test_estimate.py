@@ -70,12 +70,16 @@ def test_too_few_flat_and_other_pairs_are_told_and_the_others_used():
 @pytest.mark.parametrize(
     ('other', 'code'), [(known(shift=(-14.0, 10.0), rotation=-3), 'two_rigs'), (known(scale=1.25), 'zoom')]
 )
-def test_another_rig_in_the_recording_is_told(other, code):
-    frames = [frame(seed, RIG if seed < 9 else other) for seed in range(15)]
-    found = gathered(frames).estimate()
+@pytest.mark.parametrize('first', [True, False])
+def test_another_rig_in_the_recording_is_told(other, code, first):
+    frames = [frame(seed, RIG if seed < 8 else other) for seed in range(15)]
+    found = gathered(frames if first else frames[::-1]).estimate()
     assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 1.5
     assert codes(found) == [code]
-    assert 'after 9.0 s' in found.notes[0].text
+    assert ('from 8.0 s on' if first else 'until 6.0 s') in found.notes[0].text
+    if code == 'zoom':
+        # visible pixels of a thermal one, later over earlier
+        assert f'changes by {1.25 / 1.05 if first else 1.05 / 1.25:.2f}' in found.notes[0].text
 
 
 def test_of_a_long_flight_pairs_are_kept_evenly():

@@ -41,7 +41,8 @@ def residuals(count=12, bias=(0.0, 0.0)):
             weight=np.ones(len(at)),
             nearness=3 + np.sin(k),
             shift=(0.2, -0.1),
-            confidence=0.3 if k == 5 else 0.9,
+            confidence=0.9,
+            agrees=k != 5,
         )
         for k in range(count)
     )

@@ -9,7 +9,7 @@ from irvis_fusion_ros.classical import evidence as judging
 from irvis_fusion_ros.classical.registration import Frame
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.imaging import color
-from irvis_fusion_ros.systems.hybrid import Hybrid
+from irvis_fusion_ros.systems.hybrid import Hybrid, choose
 
 RIG = synthetic.Rig((240, 320), (240, 320))
 TRUTH, SHOWN = RIG.known.truth()
@@ -144,3 +144,17 @@ def test_what_was_confirmed_stays_so_while_it_is_tracked(monkeypatch):
     found = [system.register(*frame(index % 4)) for index in range(20)]
     assert {each.source for each in found[1:]} == {'track'}
     assert found[-1].confidence == pytest.approx(judging.confirmed(0.2))
+
+
+@pytest.mark.parametrize(('maps', 'taken'), [(0.6, 'network'), (0.95, 'maps')])
+def test_what_the_maps_search_has_to_be_clearly_better(maps, taken):
+    class Distant:
+        def mean_distance(self, state, proposal):
+            return 50.0
+
+        def alignment(self, state, source):
+            return None
+
+    states = [SimpleNamespace(name='network', confidence=0.4, confirmed=False)]
+    states.append(SimpleNamespace(name='maps', confidence=maps, confirmed=False))
+    assert choose(states, Distant(), 320).name == taken

@@ -22,6 +22,7 @@ def test_result_file(tmp_path, capsys):
     for found in (result, result['baseline']):
         for path in ('cold', 'tracked'):
             assert 0 < found[path]['p50_ms'] <= found[path]['p99_ms']
+            assert found[path]['processor_ms'] > 0
             assert found[path]['frames_per_second'] == pytest.approx(1e3 / found[path]['mean_ms'])
             assert {'register', 'fuse', 'total'} <= set(found[path]['stages_ms'])
     for path in ('cold', 'tracked'):
