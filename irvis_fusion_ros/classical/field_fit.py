@@ -84,6 +84,15 @@ class CosineBasis:
         ny, nx = np.nonzero(self._used)
         return cos_y[:, None, ny] * cos_x[None, :, nx]
 
+    def carried(self, coefficients: np.ndarray, other: 'CosineBasis') -> np.ndarray:
+        """Return the coefficients of the same fields, 2 x modes, in a basis on another grid."""
+        sides = np.maximum(self._used.shape, other._used.shape)
+        spectrum = np.zeros((2, *sides))
+        ny, nx = np.nonzero(self._used)
+        spectrum[:, ny, nx] = coefficients
+        ny, nx = np.nonzero(other._used)
+        return spectrum[:, ny, nx]
+
     def field(self, coefficients: np.ndarray) -> np.ndarray:
         """Return the displacement at every pixel, H x W x 2 float32."""
         height, width = self._shape

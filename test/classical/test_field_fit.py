@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -110,3 +111,12 @@ def test_slow_bending_costs_less_than_fast_bending_where_the_prior_is_of_both():
     # the slowest mode may be many times as large, the fastest is what it was
     assert gain.max() > 10
     assert gain.min() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_field_is_carried_to_a_basis_on_another_grid():
+    coarse, fine = CosineBasis((130, 174), 14.0, 1.0), CosineBasis((240, 321), 25.9, 1.0)
+    coefficients = np.random.default_rng(0).normal(size=(2, len(coarse.variance))) * coarse.variance**0.5
+    there = coarse.field(coefficients)
+    carried = fine.field(coarse.carried(coefficients, fine))
+    small = cv2.resize(carried, there.shape[1::-1], interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(small[2:-2, 2:-2], there[2:-2, 2:-2], atol=0.05)
