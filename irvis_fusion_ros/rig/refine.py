@@ -40,9 +40,9 @@ class RefineConfig:
     How one frame is fitted, coarse to fine.
 
     middle: pixels of the visible image at the coarse level. radius: of the surfaces, level pixels.
-    sharpness, tile_weight: as of field_fit.FitConfig. turn: degrees to both sides at which a frame without evidence is
-    tried again; the other one has to have `clearly` times the evidence. fine: the further levels; the first
-    of them tells evidence and trust.
+    sharpness, tile_weight: as of field_fit.FitConfig. turn: degrees to both sides at which a frame without
+    evidence is tried again; the other one has to have `clearly` times the evidence. fine: the further levels;
+    the first of them tells evidence and trust.
     """
 
     middle: int = 180 * 240

@@ -40,11 +40,11 @@ AUTO = 'auto'
 # Which targets are shown, and how they are made conspicuous.
 TARGETS = ('warm', 'cold', 'both', 'off')
 HIGHLIGHTS = ('none', 'tint')
-# The presets that register best, preferred first. Of pairs as recorded swift_lite loses fewest, and
-# it finds a pair in half the time of the others (README.md). busref is better at large displacements, but its
-# fields differ three times as much between two displacements of one scene. The choice is the same on a GPU:
-# accuracy was not measured on one yet, and FusionRegister after it gains nothing (models/fusion_register.md).
-# The last one needs no weights.
+# The presets that register best, preferred first. swift_lite is as exact as classical, loses fewer pairs and
+# finds one in half the time (README.md); where its evidence is weak it asks the network of busref as well,
+# whose own fields differ by .3 to 1 px between two displacements of one scene. The choice is the same on a
+# GPU: accuracy was not measured on one yet, and FusionRegister after it gains nothing
+# (models/fusion_register.md). The last one needs no weights.
 BEST = ('swift_lite', 'classical')
 
 _HERE = 'irvis_fusion_ros.systems'
