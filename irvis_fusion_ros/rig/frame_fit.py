@@ -178,10 +178,9 @@ class FrameModel:
         usable = (surfaces.cover > LEAST_COVER).ravel() * self._tile_weight
         displacement = np.zeros((len(offset), 2))
         weight = np.ones(len(offset))
-        likelihood = field_fit.log_likelihood(surfaces, self._sharpness)
         for reach in reaches:
             centre = displacement.reshape(grid.rows, grid.columns, 2)
-            mean, precision = field_fit.tile_evidence(likelihood, centre, reach)
+            mean, precision = field_fit.tile_evidence(surfaces, centre, reach, self._sharpness)
             mean, precision = self._turned(mean, precision)
             mean, precision = mean + offset, precision * usable[:, None]
             numbers, found = field_fit.solve(parametric, modes, ridge, mean, precision * weight[:, None])

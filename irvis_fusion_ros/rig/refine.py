@@ -23,9 +23,8 @@ class RefineConfig:
     How one frame is fitted, coarse to fine.
 
     middle, fine: pixels of the visible image at the two levels. radius: of the surfaces, level pixels.
-    sharpness: as of field_fit.FitConfig. tile_weight: share of independent evidence in a tile (tiles overlap,
-    and errors of neighbours are correlated). turn: degrees to both sides at which a frame without evidence is
-    tried again; the other one has to have `clearly` times the evidence.
+    sharpness, tile_weight: as of field_fit.FitConfig. turn: degrees to both sides at which a frame without
+    evidence is tried again; the other one has to have `clearly` times the evidence.
     """
 
     middle: int = 180 * 240
