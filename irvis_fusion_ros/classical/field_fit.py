@@ -19,23 +19,24 @@ from irvis_fusion_ros.tuning import ROBUST
 
 # Tiles of which the thermal image covers less than this share are ignored.
 LEAST_COVER = 0.5
-# Excess correlation beyond which a likelihood does not grow.
-MOST_EXCESS = np.float32(0.98)
 # Variance of the position of a peak, in level pixels squared, that no surface can resolve.
 LEAST_VARIANCE = 0.05
+# Precision of a tile, per level pixel squared, below which it tells nothing.
+LEAST_PRECISION = 1e-3
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """
-    model: 'similarity', 'affine' or 'homography'. sharpness, distinct: see `log_likelihood`. reach: sigmas,
-    level pixels, of the window around the estimate, one fit per entry.
+    model: 'similarity', 'affine' or 'homography'. sharpness: inverse temperature that turns correlation into
+    a density. reach: sigmas, level pixels, of the window around the estimate, one fit per entry. tile_weight:
+    share of independent evidence in a tile (tiles overlap, and errors of neighbours are correlated).
     """
 
     model: str = 'affine'
     sharpness: float = 30.0
-    distinct: bool = False
     reach: tuple[float, ...] = (3.0, 2.0, 1.2)
+    tile_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,15 @@ class CosineBasis:
         cos_x, cos_y = self._cosines(x, y)
         ny, nx = np.nonzero(self._used)
         return cos_y[:, None, ny] * cos_x[None, :, nx]
+
+    def carried(self, coefficients: np.ndarray, other: 'CosineBasis') -> np.ndarray:
+        """Return the coefficients of the same fields, 2 x modes, in a basis on another grid."""
+        sides = np.maximum(self._used.shape, other._used.shape)
+        spectrum = np.zeros((2, *sides))
+        ny, nx = np.nonzero(self._used)
+        spectrum[:, ny, nx] = coefficients
+        ny, nx = np.nonzero(other._used)
+        return spectrum[:, ny, nx]
 
     def field(self, coefficients: np.ndarray) -> np.ndarray:
         """Return the displacement at every pixel, H x W x 2 float32."""
@@ -132,12 +142,11 @@ def fit(
         ridge = np.concatenate([ridge, 1 / basis.variance, 1 / basis.variance])
         if present is not None:
             offset = modes @ present.T
-    usable = (surfaces.cover > LEAST_COVER).ravel()
-    likelihood = log_likelihood(surfaces, config.sharpness, config.distinct)
+    usable = (surfaces.cover > LEAST_COVER).ravel() * config.tile_weight
     displacement = np.zeros((count, 2))
     weight = np.ones(count)
     for reach in config.reach:
-        mean, precision = tile_evidence(likelihood, displacement.reshape(ny, nx, 2), reach)
+        mean, precision = tile_evidence(surfaces, displacement.reshape(ny, nx, 2), reach, config.sharpness)
         mean, precision = mean + offset, precision * usable[:, None]
         solution, residual = solve(parametric, modes, ridge, mean, precision * weight[:, None])
         total = parametric @ solution + modes @ residual.T
@@ -181,73 +190,64 @@ def excess(surfaces: Surfaces, displacement: np.ndarray) -> tuple[float, float]:
     return score, total / energy.size
 
 
-def log_likelihood(surfaces: Surfaces, sharpness: float, distinct: bool = False) -> np.ndarray:
-    """
-    Return the logarithm of the likelihood of every shift of every tile, shaped as `surfaces.values`.
-
-    sharpness: of the likelihood. It is `sharpness` times the correlation, or, if `distinct`, what as many as
-    twice `sharpness` samples tell of two Gaussian variables with the correlation c, -sharpness log(1 - c^2),
-    c the excess over the mean of all shifts. Noise and repetitive structure correlate a little at any shift:
-    they then say almost nothing, and clear structure decides.
-    """
-    if not distinct:
-        return np.float32(sharpness) * surfaces.values
-    excess = surfaces.values - surfaces.values.mean((0, 1))
-    np.clip(excess, 0, MOST_EXCESS, out=excess)
-    excess *= excess
-    np.subtract(1, excess, out=excess)
-    np.log(excess, out=excess)
-    excess *= np.float32(-sharpness)
-    return excess
-
-
 def tile_evidence(
-    log_likelihood: np.ndarray, centre: np.ndarray, reach: float
+    surfaces: Surfaces, centre: np.ndarray, reach: float, sharpness: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Return the measurement of each tile: its mean (K x 2) and precision (K x 3: xx, yy, xy), level pixels.
 
-    The likelihood, windowed around `centre`, is treated as a density. The precision of the window is
-    subtracted afterwards, so that a flat likelihood has no precision.
+    The surface, sharpened and windowed around `centre`, is treated as a density. The window is divided out
+    afterwards, cut off where the surface ends as well: a flat surface has no precision, wherever the centre.
     """
-    radius = log_likelihood.shape[0] // 2
-    shifts = np.arange(-radius, radius + 1, dtype=np.float32)
+    shifts = np.arange(-surfaces.radius, surfaces.radius + 1, dtype=np.float32)
     centre = centre.astype(np.float32)
     window_x = (shifts[:, None, None] - centre[..., 0]) ** 2 / (2 * reach * reach)
     window_y = (shifts[:, None, None] - centre[..., 1]) ** 2 / (2 * reach * reach)
-    density = log_likelihood - window_x[None]
+    density = np.float32(sharpness) * surfaces.values
+    density -= window_x[None]
     density -= window_y[:, None]
     density -= density.max((0, 1))
     np.exp(density, out=density)
-    along_x, along_y = density.sum(0), density.sum(1)
-    total = along_x.sum(0)
-    mx = np.tensordot(shifts, along_x, 1) / total
-    my = np.tensordot(shifts, along_y, 1) / total
-    xx = np.tensordot(shifts**2, along_x, 1) / total - mx * mx + LEAST_VARIANCE
-    yy = np.tensordot(shifts**2, along_y, 1) / total - my * my + LEAST_VARIANCE
-    xy = np.tensordot(shifts, np.tensordot(shifts, density, 1), 1) / total - mx * my
-    mean = np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64)
-    return _without_window(mean, xx.ravel(), yy.ravel(), xy.ravel(), centre.reshape(-1, 2), reach)
-
-
-def _without_window(mean, xx, yy, xy, centre, reach) -> tuple[np.ndarray, np.ndarray]:
-    window = 1 / (reach * reach + LEAST_VARIANCE)
-    covariance = np.empty((len(mean), 2, 2))
-    covariance[:, 0, 0], covariance[:, 1, 1] = xx, yy
-    covariance[:, 0, 1] = covariance[:, 1, 0] = xy
-    variance, axes = np.linalg.eigh(covariance)
-    joint = 1 / np.maximum(variance, 1e-6)
-    own = np.maximum(joint - window, 0)
-    # joint mean = (own * own mean + window * centre) / joint, axis by axis
-    joint_mean = np.einsum('kij,ki->kj', axes, mean)
-    centre_along = np.einsum('kij,ki->kj', axes, centre)
-    own_mean = np.where(
-        own > 1e-6, (joint * joint_mean - window * centre_along) / np.maximum(own, 1e-6), centre_along
+    mx, xx = _moments(density.sum(0), shifts)
+    my, yy = _moments(density.sum(1), shifts)
+    xy = np.tensordot(shifts, np.tensordot(shifts, density, 1), 1) / density.sum((0, 1)) - mx * my
+    # of the window alone, which ends where the surface does
+    window = [_moments(np.exp(each.min(0) - each), shifts) for each in (window_x, window_y)]
+    return _without_window(
+        np.stack([mx, my], -1).reshape(-1, 2).astype(np.float64),
+        np.stack([xx, yy, xy], -1).reshape(-1, 3).astype(np.float64),
+        np.stack([mean for mean, _ in window], -1).reshape(-1, 2).astype(np.float64),
+        np.stack([variance for _, variance in window], -1).reshape(-1, 2).astype(np.float64),
+        reach,
     )
-    own_mean = np.clip(own_mean, centre_along - 3 * reach, centre_along + 3 * reach)
+
+
+def _moments(density: np.ndarray, shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of densities over shifts, along the first axis."""
+    total = density.sum(0)
+    mean = np.tensordot(shifts, density, 1) / total
+    return mean, np.tensordot(shifts**2, density, 1) / total - mean * mean + np.float32(LEAST_VARIANCE)
+
+
+def _without_window(mean, covariance, window_mean, window_variance, reach) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a Gaussian (xx, yy, xy) by that of the window: mean and precision of the quotient."""
+    xx, yy, xy = covariance.T
+    determinant = np.maximum(xx * yy - xy * xy, 1e-9)
+    window = 1 / window_variance
+    joint = np.empty((len(mean), 2, 2))
+    joint[:, 0, 0], joint[:, 1, 1] = yy / determinant, xx / determinant
+    joint[:, 0, 1] = joint[:, 1, 0] = -xy / determinant
+    weighted = np.einsum('kij,kj->ki', joint, mean) - window * window_mean
+    joint[:, 0, 0] -= window[:, 0]
+    joint[:, 1, 1] -= window[:, 1]
+    own, axes = np.linalg.eigh(joint)
+    own = np.where(own > LEAST_PRECISION, own, 0)
+    centre = np.einsum('kij,ki->kj', axes, window_mean)
+    along = np.einsum('kij,ki->kj', axes, weighted) / np.maximum(own, LEAST_PRECISION)
+    along = np.where(own > 0, np.clip(along, centre - 3 * reach, centre + 3 * reach), centre)
     precision = np.einsum('kij,kj,klj->kil', axes, own, axes)
     packed = np.stack([precision[:, 0, 0], precision[:, 1, 1], precision[:, 0, 1]], -1)
-    return np.einsum('kij,kj->ki', axes, own_mean), packed
+    return np.einsum('kij,kj->ki', axes, along), packed
 
 
 def solve(parametric, modes, ridge, mean, precision) -> tuple[np.ndarray, np.ndarray]:

@@ -20,8 +20,8 @@ NOISE = 0.012
 # Visible brightness at which the camera begins to see, and sees well; likewise for glare.
 DARK, LIT = 0.06, 0.22
 BRIGHT, GLARE = 0.93, 0.995
-# Scale at which thermal detail is told from the dark rim that coarse scales leave around what is warm, and
-# the size there of what may be dark.
+# Scale at which cold things are told from the dark rim that coarse scales leave around what is warm, and the
+# size there of what may be dark.
 RIM_LEVEL, RIM = 2, 9
 # Trust below which the result fades to the visible image.
 NEARLY = 0.25

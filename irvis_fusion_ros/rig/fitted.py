@@ -20,7 +20,7 @@ from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, MIDDLE_PIXELS
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.rig import start
 from irvis_fusion_ros.rig.frame_fit import Difference, Freedom
-from irvis_fusion_ros.rig.refine import Refined, refine
+from irvis_fusion_ros.rig.refine import QUICK, Refined, refine
 from irvis_fusion_ros.rig.views import Levels, View, brightness, moved
 
 # Times the evidence at which an alignment is as likely wrong as right, from which it is clear.
@@ -150,7 +150,7 @@ def _each(
 ) -> list[Refined]:
     return list(
         pool.map(
-            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free),
+            lambda each: refine(brightness(each.thermal), brightness(each.visible), backward, free, QUICK),
             views,
         )
     )

@@ -129,7 +129,7 @@ class FrameModel:
 
     def __init__(self, level: Level, grid: Tiles, freedom: Freedom, sharpness: float, tile_weight: float):
         self.grid, self._sharpness, self._tile_weight = grid, sharpness, tile_weight
-        self._level = level
+        self.level = level
         scale = float(level.scale[0])
         ux, uy = freedom.direction
         # from along and across the parallax to x and y
@@ -152,8 +152,15 @@ class FrameModel:
     def turned(self, angle: float) -> Difference:
         """Return a frame that is turned by an angle, radians, and nothing else."""
         found = self.none
-        found.numbers[2] = angle * self._level.shape[1] / 2
+        found.numbers[2] = angle * self.level.shape[1] / 2
         return found
+
+    def carried(self, difference: Difference, other: 'FrameModel') -> Difference:
+        """Return a difference of this level as one of another level of the same images."""
+        ratio = other.level.shape[1] / self.level.shape[1]
+        return Difference(
+            ratio * difference.numbers, ratio * self.basis.carried(difference.regions, other.basis)
+        )
 
     def without_shift(self, difference: Difference) -> Difference:
         """Return the turn and the growth of a difference alone."""
@@ -178,10 +185,9 @@ class FrameModel:
         usable = (surfaces.cover > LEAST_COVER).ravel() * self._tile_weight
         displacement = np.zeros((len(offset), 2))
         weight = np.ones(len(offset))
-        likelihood = field_fit.log_likelihood(surfaces, self._sharpness)
         for reach in reaches:
             centre = displacement.reshape(grid.rows, grid.columns, 2)
-            mean, precision = field_fit.tile_evidence(likelihood, centre, reach)
+            mean, precision = field_fit.tile_evidence(surfaces, centre, reach, self._sharpness)
             mean, precision = self._turned(mean, precision)
             mean, precision = mean + offset, precision * usable[:, None]
             numbers, found = field_fit.solve(parametric, modes, ridge, mean, precision * weight[:, None])
@@ -221,7 +227,7 @@ class FrameModel:
 
     def _at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the linear model at K points, K x 2 x 7."""
-        height, width = self._level.shape
+        height, width = self.level.shape
         x, y = (x - (width - 1) / 2) / width * 2, (y - (height - 1) / 2) / width * 2
         one, none = np.ones_like(x), np.zeros_like(x)
         ux, uy = self._axes[:, 0]

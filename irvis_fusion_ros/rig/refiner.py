@@ -183,8 +183,7 @@ class Refiner:
         if before is not None:
             usual = before.usual + 0.1 * (usual - before.usual)
         if last is not None:
-            moved = float(np.sqrt((found.fit.displacement**2).sum(-1).mean()))
-            gain = gain_of(last.frames, moved)
+            gain = gain_of(last.frames, found.apart)
             difference = Difference(
                 last.difference.numbers + gain * (difference.numbers - last.difference.numbers),
                 last.difference.regions + gain * (difference.regions - last.difference.regions),

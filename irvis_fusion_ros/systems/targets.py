@@ -34,8 +34,8 @@ class TargetsConfig:
     # In a stream the network looks at each so manieth frame. Of the probability it gave before, this share is
     # kept, and of the new one this share shows at once.
     every: int = 2
-    steady: float = 0.8
-    at_once: float = 0.3
+    steady: float = 0.9
+    at_once: float = 0.15
 
 
 @dataclass(frozen=True)

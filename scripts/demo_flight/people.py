@@ -3,9 +3,9 @@ Draw people of a flight as the cameras see them, and fused without and with `tar
 
 Each flight is named with the number of a visible image and the left and upper end of what is shown of it:
 
-    irvis make_flight day --altitude 14 --seconds 12 --rate 5
-    irvis make_flight night --altitude 14 --seconds 5 --rate 4 --time night
-    .venv/bin/python scripts/demo_flight/people.py day:38:130:170 night:14:380:10 docs/images/people.jpg
+    irvis make_flight day --altitude 14 --seconds 6 --rate 5
+    irvis make_flight night --altitude 14 --seconds 6 --rate 5 --time night
+    .venv/bin/python scripts/demo_flight/people.py day:14:20:100 night:14:20:100 docs/images/people.jpg
 """
 
 import sys

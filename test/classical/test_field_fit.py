@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from irvis_fusion_ros.classical.consistency import local_trust
-from irvis_fusion_ros.classical.correlation import correlate, tiles
-from irvis_fusion_ros.classical.field_fit import CosineBasis, FitConfig, fit, log_likelihood, tile_evidence
+from irvis_fusion_ros.classical.correlation import Surfaces, correlate, tiles
+from irvis_fusion_ros.classical.field_fit import CosineBasis, FitConfig, fit, tile_evidence
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.data.synthetic import textured
 from irvis_fusion_ros.geometry import transform
@@ -84,19 +85,22 @@ def test_a_tile_without_structure_has_no_say():
     assert trust[:, grid.x > 150].min() > 0.9
 
 
-def test_what_correlates_by_chance_says_less_where_the_likelihood_is_distinct():
-    level = level_of(np.random.default_rng(0).random(SHAPE, np.float32))
-    grid = tiles(level, 14, 2)
-    still = np.zeros((grid.rows, grid.columns, 2))
-    told = {}
-    for name, seen in (('noise', level), ('scene', level_of(SCENE))):
-        surfaces = correlate(seen, grid, np.eye(3), None, 3)
-        told[name] = [
-            np.median(tile_evidence(log_likelihood(surfaces, 12, distinct), still, 1.5)[1][:, :2])
-            for distinct in (False, True)
-        ]
-    plain, distinct = (told['noise'][i] / told['scene'][i] for i in (0, 1))
-    assert distinct < 0.5 * plain
+@pytest.mark.parametrize('centre', [(0.0, 0.0), (2.5, -1.5)])
+def test_a_flat_surface_tells_nothing_wherever_it_is_looked_at(centre):
+    flat = Surfaces(np.full((7, 7, 1, 1), 0.3, np.float32), *np.ones((2, 1, 1), np.float32))
+    _, precision = tile_evidence(flat, np.array(centre).reshape(1, 1, 2), 1.5, 15.0)
+    assert np.abs(precision).max() < 1e-3
+
+
+def test_a_peak_is_measured_where_it_is_from_a_distance():
+    shifts = np.arange(-3, 4)
+    squares = (shifts[:, None] + 1.2) ** 2 + (shifts - 1.8) ** 2
+    values = (0.5 - 0.02 * squares).astype(np.float32)[..., None, None]
+    seen = Surfaces(values, *np.ones((2, 1, 1), np.float32))
+    for centre in ((0.0, 0.0), (1.8, -1.2)):
+        mean, precision = tile_evidence(seen, np.array(centre).reshape(1, 1, 2), 1.5, 15.0)
+        assert mean[0] == pytest.approx((1.8, -1.2), abs=0.3)
+        assert precision[0, :2] == pytest.approx(0.6, rel=0.4)
 
 
 def test_slow_bending_costs_less_than_fast_bending_where_the_prior_is_of_both():
@@ -107,3 +111,12 @@ def test_slow_bending_costs_less_than_fast_bending_where_the_prior_is_of_both():
     # the slowest mode may be many times as large, the fastest is what it was
     assert gain.max() > 10
     assert gain.min() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_field_is_carried_to_a_basis_on_another_grid():
+    coarse, fine = CosineBasis((130, 174), 14.0, 1.0), CosineBasis((240, 321), 25.9, 1.0)
+    coefficients = np.random.default_rng(0).normal(size=(2, len(coarse.variance))) * coarse.variance**0.5
+    there = coarse.field(coefficients)
+    carried = fine.field(coarse.carried(coefficients, fine))
+    small = cv2.resize(carried, there.shape[1::-1], interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(small[2:-2, 2:-2], there[2:-2, 2:-2], atol=0.05)

@@ -36,8 +36,10 @@ def test_displacement_is_the_transform_minus_the_place(matrix, shape):
     grid = transform.pixel_grid(shape, np.float64)
     expected = transform.apply(matrix, grid) - grid
     found = transform.displacement(matrix * 3, shape)  # a homography has no scale
-    assert found.dtype == np.float32
+    mapped = transform.mapped(matrix * 3, shape)
+    assert found.dtype == mapped.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(mapped, expected + grid, atol=1e-3)
 
 
 def test_apply_inverts():

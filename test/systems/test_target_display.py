@@ -54,3 +54,19 @@ def test_a_target_at_the_edge_of_the_image():
 def test_nothing_is_dark_around_a_target():
     picture, _ = shown(TARGET, TARGET)
     assert picture.min() > 0.39
+
+
+@pytest.mark.parametrize('source', ['picture', 'thermal'])
+def test_a_target_keeps_the_texture_of_both_images(source):
+    images = {'picture': np.full(LARGE, 0.4, np.float32), 'thermal': block(LARGE, *TARGET, 0.8, 0.3)}
+    textured = images[source]
+    textured[110:146:4, 148:172] += 0.1
+    seen = block(SMALL, *TARGET, 1, 0)
+    warmth = block(SMALL, *TARGET, 0.8, 0.3)
+    TargetDisplay(1, DisplayConfig()).show(images['picture'], images['thermal'], TRUSTED, seen, warmth)
+    assert images['picture'][126, 160] - images['picture'][128, 160] > 0.03
+
+
+def test_a_target_of_strong_contrast_is_not_white_all_over():
+    picture, _ = shown(TARGET, TARGET, level=0.2)
+    assert 0.6 < picture[128, 160] < 0.9

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from irvis_fusion_ros.data.synthetic import textured
-from irvis_fusion_ros.systems.targets import Targets
+from irvis_fusion_ros.systems.targets import Finder, Targets
 
 SHAPE = (256, 320)
 TRUSTED = np.ones(SHAPE, np.float32)
@@ -215,3 +215,11 @@ def test_unknown_targets():
 def test_a_folder_of_other_weights_leaves_the_shipped_ones(tmp_path, monkeypatch):
     monkeypatch.setenv('IRVIS_MODELS', str(tmp_path))
     assert Targets('warm').kind == 'warm'
+
+
+@pytest.mark.parametrize('shape', [(160, 200), (94, 126)])
+def test_each_two_by_two_pixels_have_a_probability(shape):
+    thermal = np.random.default_rng(0).random(shape, np.float32)
+    found = Finder('cpu')(thermal)
+    assert found.shape == (shape[0] // 2, shape[1] // 2) and found.dtype == np.float32
+    assert found.min() >= 0 and found.max() <= 1
