@@ -5,7 +5,7 @@ Distortion is that of geometry/lens.py.
     matrix: [1.02, 0.0, -14.5, 0.0, 1.02, 8.0, 0.0, 0.0, 1.0]  # 3x3 row by row, p_visible ~ H p_thermal
     thermal_size: [640, 512]                                   # width, height the matrix was measured for
     visible_size: [1280, 720]
-    parallax_direction: [0.98, -0.2]  # unit vector: where a nearer object lies, from where H puts it
+    parallax_direction: [0.98, -0.2]  # unit vector: where H puts a nearer object, from where it lies
     parallax_range: [-2.0, 9.5]       # how far along it, visible pixels: of all that was seen
     spread: [1.1, 0.6, 0.5, 0.2, 0.4] # sigmas of what else differs, see Calibration.spread
     thermal_offset: -0.04             # seconds to be added to thermal stamps (sync.thermal_offset)
@@ -50,10 +50,11 @@ OPTIONAL = (
 @dataclass(frozen=True)
 class Parallax:
     """
-    What the distance of the scene changes: `p_visible = H p_thermal + nearness * direction`.
+    What the distance of the scene changes: `p_visible = H p_thermal - nearness * direction`.
 
-    direction: unit vector, visible pixels, towards where nearer objects lie. range: the least and the largest
-    nearness that were seen, visible pixels: 0 is the distance that the matrix is right for.
+    direction: unit vector, visible pixels, from where nearer objects lie to where H puts them. range: the
+    least and the largest nearness that were seen, visible pixels: 0 is the distance that the matrix is right
+    for.
     """
 
     direction: tuple[float, float]
@@ -89,13 +90,6 @@ class Calibration:
     spread: tuple[float, float, float, float, float] | None = None
     clock: ClockOffset | None = None
     frames: int = 0
-
-    def at(self, nearness: float, shift: tuple[float, float] = (0.0, 0.0)) -> 'Calibration':
-        """Return the calibration for a scene of this nearness (see Parallax), and moved, visible pixels."""
-        direction = np.array(self.parallax.direction if self.parallax else (0.0, 0.0))
-        moved = np.eye(3)
-        moved[:2, 2] = nearness * direction + shift
-        return replace(self, matrix=moved @ self.matrix)
 
     def resized(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> 'Calibration':
         """Return the calibration for images of these shapes: the same field of view, resized."""

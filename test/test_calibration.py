@@ -4,7 +4,6 @@ import pytest
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import Calibration, Parallax
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.geometry.margins import Margins
 
@@ -74,14 +73,6 @@ def test_margins_that_are_cut_move_what_is_between():
     assert (back.thermal_shape, back.visible_shape) == (rig.thermal_shape, rig.visible_shape)
     np.testing.assert_allclose(back.matrix, rig.matrix)
     np.testing.assert_allclose(back.thermal_lens.k, lens.k)
-
-
-def test_nearness_moves_along_the_parallax():
-    rig = calibration.Calibration(
-        np.diag([2, 2, 1.0]), (100, 200), (200, 400), parallax=calibration.Parallax((0.6, 0.8), (0, 10))
-    )
-    moved = transform.apply(rig.at(5, (1, 0)).matrix, np.array([10.0, 20.0]))
-    np.testing.assert_allclose(moved, (20 + 3 + 1, 40 + 4))
 
 
 @pytest.mark.parametrize(
@@ -159,5 +150,3 @@ def test_a_rig_in_another_size_puts_the_same_things_in_the_same_places():
     for shown in (shapes, (rig.thermal_shape, rig.visible_shape)):
         one, two = (each.alignment(*shown).deformation(shown[1]) for each in (rig, half))
         np.testing.assert_allclose(one, two, atol=1e-3)
-    near, here = rig.at(2.0).backward(*shapes), half.at(1.0).backward(*shapes)
-    np.testing.assert_allclose(near, here, atol=1e-9)

@@ -125,7 +125,7 @@ def _numbers(estimate: Estimate) -> str:
         'The transform is known to': f'{estimate.uncertainty:.2f} px (standard error, mean over the image)',
     }
     if rig.parallax:
-        x, y = rig.parallax.direction
+        x, y = (-value for value in rig.parallax.direction)
         low, high = rig.parallax.range
         rows['Nearer objects lie towards'] = f'x {x:.3f}, y {y:.3f}'
         rows['How far, in this recording'] = f'{low:.1f} to {high:.1f} px'
