@@ -43,6 +43,17 @@ class Tiles:
         """Row of every tile's centre, level pixels."""
         return self.top + (np.arange(self.rows) + self.span / 2) * self.spacing - 0.5
 
+    def at(self, values: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Return values of tiles, rows x columns, interpolated at points, H x W x 2 level pixels."""
+        at = ((points - [self.x[0], self.y[0]]) / self.spacing).astype(np.float32)
+        return cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def spanning(self, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return values of tiles, rows x columns, on a grid that spans the level, H x W, edge to edge."""
+        height, width = shape
+        centres = np.meshgrid(np.arange(0, width, 8) + 3.5, np.arange(0, height, 8) + 3.5)
+        return self.at(values, np.stack(centres, -1))
+
     @property
     def blocks(self) -> tuple[int, int]:
         """Rows and columns of blocks."""

@@ -10,7 +10,6 @@ import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note
@@ -217,7 +216,7 @@ class Frame:
             state.confidence if confidence is None else confidence,
             source,
             residual=residual,
-            trust=self._resample(state.trust),
+            trust=self._narrow.spanning(state.trust, self._level.shape),
             cold=source == 'search',
             notes=notes,
         )
@@ -264,7 +263,7 @@ class Frame:
 
     def _field(self, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Turn coefficients (before `backward`, level pixels) into a field (after it, visible pixels)."""
-        linear = _linear_part(self._level, backward)
+        linear = transform.linear_part(backward, self._level.full_shape)
         return self._basis.field(linear @ (coefficients / self._level.scale[:, None]))
 
     def _correlate(
@@ -275,14 +274,6 @@ class Frame:
     @property
     def _tolerance(self) -> float:
         return max(1.0, TOLERANCE * float(self._level.scale[0]))
-
-    def _resample(self, trust: np.ndarray) -> np.ndarray:
-        """Resample tile values to a grid that spans the visible image edge to edge."""
-        grid, (height, width) = self._narrow, self._level.shape
-        x = (np.arange(0, width, 8) + 3.5 - grid.x[0]) / grid.spacing
-        y = (np.arange(0, height, 8) + 3.5 - grid.y[0]) / grid.spacing
-        points = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
-        return cv2.remap(trust, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 @functools.lru_cache(maxsize=4)
@@ -299,13 +290,6 @@ def _evidence(found: Fit) -> float:
 def _compose(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Apply a step in level pixels before a backward transform."""
     return transform.normalised(backward @ level.to_full @ step @ level.to_level)
-
-
-def _linear_part(level: Level, backward: np.ndarray) -> np.ndarray:
-    """Return the 2x2 of a backward transform at the image centre."""
-    centre = (np.array(level.full_shape[::-1]) - 1) / 2
-    origin = transform.apply(backward, centre)
-    return np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
 
 
 def _distinct(level: Level, proposals: list[np.ndarray], apart: float, limit: int) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ import numpy as np
 
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.data import datasets
-from irvis_fusion_ros.evaluation import baselines, made_flights, report
+from irvis_fusion_ros.evaluation import baselines, made_flights, report, tool
 from irvis_fusion_ros.evaluation.bias import LOST
 from irvis_fusion_ros.evaluation.metrics.registration import Registration, extrapolate
 from irvis_fusion_ros.predictor import Predictor
@@ -148,10 +148,7 @@ def _run(options: argparse.Namespace) -> int:
         for pair in cli.progress(_pairs(options), unit='pair')
         for preset, predictor in predictors.items()
     ]
-    summaries = summarise(records)
-    print(report.table(summaries, COLUMNS, options.markdown, first='data'))
-    if options.json:
-        cli.write_json(options.json, {'summaries': summaries, 'records': records})
+    tool.tell(options, COLUMNS, summarise(records), records)
     return 0
 
 
@@ -163,11 +160,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--flights', action='store_true', help='also pairs of made flights, with the truth')
     parser.add_argument('--frames', type=cli.positive, default=3, help='pairs of each flight (default: 3)')
     parser.add_argument('--preset', nargs='+', default=['classical'], metavar='P', help='what to measure')
-    parser.add_argument('--split', choices=datasets.PARTS, default='val', help='default: val')
-    parser.add_argument('--limit', type=cli.positive, metavar='N', help='at most N pairs of each data set')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--json', type=cli.new_file, metavar='F', help='write summaries and records here')
-    parser.add_argument('--markdown', action='store_true', help='print the table as Markdown')
+    tool.add_options(parser, split='val')
     options = parser.parse_args(argv)
     if not options.data and not options.flights:
         parser.error('nothing to measure: name data sets, or --flights')

@@ -27,8 +27,8 @@ import numpy as np
 from irvis_fusion_ros import cli
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.classical.registration import Frame, State
-from irvis_fusion_ros.data import datasets, protocols
-from irvis_fusion_ros.evaluation import report
+from irvis_fusion_ros.data import protocols
+from irvis_fusion_ros.evaluation import report, tool
 from irvis_fusion_ros.evaluation.shown import Shown, resized, shown
 from irvis_fusion_ros.predictor import FusionResult, Predictor
 from irvis_fusion_ros.systems import hybrid, registry
@@ -156,10 +156,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     for pair in cli.progress(pairs, unit='pair'):
         records += judged.records(resized(pair, options.size) if options.size else pair)
-    summaries = summarise(records)
-    print(report.table(summaries, COLUMNS, options.markdown, first='data'))
-    if options.json:
-        cli.write_json(options.json, {'summaries': summaries, 'records': records})
+    tool.tell(options, COLUMNS, summarise(records), records)
     return 0
 
 
@@ -170,11 +167,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--crossed', action='store_true', help='pair each visible image with another thermal')
     parser.add_argument('--size', type=cli.size, metavar='WxH', help='make both images this small first')
     parser.add_argument('--preset', choices=('swift_lite', 'swift'), default='swift_lite', help='whose judge')
-    parser.add_argument('--split', choices=datasets.PARTS, default='all', help='default: all')
-    parser.add_argument('--limit', type=cli.positive, metavar='N', help='at most N pairs of each data set')
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
-    parser.add_argument('--json', type=cli.new_file, metavar='F', help='write summaries and records here')
-    parser.add_argument('--markdown', action='store_true', help='print the table as Markdown')
+    tool.add_options(parser, split='all')
     options = parser.parse_args(argv)
     try:
         for protocol in options.protocol:

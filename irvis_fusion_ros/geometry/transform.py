@@ -48,6 +48,13 @@ def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return mapped[..., :2] / mapped[..., 2:]
 
 
+def linear_part(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the 2x2 by which a transform moves what is around the centre of an image, H x W."""
+    centre = (np.array(shape[1::-1]) - 1) / 2
+    origin = apply(matrix, centre)
+    return np.stack([apply(matrix, centre + step) - origin for step in np.eye(2)], -1)
+
+
 def pixel_grid(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
     """Return the (x, y) of every pixel centre, H x W x 2."""
     height, width = shape[:2]

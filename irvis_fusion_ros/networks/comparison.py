@@ -32,8 +32,8 @@ DENSE_STEPS = ((4, 3),)
 # the correlation gained by it; each with the width of the transition. Measured on 18 pairs that are learned
 # from: correlation is at most 0.05 for images of different scenes and at least 0.18 for pairs of one scene;
 # aligned pairs gain 0.03 to 0.22, nine in ten pairs moved by protocol fr gain more than 0.34.
-AGREED, AGREED_STEP = 0.1, 0.01
-GAINED, GAINED_STEP = 0.25, 0.03
+AGREED = 0.1, 0.01
+GAINED = 0.25, 0.03
 
 
 class Comparison(nn.Module):
@@ -77,7 +77,8 @@ class Comparison(nn.Module):
         with layers.single_precision(start.device):
             found = measure_and_fit(*described, start, self.affine, self.dense, self.fit)
             with torch.no_grad():
-                return found, _worth(described, found, start)
+                moved = found.affine, found.residual
+                return found, matching.worth(described, moved, start, AGREED, GAINED)
 
     def described(self, image: Tensor, features: Tensor) -> list[Tensor]:
         """Return the descriptions at strides 4 and 8, the latter twice, as `matching` needs them."""
@@ -100,10 +101,3 @@ class Comparison(nn.Module):
     def field(found: SwiftResult, shape: tuple[int, int]) -> Tensor:
         """Return the displacement of the thermal image, B x H x W x 2 in pixels."""
         return Registering.field(found, shape)
-
-
-def _worth(described: list[list[Tensor]], found: SwiftResult, start: Tensor) -> Tensor:
-    moved = matching.correlation(*described, found.affine, found.residual)
-    unmoved = matching.correlation(*described, start, torch.zeros_like(found.residual))
-    gained = 1 - unmoved / moved.clamp(min=1e-3)
-    return torch.sigmoid((moved - AGREED) / AGREED_STEP) * torch.sigmoid((gained - GAINED) / GAINED_STEP)

@@ -84,6 +84,26 @@ def correlation(visible: list[Tensor], thermal: list[Tensor], p: Tensor, residua
     return _correlation(*_aligned(visible, thermal, p, residual))
 
 
+def worth(
+    described: list[list[Tensor]],
+    found: tuple[Tensor, Tensor],
+    start: Tensor,
+    agreed: tuple[float, float],
+    gained: tuple[float, float],
+) -> Tensor:
+    """
+    Return how far a measured displacement can be used, B, [0, 1].
+
+    described: the descriptions of both images. found: P and residual as for `agreement`; start: P without
+    the displacement. agreed, gained: the correlation under it, and the share of that gained by it, from which
+    it is used, each with the width of the transition.
+    """
+    moved = correlation(*described, *found)
+    unmoved = correlation(*described, start, torch.zeros_like(found[1]))
+    share = 1 - unmoved / moved.clamp(min=1e-3)
+    return torch.sigmoid((moved - agreed[0]) / agreed[1]) * torch.sigmoid((share - gained[0]) / gained[1])
+
+
 def _aligned(
     visible: list[Tensor], thermal: list[Tensor], p: Tensor, residual: Tensor
 ) -> tuple[Tensor, Tensor]:

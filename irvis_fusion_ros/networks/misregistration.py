@@ -27,8 +27,8 @@ SMOOTHING = 4.0
 # A pair is moved from this agreement of edges on, and from this relative gain of agreement by moving; the
 # steps are the widths of both sigmoids. On training pairs, aligned ones gain a sixth, pairs displaced by some
 # pixels gain half, and pairs that cannot be matched reach an agreement of up to 0.09.
-AGREED, AGREED_STEP = 0.1, 0.01
-GAINED, GAINED_STEP = 0.3, 0.04
+AGREED = 0.1, 0.01
+GAINED = 0.3, 0.04
 
 
 class Evidence(nn.Module):
@@ -71,12 +71,7 @@ class Evidence(nn.Module):
         described = self.network.descriptions(*(layers.padded(image, COARSEST) for image in pair))
         still = visible.new_zeros(len(visible), 2, 3)
         found = self.network.compare(*described, start=still)
-        moved = matching.correlation(*described, found.affine, found.residual)
-        unmoved = matching.correlation(*described, still, torch.zeros_like(found.residual))
-        gained = 1 - unmoved / moved.clamp(min=1e-3)
-        believed = torch.sigmoid((moved - AGREED) / AGREED_STEP) * torch.sigmoid(
-            (gained - GAINED) / GAINED_STEP
-        )
+        believed = matching.worth(described, (found.affine, found.residual), still, AGREED, GAINED)
         small = [-(-side // factor) for side in shape]
         field = self.network.field(found, small) * (factor * believed[:, None, None, None])
         if factor == 1:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from irvis_fusion_ros.classical.consistency import local_trust
-from irvis_fusion_ros.classical.correlation import Tiles, correlate, tiles
+from irvis_fusion_ros.classical.correlation import correlate, tiles
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE
 from irvis_fusion_ros.geometry import transform
@@ -163,7 +163,7 @@ def _fine(
         *drawn(level, model, backward, found),
         fit,
         found.numbers / float(level.scale[0]),
-        _at(transform.apply(coarse.to_level, points), told, trust).reshape(grid.rows, grid.columns),
+        told.at(trust, transform.apply(coarse.to_level, points).reshape(grid.rows, grid.columns, 2)),
         points,
         model.regional(found) / level.scale,
         (surfaces.energy * fit.weight).ravel(),
@@ -172,13 +172,6 @@ def _fine(
         evidence,
         apart,
     )
-
-
-def _at(points: np.ndarray, grid: Tiles, trust: np.ndarray) -> np.ndarray:
-    """Return what is known of tiles at other points of their level, K x 2."""
-    at = (points - [grid.x[0], grid.y[0]]) / grid.spacing
-    at = at.astype(np.float32)[:, None]
-    return cv2.remap(trust, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[:, 0]
 
 
 def drawn(
@@ -252,7 +245,5 @@ def _difference(level: Level, first: np.ndarray, second: np.ndarray) -> np.ndarr
 
 def _after(level: Level, backward: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Turn a field before `backward`, level pixels, into one after it, stretched thermal pixels."""
-    centre = (np.array(level.full_shape[::-1]) - 1) / 2
-    origin = transform.apply(backward, centre)
-    linear = np.stack([transform.apply(backward, centre + step) - origin for step in np.eye(2)], -1)
+    linear = transform.linear_part(backward, level.full_shape)
     return ((field / level.scale) @ linear.T).astype(np.float32)

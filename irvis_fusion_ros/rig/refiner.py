@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note
@@ -169,7 +168,7 @@ class Refiner:
             confidence,
             'track',
             residual=found.residual,
-            trust=_resampled(found),
+            trust=found.model.grid.spanning(found.trust, found.level.shape),
             cold=last is None,
             notes=notes,
         )
@@ -229,12 +228,3 @@ class Refiner:
         self._lost = ()
         self._rest, self._next_rest = 0, config.rest
         return moved
-
-
-def _resampled(found: Refined) -> np.ndarray:
-    """Return the trust of tiles on a grid that spans the visible image edge to edge."""
-    grid, (height, width) = found.model.grid, found.level.shape
-    x = (np.arange(0, width, 8) + 3.5 - grid.x[0]) / grid.spacing
-    y = (np.arange(0, height, 8) + 3.5 - grid.y[0]) / grid.spacing
-    points = np.stack(np.meshgrid(x, y), -1).astype(np.float32)
-    return cv2.remap(found.trust, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
