@@ -69,6 +69,8 @@ class ThermalTone:
     # Values of 8 bit that differ by less are the steps of a converter, not a picture.
     LEAST_8_BIT = 8.0
 
+    STREAM = ('_low_high', '_dtype')
+
     def __init__(self, config: ToneConfig = ToneConfig()):
         self.config = config
         self.reset()
