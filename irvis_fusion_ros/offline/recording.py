@@ -90,6 +90,8 @@ class BagRecording:
             except IncompleteBagError as error:
                 self._complain('incomplete', str(error))
             source.pairing.flush()
+            if not source.pairing.counts['visible']['paired']:
+                self._complain('no pair', f'no pair: {source.no_pair()}')
 
     def _decoded(self, camera: str, image: Image) -> tuple[np.ndarray, str] | None:
         try:
@@ -113,7 +115,7 @@ class FolderRecording:
 
     def __init__(self, found: folders.Pairs, rate: float | None, say: Callable[[str], None]):
         self._pairs = list(found.pairs.items())
-        first = self._pairs[0][1][1]
+        first = self._pairs[0][1][0]  # of videos, each thermal frame has its partner
         if rate is None and isinstance(first, video_file.Frame):
             rate = first.video.rate
         self._rate, self._say = rate, say
