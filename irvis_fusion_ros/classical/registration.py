@@ -143,7 +143,7 @@ class Frame:
         Without the middle level, two proposals for one alignment end 0.3 px apart, with it 0.02: a fit at the
         finest level alone stops where it began, in part.
         """
-        return self.refine(self._improve(self._middle, 14, backward, AFFINE_FINE, 5)[1])
+        return self.sharpen(self._improve(self._middle, 14, backward, AFFINE_FINE, 5)[1], 4)
 
     def refine(self, backward: np.ndarray) -> State:
         """Refine a transform, 3x3 backward, that is right to within a few pixels."""

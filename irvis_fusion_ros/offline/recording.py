@@ -69,8 +69,8 @@ class BagRecording:
                 return
             last[0] = pair.visible.stamp / 1e9
             gap = pair.dt - sync.thermal_offset
-            *images, scenes = bright.pair(thermal[0], visible[0], thermal[1], visible[1])
-            on_pair(*images, last[0], f'{last[0]:.3f}', gap, scenes)
+            found = bright.pair(thermal[0], visible[0], thermal[1], visible[1])
+            on_pair(found.bright, found.luma, last[0], f'{last[0]:.3f}', gap, found.scenes)
 
         yield from self._read(sync, take, None)
 
@@ -90,6 +90,8 @@ class BagRecording:
             except IncompleteBagError as error:
                 self._complain('incomplete', str(error))
             source.pairing.flush()
+            if not source.pairing.counts['visible']['paired']:
+                self._complain('no pair', f'no pair: {source.no_pair()}')
 
     def _decoded(self, camera: str, image: Image) -> tuple[np.ndarray, str] | None:
         try:
@@ -113,7 +115,7 @@ class FolderRecording:
 
     def __init__(self, found: folders.Pairs, rate: float | None, say: Callable[[str], None]):
         self._pairs = list(found.pairs.items())
-        first = self._pairs[0][1][1]
+        first = self._pairs[0][1][0]  # of videos, each thermal frame has its partner
         if rate is None and isinstance(first, video_file.Frame):
             rate = first.video.rate
         self._rate, self._say = rate, say
@@ -142,8 +144,8 @@ class FolderRecording:
             last = number / rate
             try:
                 gap = -later / rate if self.timed else None
-                *images, scenes = bright.pair(thermal, visible)
-                on_pair(*images, last, name, gap, scenes)
+                found = bright.pair(thermal, visible)
+                on_pair(found.bright, found.luma, last, name, gap, found.scenes)
             except ImageError as error:
                 self._say(f'{name}: {error}; pair left out')
             yield last

@@ -7,6 +7,7 @@ import pytest
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
+from irvis_fusion_ros.offline import recording
 from irvis_fusion_ros.tools import calibrate, fuse_images, make_bag
 
 SHAPE = (192, 256)
@@ -88,3 +89,21 @@ def test_refine_needs_a_calibration(tmp_path, capsys):
     with pytest.raises(SystemExit):
         fuse_images.main([str(tmp_path), str(tmp_path), str(tmp_path / 'out'), '--refine'])
     assert '--refine needs --calibration' in capsys.readouterr().err
+
+
+def test_two_videos_of_different_rates_have_the_times_of_the_thermal_one(tmp_path):
+    for name, count, rate in (('t', 6, 5), ('v', 30, 25)):
+        video = cv2.VideoWriter(
+            str(tmp_path / f'{name}.avi'), cv2.VideoWriter_fourcc(*'MJPG'), rate, (64, 48)
+        )
+        for number in range(count):
+            video.write(np.full((48, 64, 3), 10 * number % 255, np.uint8))
+        video.release()
+    inputs = [tmp_path / 't.avi', tmp_path / 'v.avi']
+    source = recording.opened(inputs, {}, None, None, None, print)
+    times = []
+    for _ in source.images(lambda camera, image, time: times.append((camera, round(time, 6)))):
+        pass
+    expected = [number / 5 for number in range(6)]
+    assert [time for camera, time in times if camera == 'thermal'] == expected
+    assert source.seconds == pytest.approx(1.0)
