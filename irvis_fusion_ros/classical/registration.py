@@ -144,7 +144,7 @@ class Frame:
         finest level alone stops where it began, in part.
         """
         middle = self._improve(self._middle, 14, backward, AFFINE_FINE, 5, self._pool)[1]
-        return self.sharpen(middle, 4)
+        return self.sharpen(middle)
 
     def prepare(self) -> None:
         """Begin, in the background, to describe the visible image as `settle` and `judged` need it."""
@@ -154,12 +154,12 @@ class Frame:
         """Refine a transform, 3x3 backward, that is right to within a few pixels."""
         level = self._level
         found = fit(level, self._wide, self._correlate(self._wide, backward, None, 4), AFFINE_FINE)
-        return self.sharpen(_compose(level, backward, found.step), 3)
+        return self.sharpen(_compose(level, backward, found.step))
 
-    def sharpen(self, backward: np.ndarray, radius: int) -> State:
-        """Refine a transform, 3x3 backward, at the finest level by at most `radius` level pixels."""
+    def sharpen(self, backward: np.ndarray) -> State:
+        """Refine a transform, 3x3 backward, at the finest level, by at most 3 level pixels at a time."""
         level, basis = self._level, self._basis
-        surfaces = self._correlate(self._narrow, backward, None, radius)
+        surfaces = self._correlate(self._narrow, backward, None, 3)
         found = fit(level, self._narrow, surfaces, DENSE, basis)
         backward = _compose(level, backward, found.step)
         field = self._field(backward, found.residual)
