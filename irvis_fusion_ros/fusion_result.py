@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from irvis_fusion_ros.alignment import Note
+from irvis_fusion_ros.alignment import Alignment, Note
 
 OUTPUTS = frozenset({'fused', 'registered', 'deformation', 'valid', 'deformation_fused', 'misregistration'})
 # Those that only a system has which corrects what it fused (systems.base.PostRegistration).
@@ -60,3 +60,22 @@ class Stopwatch:
     def done(self) -> dict[str, float]:
         """Return the milliseconds of each stage, and 'total'."""
         return {**self._laps, 'total': (time.perf_counter() - self._start) * 1e3}
+
+
+def result_of(
+    alignment: Alignment,
+    made: dict[str, np.ndarray | None],
+    outputs: frozenset[str],
+    clock: Stopwatch,
+    notes: tuple[Note, ...] = (),
+) -> FusionResult:
+    """Return what was made of a pair, by name of output, as far as `outputs` ask for it."""
+    return FusionResult(
+        **{name: made.get(name) if name in outputs else None for name in OUTPUTS},
+        confidence=alignment.confidence,
+        source=alignment.source,
+        transform=alignment.transform,
+        cold=alignment.cold,
+        notes=(*alignment.notes, *notes),
+        timing=clock.done(),
+    )

@@ -1,7 +1,10 @@
 """What a stream leaves in a predictor is all that another one needs to go on with it."""
 
+import ast
+
 import numpy as np
 import pytest
+from installation import NAME, REPOSITORY
 
 from irvis_fusion_ros import memory
 from irvis_fusion_ros.calibration import Calibration
@@ -48,3 +51,26 @@ def test_a_predictor_with_a_rig_goes_on(tmp_path):
     rig = Calibration(np.eye(3), (96, 128), (96, 128), spread=(0.5,) * 5)
     both = (Predictor('classical', 'cpu', calibration=rig, refine=True) for _ in range(2))
     assert_goes_on(tmp_path / 'memory.npz', *both)
+
+
+def remembering():
+    """Yield each class that names what it keeps of a stream, and what its `reset` forgets."""
+    for path in sorted((REPOSITORY / NAME).rglob('*.py')):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                body = {getattr(each, 'name', None): each for each in node.body}
+                names = [each for each in node.body if isinstance(each, ast.Assign) and is_stream(each)]
+                if names and 'reset' in body:
+                    yield pytest.param(ast.literal_eval(names[0].value), body['reset'], id=node.name)
+
+
+def is_stream(statement):
+    return [each.id for each in statement.targets if isinstance(each, ast.Name)] == ['STREAM']
+
+
+@pytest.mark.parametrize(('names', 'reset'), [*remembering()])
+def test_what_a_stream_leaves_is_named_where_it_is_reset(names, reset):
+    for node in ast.walk(reset):
+        attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if attribute and node.value.id == 'self' and isinstance(node.ctx, ast.Store):
+            assert node.attr in names

@@ -119,6 +119,7 @@ ROOMS = (
     ('detection',),
     ('backbones',),
     ('systems',),
+    ('steps',),
     ('predictor',),
     ('cli',),
     ('ros', 'training', 'evaluation'),

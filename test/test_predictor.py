@@ -311,6 +311,10 @@ class TestPassThrough:
         assert (result.source, result.confidence) == ('pass_through', 0)
         assert [note.code for note in result.notes] == ['thermal_missing']
 
+    def test_the_bits_of_a_visible_image_alone_are_told(self):
+        result = Predictor('classical', 'cpu')(None, VISIBLE.astype(np.uint16) << 4)
+        assert [note.code for note in result.notes] == ['thermal_missing', 'visible_bits']
+
     def test_thermal_alone_lies_on_the_last_visible_grid(self):
         predictor = Predictor('classical', 'cpu')
         both = predictor(THERMAL, cv2.resize(VISIBLE, (150, 110)))

@@ -92,6 +92,11 @@ def tinted(image: np.ndarray, where: np.ndarray, color: tuple[float, float, floa
     return result
 
 
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """Return an image of uint8 or uint16 values as uint8."""
+    return image if image.dtype == np.uint8 else cv2.convertScaleAbs(image, alpha=255 / 65535)
+
+
 def to_byte(luma: np.ndarray) -> np.ndarray:
     """Return H x W uint8 of luminance in [0, 1]."""
     return cv2.convertScaleAbs(np.clip(luma, 0, 1), alpha=255)

@@ -31,6 +31,8 @@ class DepthConfig:
 class VisibleDepth:
     """Shifts 16-bit images up, so that white is the largest value the camera has. Remembers the stream."""
 
+    STREAM = ('_found',)
+
     def __init__(self, config: DepthConfig = DepthConfig()):
         self.config = config
         self.reset()

@@ -175,6 +175,8 @@ class Scenes:
     edge.
     """
 
+    STREAM = ('_margins', '_shapes', '_pairs', '_overlay', '_areas')
+
     def __init__(self, thermal_roi: tuple[int, ...] = (), visible_roi: tuple[int, ...] = ()):
         self._rois = thermal_roi, visible_roi
         self.reset()

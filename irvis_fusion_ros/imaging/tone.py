@@ -74,6 +74,8 @@ class ThermalTone:
     # times as far apart as these.
     MOST, FAR = (5, 95), 8
 
+    STREAM = ('_low_high', '_dtype')
+
     def __init__(self, config: ToneConfig = ToneConfig()):
         self.config = config
         self.reset()

@@ -69,8 +69,8 @@ class BagRecording:
                 return
             last[0] = pair.visible.stamp / 1e9
             gap = pair.dt - sync.thermal_offset
-            *images, scenes = bright.pair(thermal[0], visible[0], thermal[1], visible[1])
-            on_pair(*images, last[0], f'{last[0]:.3f}', gap, scenes)
+            found = bright.pair(thermal[0], visible[0], thermal[1], visible[1])
+            on_pair(found.bright, found.luma, last[0], f'{last[0]:.3f}', gap, found.scenes)
 
         yield from self._read(sync, take, None)
 
@@ -144,8 +144,8 @@ class FolderRecording:
             last = number / rate
             try:
                 gap = -later / rate if self.timed else None
-                *images, scenes = bright.pair(thermal, visible)
-                on_pair(*images, last, name, gap, scenes)
+                found = bright.pair(thermal, visible)
+                on_pair(found.bright, found.luma, last, name, gap, found.scenes)
             except ImageError as error:
                 self._say(f'{name}: {error}; pair left out')
             yield last

@@ -21,6 +21,8 @@ SURE = 0.9
 class Place:
     """The calibration of a stream: the one that was given, or that of where the cameras were found since."""
 
+    STREAM = ('calibration',)
+
     def __init__(self, given: Calibration):
         self._given = given
         self.reset()

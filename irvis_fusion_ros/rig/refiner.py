@@ -78,6 +78,8 @@ class Refiner:
     What lies outside what the rig can do is not believed: then the alignment is the rig's own, with a note.
     """
 
+    STREAM = ('place', '_stream', '_lost', '_rest', '_next_rest', '_steady')
+
     def __init__(
         self,
         calibration: Calibration,

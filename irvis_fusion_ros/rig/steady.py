@@ -31,6 +31,8 @@ class SteadyConfig:
 class SteadyTargets:
     """The targets of a stream."""
 
+    STREAM = ('targets', '_begun')
+
     def __init__(self, config: SteadyConfig = SteadyConfig()):
         self._config = config
         self.reset()

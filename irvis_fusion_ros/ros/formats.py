@@ -6,6 +6,8 @@ from typing import Any
 class Format:
     """The size and encoding of a camera's images; a change has to last for two of them."""
 
+    STREAM = ('_kind', '_candidate')
+
     def __init__(self):
         self.changes = 0
         self.reset()

@@ -153,6 +153,7 @@ class Gatherer(Background):
     def _restart(self) -> None:
         self._gathering.reset()
         self._brightness.set_rois(*self._rois)
+        self._brightness.reset()
         self._pairs, self._due = 0, FIRST
         self._last_stamp = -np.inf
 
@@ -184,10 +185,8 @@ class Gatherer(Background):
                 return
             self._last_stamp = stamp
             thermal, visible = conversions.decode(what.thermal), conversions.decode(what.visible)
-            *images, scenes = self._brightness.pair(
-                thermal.pixels, visible.pixels, thermal.order, visible.order
-            )
-            self._gathering.pair(*images, stamp, gap=gap, scenes=scenes)
+            bright = self._brightness.pair(thermal.pixels, visible.pixels, thermal.order, visible.order)
+            self._gathering.pair(bright.bright, bright.luma, stamp, gap=gap, scenes=bright.scenes)
             self._pairs += 1
             if self._pairs >= self._due:
                 self._estimate()

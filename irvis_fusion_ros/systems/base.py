@@ -19,10 +19,11 @@ class System(Protocol):
 
     `devices` are the kinds of device it can run on, the preferred one first. `precision` is the number format
     of its networks where that does no harm: 'float16', 'bfloat16' or 'float32'. The state of a stream (the
-    previous alignment) lives in the system; `reset` drops it. A system that fuses colours has an attribute
-    `takes_rgb` that is True.
+    previous alignment) lives in the system, in the attributes that `STREAM` names (memory.py); `reset` drops
+    it. A system that fuses colours has an attribute `takes_rgb` that is True.
     """
 
+    STREAM: tuple[str, ...]
     devices: tuple[str, ...]
     precision: str
 

@@ -38,6 +38,8 @@ class Classical:
     devices = ('cpu',)
     precision = 'float32'
 
+    STREAM = ('_state', '_pause', '_since_search')
+
     def __init__(self, temporal: bool):
         self._temporal = temporal
         self._pool = ThreadPoolExecutor(2, thread_name_prefix='classical')

@@ -36,6 +36,8 @@ class PostFusion:
 
     devices = ('cuda', 'cpu')
 
+    STREAM = ('_misplaced', '_frames')
+
     def __init__(
         self,
         network: FusionRegister,

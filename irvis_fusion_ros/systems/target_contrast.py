@@ -93,6 +93,8 @@ class TargetContrast:
     temporal: follow a stream, so that no target is bright in one frame and dark in the next.
     """
 
+    STREAM = ('_last',)
+
     def __init__(self, sign: int, config: DisplayConfig, temporal: bool = False):
         self._sign = sign
         self._config = config

@@ -15,6 +15,8 @@ from irvis_fusion_ros.systems.target_contrast import FAINT, DisplayConfig, Targe
 class TargetDisplay:
     """Shows targets of one sign; the arguments are those of target_contrast.TargetContrast."""
 
+    STREAM = ('_contrast',)
+
     def __init__(self, sign: int, config: DisplayConfig, temporal: bool = False):
         self._config = config
         self._contrast = TargetContrast(sign, config, temporal)

@@ -55,6 +55,8 @@ class Targets:
     damaged.
     """
 
+    STREAM = ('_frame', '_last', '_probable', '_warm', '_cold')
+
     def __init__(
         self,
         kind: str = 'warm',
@@ -68,7 +70,6 @@ class Targets:
         self.kind = kind
         self._config = config
         self._temporal = temporal
-        # an attribute each, which is how memory.py finds what a stream has left in them
         self._warm = TargetDisplay(1, display, temporal)
         self._cold = TargetDisplay(-1, display, temporal)
         self.reset()

@@ -75,6 +75,8 @@ class Tracking:
     devices = ('cuda', 'cpu')
     precision = 'float32'
 
+    STREAM = ('_state',)
+
     def __init__(
         self,
         network: nn.Module,

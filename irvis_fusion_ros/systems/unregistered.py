@@ -16,6 +16,8 @@ class Unregistered:
     devices = ('cuda', 'cpu')
     precision = 'float32'
 
+    STREAM = ()
+
     def __init__(self, backbone: Backbone, device: str):
         self.network = backbone
         self.takes_rgb = backbone.takes_rgb

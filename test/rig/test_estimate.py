@@ -109,8 +109,8 @@ def test_borders_and_overlays_take_no_part():
         thermal, visible = (np.rint(255 * image).astype(np.uint8) for image in frame(seed, RIG))
         thermal[:20] = thermal[-12:] = thermal[:, :24] = 255
         visible[:14] = visible[:, -30:] = 255
-        *images, scenes = bright.pair(thermal, visible)
-        gathering.pair(*images, float(seed), scenes=scenes)
+        seen = bright.pair(thermal, visible)
+        gathering.pair(seen.bright, seen.luma, float(seed), scenes=seen.scenes)
     found = gathering.estimate()
     assert found.calibration.thermal_shape == found.calibration.visible_shape == SHAPE
     assert error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG) < 0.6

@@ -191,7 +191,7 @@ def test_weights_of_other_options_are_refused(trained):
 def test_alone_it_moves_the_fused_image_and_leaves_the_thermal_one(trained):
     rig = synthetic.Rig((120, 160), (96, 128))
     predictor = Predictor('fusion_register', 'cpu', backbone='max', registration_first='none')
-    predictor._system = PostFusion(shifting(), backbones.build('max'), 'cpu', half=False)
+    predictor._registration.system = PostFusion(shifting(), backbones.build('max'), 'cpu', half=False)
     thermal, visible = rig.frame(0)
     result = predictor(thermal, visible)
     # nothing registered the thermal image: it is left as it lies

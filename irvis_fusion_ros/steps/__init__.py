@@ -1,0 +1,1 @@
+"""What the predictor does with a pair, one step per file."""
