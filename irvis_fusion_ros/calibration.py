@@ -133,7 +133,9 @@ class Calibration:
         shape = (width, height) if turn in ('90', '270') else (height, width)
         to_turned = turns.to_turned(turn, shape)
         lens = self.thermal_lens and self.thermal_lens.before(to_turned)
-        return replace(self, matrix=self.matrix @ to_turned, thermal_shape=shape, thermal_lens=lens)
+        return replace(
+            self, matrix=transform.normalised(self.matrix @ to_turned), thermal_shape=shape, thermal_lens=lens
+        )
 
     def mismatch(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> str | None:
         """Say why images of these shapes do not show the field of view it was measured for, or None."""
