@@ -185,6 +185,13 @@ def test_what_the_predictor_notes_is_said_with_the_pairs(folders, tmp_path, caps
     assert line.startswith('fuse_images: 2 pair(s): ') and line.endswith('(frame1, frame10)')
 
 
+def test_folders_that_are_exchanged_are_told(folders, tmp_path, capsys):
+    assert run(folders[::-1], tmp_path / 'out', '--targets', 'off') == 0
+    assert 'are the cameras exchanged?' in capsys.readouterr().err
+    assert run(folders, tmp_path / 'right', '--targets', 'off') == 0
+    assert 'exchanged' not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
