@@ -143,7 +143,12 @@ class Frame:
         Without the middle level, two proposals for one alignment end 0.3 px apart, with it 0.02: a fit at the
         finest level alone stops where it began, in part.
         """
-        return self.sharpen(self._improve(self._middle, 14, backward, AFFINE_FINE, 5)[1], 4)
+        middle = self._improve(self._middle, 14, backward, AFFINE_FINE, 5, self._pool)[1]
+        return self.sharpen(middle, 4)
+
+    def prepare(self) -> None:
+        """Begin, in the background, to describe the visible image as `settle` and `judged` need it."""
+        _ = self._middle
 
     def refine(self, backward: np.ndarray) -> State:
         """Refine a transform, 3x3 backward, that is right to within a few pixels."""
@@ -245,11 +250,17 @@ class Frame:
         return [backward for _, backward in fitted]
 
     def _improve(
-        self, level: Level, spacing: int, backward: np.ndarray, config: FitConfig, radius: int
+        self,
+        level: Level,
+        spacing: int,
+        backward: np.ndarray,
+        config: FitConfig,
+        radius: int,
+        pool: ThreadPoolExecutor | None = None,
     ) -> tuple[float, np.ndarray]:
-        """Fit one proposal at a level; return its evidence, and the fitted transform."""
+        """Fit one proposal at a level; return its evidence, and the fitted transform. pool: see `correlate`."""
         grid = tiles(level, spacing, 3)
-        found = fit(level, grid, correlate(level, grid, backward, None, radius), config)
+        found = fit(level, grid, correlate(level, grid, backward, None, radius, pool), config)
         return _evidence(found), _compose(level, backward, found.step)
 
     @functools.cached_property

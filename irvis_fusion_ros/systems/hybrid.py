@@ -63,6 +63,7 @@ class Hybrid(Classical):
 
     def _proposed(self, network: Matcher, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
         """Return what the maps make of the proposal of a network, judged."""
+        frame.prepare()
         proposed = network.register(thermal, visible)
         refined = frame.settle(proposed.transform)
         found = frame.judged(refined)
