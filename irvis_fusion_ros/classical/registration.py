@@ -258,7 +258,7 @@ class Frame:
         radius: int,
         pool: ThreadPoolExecutor | None = None,
     ) -> tuple[float, np.ndarray]:
-        """Fit one proposal at a level; return its evidence, and the fitted transform. pool: see `correlate`."""
+        """Fit one proposal at a level; return its evidence and the transform. pool: see `correlate`."""
         grid = tiles(level, spacing, 3)
         found = fit(level, grid, correlate(level, grid, backward, None, radius, pool), config)
         return _evidence(found), _compose(level, backward, found.step)

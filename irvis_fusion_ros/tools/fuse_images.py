@@ -74,12 +74,12 @@ def _write(result: FusionResult, name: str, out: Path) -> None:
     # PNG has neither signs nor floating point; TIFF keeps a radiometric image as it is
     suffix = '.png' if result.registered.dtype in (np.uint8, np.uint16) else '.tiff'
     images.write(out / 'registered' / f'{name}{suffix}', result.registered)
-    np.save(out / 'deformation' / f'{name}.npy', result.deformation)
+    images.write_array(out / 'deformation' / f'{name}.npy', result.deformation)
     for output in sorted(OF_CORRECTION):
         made = getattr(result, output)
         if made is not None:
             (out / output).mkdir(exist_ok=True)
-            np.save(out / output / f'{name}.npy', made)
+            images.write_array(out / output / f'{name}.npy', made)
     images.write(out / 'valid' / f'{name}.png', result.valid)
 
 
