@@ -39,7 +39,7 @@ ALIKE, SAME = 5.0, 2.0
 # A search that ends with less evidence is repeated with more hypotheses (measured on real pairs).
 SURE = 0.03
 
-# Shifts, level pixels, that evidence is measured within, so that it is comparable between all alignments.
+# Shifts, level pixels, that the finest level looks at: evidence is comparable where these are the same.
 SEEN = 3
 
 SIMILARITY = FitConfig('similarity')
@@ -170,13 +170,13 @@ class Frame:
         return self.sharpen(_compose(level, backward, found.step))
 
     def sharpen(self, backward: np.ndarray) -> State:
-        """Refine a transform, 3x3 backward, at the finest level, by at most 3 level pixels at a time."""
+        """Refine a transform, 3x3 backward, at the finest level, by at most SEEN level pixels."""
         level, basis = self._level, self._basis
-        surfaces = self._correlate(self._narrow, backward, None, 3)
+        surfaces = self._correlate(self._narrow, backward, None, SEEN)
         found = fit(level, self._narrow, surfaces, DENSE, basis)
         backward = _compose(level, backward, found.step)
         trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
-        evidence = _evidence(*excess(surfaces.within(SEEN), found.displacement))
+        evidence = _evidence(*excess(surfaces, found.displacement))
         return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
     def finish(self, state: State) -> State:
