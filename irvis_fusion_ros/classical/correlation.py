@@ -7,7 +7,7 @@ relying on the best shift of each.
 
 import functools
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -85,6 +85,11 @@ class Surfaces:
     def radius(self) -> int:
         """Largest shift, in level pixels."""
         return self.values.shape[0] // 2
+
+    def within(self, radius: int) -> 'Surfaces':
+        """Return the same surfaces without shifts beyond `radius`."""
+        kept = slice(self.radius - radius, self.radius + radius + 1)
+        return replace(self, values=self.values[kept, kept])
 
 
 def correlate(
