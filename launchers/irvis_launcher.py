@@ -12,7 +12,15 @@ from pathlib import Path
 
 def run(module: str) -> int:
     """Run `main()` of a module of irvis_fusion_ros and return its exit code."""
-    _enter_virtual_environment()
+    try:
+        _enter_virtual_environment()
+        return _run(module)
+    except KeyboardInterrupt:  # most often while the libraries are imported, which takes seconds
+        print(f'{Path(sys.argv[0]).name}: interrupted', file=sys.stderr)
+        return 130
+
+
+def _run(module: str) -> int:
     try:
         importlib.import_module('irvis_fusion_ros.process').set_up()
         program = importlib.import_module(module)

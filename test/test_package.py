@@ -303,6 +303,14 @@ def test_an_executable_enters_the_environment_it_was_installed_to(other_python, 
     assert done.returncode == 7
 
 
+def test_ctrl_c_while_the_libraries_are_imported_is_one_line(tmp_path):
+    (tmp_path / 'probe.py').write_text('import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n')
+    script = "import sys, irvis_launcher; sys.argv[0] = 'fuse'; sys.exit(irvis_launcher.run('probe'))"
+    paths = os.pathsep.join(map(str, (tmp_path, REPOSITORY, REPOSITORY / 'launchers')))
+    done = run([sys.executable, '-c', script], {**os.environ, 'PYTHONPATH': paths})
+    assert (done.returncode, done.stderr) == (130, 'fuse: interrupted\n')
+
+
 def test_a_python_without_the_package_is_told_what_to_do(other_python):
     environment, python = other_python
     variables = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}

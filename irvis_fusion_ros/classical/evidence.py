@@ -170,15 +170,17 @@ def ambiguity(reference: tuple[np.ndarray, np.ndarray], moving: tuple[np.ndarray
             found.append(cv2.dft(padded))
         return found
 
-    def lags(own: np.ndarray, other: np.ndarray) -> np.ndarray:
-        product = cv2.mulSpectrums(own, other, 0, conjB=True)
-        every = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+    def product(own: int, other: int) -> np.ndarray:
+        return cv2.mulSpectrums(ours[own], theirs[other], 0, conjB=True)
+
+    def lags(spectrum: np.ndarray) -> np.ndarray:
+        every = cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
         return every[np.ix_(down, along)]
 
     ours, theirs = spectra(*moving), spectra(*reference)
-    agreed = lags(ours[0], theirs[0]) + lags(ours[1], theirs[1])
-    energy = [lags(ours[2], theirs[3]), lags(ours[3], theirs[2])]
-    overlap = lags(ours[3], theirs[3])
+    agreed = lags(product(0, 0) + product(1, 1))
+    energy = [lags(product(2, 3)), lags(product(3, 2))]
+    overlap = lags(product(3, 3))
     centre = (len(down) // 2, len(along) // 2)
     overlap = np.clip(overlap / max(overlap[centre], 1.0), 0, 1)
     # chance grows as the overlap shrinks

@@ -42,15 +42,23 @@ FOLDERS = (
     ('valimgr', 'valimg'),
     ('testimgr', 'testimg'),
 )
-# Patterns of these folders, and of marks that are met.
+# Marks at the end or the beginning of a stem that are met.
+MARKS = (
+    ('ir', 'vis'),
+    ('ir', 'vi'),
+    ('ir', 'rgb'),
+    ('thermal', 'rgb'),
+    ('thermal', 'visible'),
+    ('lwir', 'rgb'),
+)
+# Patterns of these folders and marks.
 _OTHERS = (
     *(f'{thermal}/*:{visible}/*' for thermal, visible in FOLDERS),
-    '*_ir:*_vis',
-    '*_ir:*_vi',
-    '*_ir:*_rgb',
-    '*_thermal:*_rgb',
-    '*_thermal:*_visible',
-    '*_lwir:*_rgb',
+    *(
+        pattern
+        for thermal, visible in MARKS
+        for pattern in (f'*_{thermal}:*_{visible}', f'{thermal}_*:{visible}_*')
+    ),
 )
 # How many folders above the one that was named may belong to a pattern.
 _ABOVE = 3

@@ -68,6 +68,11 @@ class ThermalTone:
     SAMPLES = 40_000
     # Values of 8 bit that differ by less are the steps of a converter, not a picture.
     LEAST_8_BIT = 8.0
+    # What dead pixels and lines, and rows that carry the state of the camera, have instead of a measurement.
+    UNMEASURED = (0, (1 << 12) - 1, (1 << 14) - 1, (1 << 16) - 1)
+    # They are told from a scene by their distance from most of it: the percentiles of most, and how many
+    # times as far apart as these.
+    MOST, FAR = (5, 95), 8
 
     STREAM = ('_low_high', '_dtype')
 
@@ -136,6 +141,8 @@ class ThermalTone:
             values = values[counted[::step, ::step].ravel() > 0]
         if values.dtype.kind == 'f':
             values = values[np.isfinite(values)]
+        if values.dtype.kind == 'u' and values.dtype != np.uint8:
+            values = self._measured(values)
         if values.size == 0:
             return None
         low, high = percentiles(values, self.config.percentile_low, self.config.percentile_high)
@@ -145,6 +152,15 @@ class ThermalTone:
             middle = (low + high) / 2
             low, high = middle - least / 2, middle + least / 2
         return low, high
+
+    def _measured(self, values: np.ndarray) -> np.ndarray:
+        """Return values without those of dead pixels; a few lines are more than the percentiles cut."""
+        suspect = np.isin(values, self.UNMEASURED)
+        if not suspect.any():
+            return values
+        low, high = (float(each) for each in percentiles(values, *self.MOST))
+        far = self.FAR * (high - low)
+        return values[~suspect | ((values >= low - far) & (values <= high + far))]
 
     def _follow(self, seen: tuple[float, float] | None) -> None:
         if seen is None:

@@ -1,5 +1,7 @@
 """Reads and writes image files of any depth without loss, and lists those of a folder by file stem."""
 
+import contextlib
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -55,9 +57,22 @@ def write(path: Path, image: np.ndarray) -> None:
     encoded, data = cv2.imencode(path.suffix, image)
     if not encoded:
         raise FileError(f'{path}: {image.dtype} cannot be stored as {path.suffix}')
+    _store(path, data.tobytes())
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an array as NumPy's .npy. Raises FileError if it cannot be written."""
+    data = io.BytesIO()
+    np.save(data, array)
+    _store(path, data.getvalue())
+
+
+def _store(path: Path, data: bytes) -> None:
     try:
-        path.write_bytes(data.tobytes())
+        path.write_bytes(data)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # a part of an image only misleads
         raise FileError(f'{path}: cannot be written ({error.strerror})') from error
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.geometry import tensors
-from irvis_fusion_ros.networks import layers
+from irvis_fusion_ros.networks import layers, threads
 from irvis_fusion_ros.networks.affine import Affine, similarity
 from irvis_fusion_ros.networks.cross_correlation import correlate
 from irvis_fusion_ros.networks.layers import conv
@@ -175,8 +175,18 @@ class Search(nn.Module):
     def similarity(self, visible: Tensor, thermal: Tensor) -> Tensor:
         """Return the normalised correlation over the overlap, at most 1, of every hypothesis."""
         visible, thermal = visible.float(), thermal.float()
-        batch, channels, height, width = visible.shape
+        batch, _, height, width = visible.shape
         points = self._hypothesis_points(visible)
+        parts = points.chunk(2) if threads.divides() else (points,)
+        found = threads.halves(lambda part: self._normalised(visible, thermal, part), parts)
+        shape = (batch, len(ROTATIONS), len(SCALES), 2 * REACH + 1, 2 * REACH + 1)
+        # evidence grows with the square root of the number of cells that agree
+        return torch.cat(found, 1).reshape(shape) * (height * width / 64) ** 0.5
+
+    @staticmethod
+    def _normalised(visible: Tensor, thermal: Tensor, points: Tensor) -> Tensor:
+        """Return the normalised correlation at all shifts, B x K x dy x dx, of hypotheses' points."""
+        batch, channels = visible.shape[:2]
         count = len(points)
         grown = points.shape[1:3]
         points = points[None].expand(batch, *points.shape).flatten(0, 1)
@@ -194,10 +204,7 @@ class Search(nn.Module):
         norm = cells * lags(torch.ones_like(reference_energy), energy).clamp(min=0)
         # a small overlap can match by chance, so the norm also counts the area of the whole image
         whole = reference_energy.sum((1, 2, 3))[:, None, None, None]
-        correlation = product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)
-        shape = (batch, len(ROTATIONS), len(SCALES), 2 * REACH + 1, 2 * REACH + 1)
-        # evidence grows with the square root of the number of cells that agree
-        return correlation.reshape(shape) * (height * width / 64) ** 0.5
+        return product / (torch.sqrt(norm + 1e-12) + 0.1 * whole + 1e-6)
 
     def best(self, logits: Tensor, affine: Affine) -> Tensor:
         """Return P, B x 2 x 3, of the most likely hypothesis, interpolated between its neighbours."""

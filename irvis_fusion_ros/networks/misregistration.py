@@ -20,6 +20,8 @@ from irvis_fusion_ros.networks.swift import Swift, SwiftConfig
 # The preset whose weights are used, and its network.
 PRESET = 'swift_lite'
 NETWORK = SwiftConfig(width=16, described=12, match=24, pixels=81920)
+# Its dense steps that are used: no map refines what they find.
+DENSE = 1
 # Pixels over which gradients are averaged, and the gradient that counts as none, in brightness per pixel.
 SHARE_BLUR, LEAST_GRADIENT = 6.0, 1e-3
 # Pixels that a displacement is smoothed over: a displacement that changes between pixels tears the image.
@@ -40,12 +42,12 @@ class Evidence(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.network = Swift(NETWORK).proposing().requires_grad_(False)
+        self.network = Swift(NETWORK).proposing(DENSE).requires_grad_(False)
 
     def load(self) -> None:
         """Load the weights of the preset. Raises FileError, with the remedy, where they are missing."""
         whole = weights.into(Swift(NETWORK), PRESET, 'swift')
-        self.network.load_state_dict(whole.proposing().state_dict())
+        self.network.load_state_dict(whole.proposing(DENSE).state_dict())
 
     @torch.no_grad()
     def forward(

@@ -114,6 +114,16 @@ class Run:
         """Close the source."""
         self.bag.close()
 
+    def why_nothing(self) -> str:
+        """Say why no pair was fused, when that is the result."""
+        if self.pairs_in or self.alone_in:
+            return f'none of the {self.pairs_in + self.alone_in} pairs could be used'
+        return self._source.no_pair()
+
+    def discard(self) -> None:
+        """Take away what was written."""
+        shutil.rmtree(self.task.out, ignore_errors=True)
+
     def finish(self) -> None:
         """Forget how to go on: all is done."""
         shutil.rmtree(self.task.out / STATE, ignore_errors=True)

@@ -21,7 +21,7 @@ from irvis_fusion_ros.io.bags import (
 from irvis_fusion_ros.io.encodings import Picture
 from irvis_fusion_ros.io.video_stream import VideoDecoder
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair
-from irvis_fusion_ros.ros import conversions
+from irvis_fusion_ros.ros import conversions, reasons
 from irvis_fusion_ros.ros.options import NodeConfig
 from irvis_fusion_ros.ros.topics import compressed_of, image_of, video_of
 
@@ -93,7 +93,9 @@ class PairSource:
         on_image: Callable[[str, Image], None] | None = None,
     ):
         self._bag = bag
+        self._sync = config.sync
         self._on_image = on_image
+        self._last_refusal = dict.fromkeys(STREAMS, '')
         self._streams = {each.image: name for name, each in topics.items()}
         self._info_streams = {each.info: name for name, each in topics.items() if each.info}
         self._limit = config.limits.max_pixels
@@ -126,11 +128,13 @@ class PairSource:
         message = self._decoded(record)
         if message is None:
             self.refused[stream]['corrupt'] += 1
+            self._last_refusal[stream] = 'they are damaged'
             return
         try:
             image = self._checked(stream, message, record.time)
         except ImageError as error:
             self.refused[stream][error.cause] += 1
+            self._last_refusal[stream] = str(error)
             self._complain(f'{stream} {error.cause}', f'{stream}: {error}; image refused')
             return
         if self._on_image is not None:
@@ -150,6 +154,29 @@ class PairSource:
             found.update({cause: n for cause, n in counts.items() if cause not in _NO_DROPS})
             found['no_partner'] += self.pairing.waiting(name)
         return +found
+
+    def no_pair(self) -> str:
+        """Say why there was no pair at all, as the node says it."""
+        topics = {stream: topic for topic, stream in self._streams.items()}
+        empty = [topic for stream, topic in topics.items() if not self.received(stream)]
+        if empty:
+            return f'there is no message of {" and ".join(empty)}'
+        return reasons.no_pair(
+            [self._situation(stream, topic) for stream, topic in topics.items()],
+            lag=self.pairing.lag(),
+            miss=self.pairing.miss(),
+            tolerance=self._sync.tolerance,
+            offset=self._sync.thermal_offset,
+            timeout=math.inf,  # no image is given up
+        )
+
+    def _situation(self, stream: str, topic: str) -> reasons.Situation:
+        by_stamp = Counter({cause: self.pairing.counts[stream][cause] for cause in reasons.STAMP_CAUSES})
+        refused = self.refused[stream] + by_stamp
+        last = self._last_refusal[stream]
+        return reasons.Situation(
+            stream, topic, publishers=1, received=self.received(stream), refused=refused, last_refusal=last
+        )
 
     def _watch_for_missing(self, time: int) -> None:
         """Let the images of one camera out alone while the other is silent, as the node does."""

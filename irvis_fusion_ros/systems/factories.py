@@ -38,7 +38,7 @@ def swift(config: SystemConfig, temporal: bool) -> Hybrid:
         runner = functools.partial(session.runner, device=device)
         precision = 'float16' if session is tensorrt else 'float32'
         network, device = ExportedSwift(network, config.preset, runner, precision), 'cpu'
-    first = Matcher(network, fuse, device, temporal=False, proposes=True)
+    first = Matcher(network, fuse, device, temporal=False, proposes=True, small=config.backend == 'torch')
     return Hybrid(first, temporal, second_network(config))
 
 

@@ -8,9 +8,9 @@ weak, the maps search as well, and then another network. What two of them find i
 proposal with most evidence (classical/evidence.py) is taken.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -44,9 +44,9 @@ class Hybrid(Classical):
     def __init__(self, network: Matcher, temporal: bool, other: Matcher | None = None):
         super().__init__(temporal)
         self._network = network
-        self._searches = [partial(self._proposed, network), super()._search]
+        self._searches = [functools.partial(self._proposed, network), super()._search]
         if other is not None:
-            self._searches.append(partial(self._proposed, other))
+            self._searches.append(functools.partial(self._proposed, other))
 
     @property
     def precision(self) -> str:
@@ -63,6 +63,7 @@ class Hybrid(Classical):
 
     def _proposed(self, network: Matcher, frame: Frame, thermal: np.ndarray, visible: np.ndarray) -> State:
         """Return what the maps make of the proposal of a network, judged."""
+        frame.prepare()
         proposed = network.register(thermal, visible)
         refined = frame.settle(proposed.transform)
         found = frame.judged(refined)
@@ -80,15 +81,19 @@ def choose(proposals: Iterable[State], frame: Frame, width: int) -> State:
     width: of the visible image, pixels.
     """
     found: list[State] = []
-    best = 0
-    for latest, proposal in enumerate(proposals):
+    for proposal in proposals:
         found = _with(proposal, found, frame, width)
-        new, old = found[latest].confidence, found[best].confidence
-        if new * (1 - old) > MORE * old * (1 - new):
-            best = latest
-        if found[best].confidence >= (ACCEPTED if found[best].confirmed else SETTLED):
+        # all are compared anew: the latest may have confirmed one that another had replaced
+        best = functools.reduce(_better, found)
+        if best.confidence >= (ACCEPTED if best.confirmed else SETTLED):
             break
-    return found[best]
+    return best
+
+
+def _better(earlier: State, later: State) -> State:
+    """Return the later proposal where it has MORE times the odds of the earlier one."""
+    new, old = later.confidence, earlier.confidence
+    return later if new * (1 - old) > MORE * old * (1 - new) else earlier
 
 
 def _apart(frame: Frame, state: State, proposal: Alignment, width: int) -> float:

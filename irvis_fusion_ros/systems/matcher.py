@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.backends.device import Recorded, half_of, precision_of
 from irvis_fusion_ros.networks import matching
 from irvis_fusion_ros.networks.matching import Agreement
+from irvis_fusion_ros.networks.threads import Alone
 from irvis_fusion_ros.networks.working_grid import WorkingGrid
 from irvis_fusion_ros.systems.tracking import (
     Fusion,
@@ -68,7 +70,11 @@ class MatchingNetwork(Protocol):
 
 
 class Matcher(Tracking):
-    """Runs a `MatchingNetwork` as a system; see Tracking."""
+    """
+    Runs a `MatchingNetwork` as a system; see Tracking.
+
+    small: the maps of the network are small (networks/threads.py).
+    """
 
     def __init__(
         self,
@@ -77,13 +83,21 @@ class Matcher(Tracking):
         device: str,
         temporal: bool,
         proposes: bool = False,
+        small: bool = False,
     ):
         super().__init__(network, fuse, device, temporal, proposes)
+        self._alone = Alone() if small and device == 'cpu' else None
         self._half = half_of(device)
         # an exported network has the precision that it was exported in
         self.precision = getattr(network, 'precision', precision_of(self._half))
         self._describe = Recorded(self._run_descriptions, device)
         self._compare = Recorded(self._run_comparison, device)
+
+    def register(self, thermal: np.ndarray, visible: np.ndarray) -> Alignment:
+        """Align thermal to visible; see `systems.base.System.register`."""
+        if self._alone is None:
+            return super().register(thermal, visible)
+        return self._alone(super().register, thermal, visible)
 
     def _align(
         self, seen: Tensor, warp_thermal: WarpThermal, grid: WorkingGrid, shapes: tuple

@@ -121,6 +121,8 @@ def _export(options: argparse.Namespace) -> int:
     left_out = source.drops() + exporter.fuser.drops + exporter.left_out
     causes = ', '.join(f'{count} {cause}' for cause, count in sorted(left_out.items())) or 'none'
     print(f'{len(exporter.pairs)} pairs written into {options.out}; left out: {causes}')
+    if not source.pairing.counts['visible']['paired']:
+        _complain(f'no pair: {source.no_pair()}')
     if incomplete:
         _complain(str(incomplete))
     return 1 if incomplete or not exporter.pairs else 0

@@ -51,11 +51,17 @@ def fuse(task: Task, resume: bool = False, progress: bool = True) -> str:
                 bar.update(max(0.0, (time - run.bag.start) / 1e9 - bar.n))
             elapsed = bar.format_dict['elapsed']
         summary = run.summary()
+        dropped = ', '.join(f'{count} {cause}' for cause, count in sorted(summary['drops'].items())) or 'none'
+        if not run.pairs:
+            run.discard()  # a bag without an image only misleads, and would be in the way of the next run
+            incomplete = f'; {run.incomplete}' if run.incomplete else ''
+            raise BagError(
+                f"'{task.source}': no pair was fused: {run.why_nothing()}; drops: {dropped}{incomplete}"
+            )
         cli.write_json(task.out / 'summary.json', summary)
         run.finish()
     finally:
         run.close()
-    dropped = ', '.join(f'{count} {cause}' for cause, count in sorted(summary['drops'].items())) or 'none'
     alone = f' ({run.alone_in} of them one image alone)' if run.alone_in else ''
     pairs = f'{run.pairs_in + run.alone_in} pairs{alone}'
     text = f'{len(run.pairs)} of {pairs} fused into {task.out}; drops: {dropped}'

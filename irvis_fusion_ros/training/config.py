@@ -71,18 +71,30 @@ def load(path: Path, recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
 
     Raises FileError, with the file, the key and the valid values, for a file that cannot be used.
     """
-    content = yaml_file.read(path, 'the configuration')
-    if content is None:
-        content = {}
+    content = read(path)
     try:
-        if not isinstance(content, dict):
-            raise ValueError('a configuration is keys with values')
-        own = content.pop(RECIPE, {})
-        config = filled(TrainConfig, content)
-        warps.check_mixture(plain(config.mixture))
-        return config, _converted(recipe.Config(), own, RECIPE)
+        return parsed(content, recipe)
     except ValueError as error:
         raise FileError(f'{path}: {error}') from error
+
+
+def read(path: Path) -> dict:
+    """Return the keys of a configuration file with their values. Raises FileError."""
+    content = yaml_file.read(path, 'the configuration')
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise FileError(f'{path}: a configuration is keys with values')
+    return content
+
+
+def parsed(content: Mapping[str, Any], recipe: type[Recipe]) -> tuple[TrainConfig, Any]:
+    """Return the options of a run and those of its system. Raises ValueError, with the key."""
+    run = dict(content)
+    own = run.pop(RECIPE, {})
+    config = filled(TrainConfig, run)
+    warps.check_mixture(plain(config.mixture))
+    return config, _converted(recipe.Config(), own, RECIPE)
 
 
 def filled(config_class: type, values: Mapping[str, Any], prefix: str = '') -> Any:

@@ -2,8 +2,9 @@
 The curves of a training run: `curve.csv`, and `curve.png` where matplotlib is installed.
 
 Each row is one point: step, stage, series, value. Series are `train/TERM` (mean since the previous point),
-`val/TERM`, `val/endpoint_error` and `val/identity_error` in pixels. The file contains no times, so an
-interrupted and resumed run writes the same file.
+`val/TERM`, `val/endpoint_error` and `val/identity_error` in pixels, and how alike the registered and the
+unmoved thermal image are: `val/ncc` and `val/mse`, and `val/mncc` and `val/mmse` where both show the same.
+The file contains no times, so an interrupted and resumed run writes the same file.
 """
 
 import csv
@@ -19,6 +20,10 @@ from irvis_fusion_ros.io import atomic
 PANELS = {
     'endpoint_error': 'endpoint error, px',
     'identity_error': 'endpoint error, px',
+    'ncc': 'correlation with the unmoved image',
+    'mncc': 'correlation with the unmoved image',
+    'mse': 'squared distance from the unmoved image',
+    'mmse': 'squared distance from the unmoved image',
     'psnr': 'PSNR, dB',
     'psnr_before': 'PSNR, dB',
 }

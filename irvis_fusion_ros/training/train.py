@@ -11,12 +11,10 @@ the training of a system that needs no aligned pairs on a recording of the user'
 import argparse
 import dataclasses
 import fcntl
-import hashlib
 import math
 import signal
 import sys
 import time
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,10 +22,9 @@ from typing import Any, TextIO
 from irvis_fusion_ros import cli, share
 from irvis_fusion_ros.backends.device import resolve_device
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.io import atomic, weights
-from irvis_fusion_ros.training import config
-from irvis_fusion_ros.training.data import pack, recording, targets
-from irvis_fusion_ros.training.data.batches import PairSource
+from irvis_fusion_ros.io import weights
+from irvis_fusion_ros.training import card, config
+from irvis_fusion_ros.training.data import pack, recording, sets, targets
 from irvis_fusion_ros.training.data.cleaning import Cleaner
 from irvis_fusion_ros.training.data.pack import Item
 from irvis_fusion_ros.training.data.target_batches import TargetSource
@@ -85,14 +82,14 @@ def _train(options: argparse.Namespace) -> int:
         if not own.held_out:
             items = [dataclasses.replace(item, part='train') for item in items]
     else:
-        items = _items(run.data, accepted, recipe_class.aligned)
+        items = sets.items(run.data, accepted, recipe_class.aligned)
     start = _start(options)
     if start is not None and hasattr(own, 'network'):
         own = _with_network_of(own, start)
     device = resolve_device(options.device, ('cuda', 'cpu'))
     folder = options.out or Path('runs') / (options.bag or options.config).stem
     folder.mkdir(parents=True, exist_ok=True)
-    train, val = (_target_sources if recipe_class.boxed else _sources)(items, run, device)
+    train, val = (_target_sources if recipe_class.boxed else sets.sources)(items, run, device)
     with _locked(folder):
         trainer = Trainer(
             options.system,
@@ -101,7 +98,7 @@ def _train(options: argparse.Namespace) -> int:
             (train, val),
             folder,
             device,
-            data=_fingerprint(items),
+            data=sets.fingerprint(items),
             changed=options.changed,
             start=None if start is None else start.state,
         )
@@ -117,7 +114,8 @@ def _train(options: argparse.Namespace) -> int:
     if done:
         print(f'done: {folder / options.system}.safetensors')
         if options.bag:
-            _write_card(folder, options)
+            card.write(folder, options.system, f'the recording {options.bag}')
+            _tell_use(folder, options.system)
     else:
         print(f'stopped and saved at step {trainer.step} of {trainer.steps}; the same command goes on')
     return 128 + stop.signal if stop.signal is not None and not done else 0
@@ -153,16 +151,12 @@ def _with_network_of(own: Any, start: weights.Weights) -> Any:
     return dataclasses.replace(own, network=network)
 
 
-def _write_card(folder: Path, options: argparse.Namespace) -> None:
-    """Write the card that loading weights requires, and print how to use them."""
-    path = folder / f'{options.system}{weights.SUFFIX}'
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    card = f'# {options.system}, adapted\n\n- **sha256** {digest}\n- **Data** the recording {options.bag}\n'
-    atomic.write(path.with_suffix('.md'), card.encode())
+def _tell_use(folder: Path, system: str) -> None:
+    """Print how to use the weights of a run."""
     models = f'{weights.VARIABLE}={folder.resolve()}'
     print(
-        f'use it: {models} irvis fusion_node --ros-args -p preset:={options.system}\n'
-        f'    or: {models} irvis fuse_images THERMAL_DIR VISIBLE_DIR OUT --preset {options.system}'
+        f'use it: {models} irvis fusion_node --ros-args -p preset:={system}\n'
+        f'    or: {models} irvis fuse_images THERMAL_DIR VISIBLE_DIR OUT --preset {system}'
     )
 
 
@@ -189,17 +183,6 @@ def _pack(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sources(
-    items: Sequence[Item], run: config.TrainConfig, device: str
-) -> tuple[PairSource, PairSource | None]:
-    train = PairSource(items, 'train', run.seed, device, run.joint, run.sensors)
-    # validation uses aligned pairs only, because their error is known
-    validation = [item for item in items if item.part == 'val' and item.aligned]
-    if not validation:
-        return train, None
-    return train, PairSource(validation, 'val', run.seed, device, run.joint, run.sensors)
-
-
 def _target_sources(
     items: Sequence[TargetItem], run: config.TrainConfig, device: str
 ) -> tuple[TargetSource, TargetSource | None]:
@@ -216,35 +199,6 @@ def _boxed(
     items, remarks = targets.collect([Path(entry) for entry in data], files, ground, accepted)
     print(*remarks, sep='\n', end='\n' if remarks else '')
     return items
-
-
-def _items(data: Sequence[str], accepted: frozenset[str], aligned: bool) -> list[Item]:
-    paths = [Path(entry) for entry in data]
-    if not paths:
-        raise FileError("no training data: give --data, or 'data' in the configuration")
-    items = [item for path in paths if path.is_file() for item in pack.load(path)]
-    folders = [path for path in paths if not path.is_file()]
-    if folders:
-        found, remarks = pack.collect(folders, accepted, aligned=aligned)
-        print(*remarks, sep='\n', end='\n' if remarks else '')
-        items += found
-    unaligned = sum(not item.aligned for item in items)
-    if aligned and unaligned:
-        raise FileError(
-            f'{", ".join(data)}: {unaligned} of {len(items)} pairs are as recorded, and this system learns '
-            'from aligned ones; make the pack without --unaligned'
-        )
-    return items
-
-
-def _fingerprint(items: Sequence[Item] | Sequence[TargetItem]) -> int:
-    """Return a number that identifies the training set, wherever it is stored."""
-    found = 0
-    for item in items:
-        found = zlib.crc32(f'{item.name} {item.part} {item.thermal.shape}'.encode(), found)
-        for image in item.images:
-            found = zlib.crc32(image, found)
-    return found
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from irvis_fusion_ros.errors import FileError
+from irvis_fusion_ros.geometry import tensors
 from irvis_fusion_ros.io import weights
 from irvis_fusion_ros.training import checkpoint
 from irvis_fusion_ros.training.checkpoint import Checkpoint
 from irvis_fusion_ros.training.config import TrainConfig, plain
 from irvis_fusion_ros.training.curves import Curves
 from irvis_fusion_ros.training.data.batches import PairSource
+from irvis_fusion_ros.training.losses import basic
 from irvis_fusion_ros.training.recipes.base import Batch, Recipe, Stage
 
 # Steps in a row without a finite gradient after which a run has failed.
@@ -269,8 +271,7 @@ class Trainer:
             found |= self._recipe.measures(self.averaged, batch, stage)
             field = self._recipe.deformation(self.averaged, batch, stage)
             if field is not None:
-                found['endpoint_error'] = _endpoint_error(field, batch)
-                found['identity_error'] = _endpoint_error(torch.zeros_like(batch.truth), batch)
+                found |= _registered(field, batch)
             for name, value in found.items():
                 sums[f'val/{name}'] = sums.get(f'val/{name}', 0.0) + value / batches
         return sums
@@ -299,6 +300,20 @@ def _schedule(step: int, stage: Stage) -> float:
     rising = min(1.0, (step + 1) / max(1, min(stage.warm_up, stage.steps // 4)))
     falling = (1 + math.cos(math.pi * step / stage.steps)) / 2
     return rising * (LAST_LR + (1 - LAST_LR) * falling)
+
+
+def _registered(field: Tensor, batch: Batch) -> dict[str, float]:
+    """Return the error of a field in pixels, that of no motion, and how alike both thermal images are."""
+    registered = tensors.warp(batch.moved, field, 'zeros')
+    apart = (registered - batch.thermal) ** 2
+    return {
+        'endpoint_error': _endpoint_error(field, batch),
+        'identity_error': _endpoint_error(torch.zeros_like(batch.truth), batch),
+        'ncc': 1 - float(basic.masked_ncc(registered, batch.thermal)),
+        'mse': float(apart.mean()),
+        'mncc': 1 - float(basic.masked_ncc(registered, batch.thermal, batch.shown)),
+        'mmse': float((apart * batch.shown).sum() / batch.shown.sum().clamp(min=1)),
+    }
 
 
 def _endpoint_error(field: Tensor, batch: Batch) -> float:

@@ -79,6 +79,23 @@ def test_marks_are_known_in_one_folder_and_in_two(tmp_path, thermal, visible):
         assert found.unpaired == ()
 
 
+@pytest.mark.parametrize(('thermal', 'visible'), [('thermal', 'rgb'), ('IR', 'vis'), ('lwir', 'rgb')])
+def test_marks_at_the_beginning_are_known(tmp_path, thermal, visible):
+    numbers = ('0001', '0002')
+    write(
+        tmp_path,
+        *(
+            f'{folder}/{mark}_{number}.png'
+            for number in numbers
+            for folder, mark in (('t', thermal), ('v', visible))
+        ),
+    )
+    found = folders.find(tmp_path / 't', tmp_path / 'v')
+    assert names(found, tmp_path) == {
+        number: (f't/{thermal}_{number}.png', f'v/{visible}_{number}.png') for number in numbers
+    }
+
+
 def test_marks_that_are_given(tmp_path):
     write(tmp_path, 'a-hot.png', 'a-seen.png', 'b-hot.png')
     found = folders.find(tmp_path, tmp_path, '*-hot:*-seen')

@@ -39,6 +39,24 @@ def test_one_hot_pixel_does_not_dim_the_picture():
     np.testing.assert_allclose(shown(image)[1:], before[1:], atol=0.01)
 
 
+@pytest.mark.parametrize(('dead', 'share'), [(0, 0.03), (65535, 0.03), (16383, 0.02)])
+def test_dead_lines_and_rows_of_camera_state_do_not_dim_the_picture(dead, share):
+    """Three rows of a Lepton's telemetry are 2.4 % of the image, two dead columns of 80 are 2.5 %."""
+    image = radiometric()
+    before = shown(image)
+    rows = round(share * len(image))
+    image[-rows:] = dead
+    image[-rows, :20] = RNG.integers(0, 65535, 20)
+    np.testing.assert_allclose(shown(image)[:-rows], before[:-rows], atol=0.02)
+
+
+def test_black_and_white_that_belong_to_the_scene_are_counted():
+    image = np.clip(20000 + 20000 * SCENE, 0, 65535).astype(np.uint16)
+    assert 0.1 < (image == 0).mean() < 0.2
+    found = shown(image)
+    np.testing.assert_allclose(found, image / np.percentile(image, 99.5), atol=0.02, rtol=0.05)
+
+
 def test_float_with_nan_and_infinity():
     image = (20 + 3 * SCENE).astype(np.float32)
     image[:10] = np.nan

@@ -150,6 +150,7 @@ def test_a_missing_topic_error_lists_what_there_is(tmp_path):
     [
         ('missing', None, 'there is no bag at'),
         ('text.txt', b'hello', 'is not a bag'),
+        ('old.bag', b'#ROSBAG V2.0\n', 'is a bag of ROS 1; convert it: rosbags-convert'),
         ('broken.mcap', b'hello', 'cannot read the bag'),
         ('broken.db3', b'hello', 'cannot read the bag'),
         ('empty.mcap', b'', 'cannot read the bag'),

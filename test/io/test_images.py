@@ -1,3 +1,5 @@
+import resource
+
 import cv2
 import numpy as np
 import pytest
@@ -117,3 +119,18 @@ def test_cmyk_is_read():
     file = io.BytesIO()
     pil.fromarray(image[..., ::-1]).convert('CMYK').save(file, 'JPEG', quality=95)
     assert np.abs(images.decode(file.getvalue()).astype(int) - image).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ('name', 'write'), [('a.png', images.write), ('a.tiff', images.write), ('a.npy', images.write_array)]
+)
+def test_a_disk_without_room_is_named_and_no_part_of_a_file_stays(tmp_path, name, write):
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400), np.uint8)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(FileError, match=rf'{name}: cannot be written \(File too large\)'):
+            write(tmp_path / name, noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from reached import unreached
 from irvis_fusion_ros.data import synthetic
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
 from irvis_fusion_ros.networks import layers, matching
-from irvis_fusion_ros.networks.swift import PROPOSED, STRIDES, Match, Swift, SwiftConfig
+from irvis_fusion_ros.networks.swift import STRIDES, Match, Swift, SwiftConfig
 
 SMALL = SwiftConfig(width=8, described=12, match=16)
 SHAPE = (160, 208)
@@ -113,14 +113,15 @@ def test_every_part_learns(network):
     assert unreached(net) == []
 
 
+@pytest.mark.parametrize('dense', [0, 1])
 @torch.no_grad()
-def test_a_proposal_is_what_the_first_steps_find(network):
+def test_a_proposal_is_what_the_first_steps_find(network, dense):
     images = pair((11, -7))[:2]
     whole = network.register(*images)
-    proposed = copy.deepcopy(network).proposing()
+    proposed = copy.deepcopy(network).proposing(dense)
     assert len(proposed.descriptions(*images)[0]) == len(STRIDES)
     affine, residual = proposed.register(*images).steps[-1]
-    of_whole = whole.steps[len(network.affine) + PROPOSED - 1]
+    of_whole = whole.steps[len(network.affine) + dense - 1]
     assert torch.equal(affine, of_whole[0]) and torch.equal(residual, of_whole[1])
 
 

@@ -14,8 +14,13 @@ SHAPE = (96, 128)
 CONFIG = NodeConfig(preset='classical', device='cpu')
 
 
-def write(path, count=12, lost=(), broken=(), thermal_shape=SHAPE):
-    """Write a flight; lost: numbers of visible images that are missing, broken: of thermal ones cut short."""
+def write(path, count=12, lost=(), broken=(), thermal_shape=SHAPE, thermal_start=START + 3_000_000):
+    """
+    Write a flight.
+
+    lost: numbers of visible images that are missing, broken: of thermal ones cut short. thermal_start: stamp
+    of the first thermal image.
+    """
     thermal, visible = pair(SHAPE, seed=3)
     camera = bags.Intrinsics(SHAPE[::-1], np.diag([90.0, 90, 1]), np.zeros(5), np.eye(3), np.eye(3, 4))
     with bags.BagWriter(path) as bag:
@@ -26,9 +31,8 @@ def write(path, count=12, lost=(), broken=(), thermal_shape=SHAPE):
             moved = cv2.resize(moved, size[::-1]).astype(np.uint16) * 30 + 7000
             if number in broken:
                 moved = moved[:20, :20]
-            bag.write_image(
-                '/thermal/image_raw', moved, 'mono16', stamp + 3_000_000, 'lwir', stamp + 9_000_000
-            )
+            at = thermal_start + number * STEP if thermal_start else 0
+            bag.write_image('/thermal/image_raw', moved, 'mono16', at, 'lwir', stamp + 9_000_000)
             bag.write_camera_info('/visible/camera_info', camera, stamp, 'rgb', stamp + 1_000_000)
             if number not in lost:
                 image = np.roll(visible, number // 3, 1)

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,8 +58,8 @@ def test_what_is_proposed_is_made_exact(off):
 def test_maps_that_lead_far_away_are_not_followed(pixels, monkeypatch):
     sharpen = Frame.sharpen
 
-    def astray(self, backward, radius):
-        state = sharpen(self, backward, radius)
+    def astray(self, backward):
+        state = sharpen(self, backward)
         state.backward[:2, 2] += pixels
         return state
 
@@ -120,7 +121,7 @@ def test_what_two_methods_find_is_believed_in_spite_of_little_evidence(monkeypat
 
 
 def test_another_network_confirms_what_the_maps_do_not_find(monkeypatch):
-    monkeypatch.setattr(Frame, 'search', lambda self: self.sharpen(np.eye(3), 3))
+    monkeypatch.setattr(Frame, 'search', lambda self: self.sharpen(np.eye(3)))
     judged_as(0.2, monkeypatch)
     other = Network(proposal((0.5, -0.5)))
     found = Hybrid(Network(proposal()), temporal=False, other=other).register(*frame())
@@ -158,3 +159,27 @@ def test_what_the_maps_search_has_to_be_clearly_better(maps, taken):
     states = [SimpleNamespace(name='network', confidence=0.4, confirmed=False)]
     states.append(SimpleNamespace(name='maps', confidence=maps, confirmed=False))
     assert choose(states, Distant(), 320).name == taken
+
+
+def test_what_the_last_method_confirms_is_taken_again():
+    class Together:
+        """All alignments whose names begin alike are the same."""
+
+        def mean_distance(self, state, proposal):
+            return 0.0 if state.name[0] == proposal[0] else 50.0
+
+        def alignment(self, state, source):
+            return state.name
+
+    @dataclass(frozen=True)
+    class Proposal:
+        name: str
+        confidence: float
+        confirmed: bool = False
+
+    # the maps have the evidence of one method, and replace the network until another one agrees with it
+    states = [Proposal('a network', 0.05), Proposal('maps', 0.4), Proposal('another network', 0.03)]
+    found = choose(states, Together(), 640)
+    assert found.name == 'a network'
+    assert found.confidence == pytest.approx(judging.confirmed(0.05))
+    assert choose(states[:2], Together(), 640).name == 'maps'

@@ -6,7 +6,10 @@ import pytest
 
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
+from irvis_fusion_ros.geometry.turn import to_turned
+from irvis_fusion_ros.offline import recording
 from irvis_fusion_ros.tools import calibrate, fuse_images, make_bag
 
 SHAPE = (192, 256)
@@ -59,6 +62,26 @@ def test_folders_and_a_bag_give_the_rig_and_a_report(folders, tmp_path, capsys):
     assert np.linalg.norm(RIG(points + field) - points, axis=-1).mean() < 0.6
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('turn', ['180', '90'])
+def test_a_thermal_camera_that_is_mounted_turned_is_used_as_it_is(folders, tmp_path, turn):
+    (tmp_path / 'thermal').mkdir()
+    back = {'180': cv2.ROTATE_180, '90': cv2.ROTATE_90_COUNTERCLOCKWISE}[turn]
+    for path in (folders / 'thermal').iterdir():
+        cv2.imwrite(str(tmp_path / 'thermal' / path.name), cv2.rotate(cv2.imread(str(path), -1), back))
+    inputs, out = [str(tmp_path / 'thermal'), str(folders / 'visible')], tmp_path / 'rig.yaml'
+    assert calibrate.main([*inputs, '--out', str(out), '--turn-thermal', turn]) == 0
+    shape = SHAPE if turn == '180' else SHAPE[::-1]
+    assert calibration.load(out).thermal_shape == shape
+    fused = [*inputs, str(tmp_path / 'out'), '--calibration', str(out), '--refine', '--targets', 'off']
+    assert fuse_images.main(fused) == 0
+    y, x = np.mgrid[40:150, 60:200]
+    points = np.stack([x, y], -1).astype(float)
+    at = points + np.load(tmp_path / 'out' / 'deformation' / '3.npy')[40:150, 60:200]
+    upright = transform.apply(to_turned(turn, shape) @ transform.stretch(SHAPE, shape), at)
+    assert np.linalg.norm(RIG(upright) - points, axis=-1).mean() < 0.6
+
+
 def test_what_shows_no_rig_is_one_line_and_a_report(tmp_path, capsys):
     for name in ('t', 'v'):
         (tmp_path / name).mkdir()
@@ -88,3 +111,21 @@ def test_refine_needs_a_calibration(tmp_path, capsys):
     with pytest.raises(SystemExit):
         fuse_images.main([str(tmp_path), str(tmp_path), str(tmp_path / 'out'), '--refine'])
     assert '--refine needs --calibration' in capsys.readouterr().err
+
+
+def test_two_videos_of_different_rates_have_the_times_of_the_thermal_one(tmp_path):
+    for name, count, rate in (('t', 6, 5), ('v', 30, 25)):
+        video = cv2.VideoWriter(
+            str(tmp_path / f'{name}.avi'), cv2.VideoWriter_fourcc(*'MJPG'), rate, (64, 48)
+        )
+        for number in range(count):
+            video.write(np.full((48, 64, 3), 10 * number % 255, np.uint8))
+        video.release()
+    inputs = [tmp_path / 't.avi', tmp_path / 'v.avi']
+    source = recording.opened(inputs, {}, None, None, None, print)
+    times = []
+    for _ in source.images(lambda camera, image, time: times.append((camera, round(time, 6)))):
+        pass
+    expected = [number / 5 for number in range(6)]
+    assert [time for camera, time in times if camera == 'thermal'] == expected
+    assert source.seconds == pytest.approx(1.0)

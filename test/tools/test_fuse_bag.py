@@ -8,10 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'offline'))
 
-from flights import write
+from flights import START, write
 
 from irvis_fusion_ros.io import bags
-from irvis_fusion_ros.tools import fuse_bag
+from irvis_fusion_ros.tools import export_pairs, fuse_bag
 
 
 def run(*arguments):
@@ -54,6 +54,25 @@ def test_several_bags_each_get_their_own_and_one_that_fails_stops_no_other(tmp_p
     assert not (tmp_path / 'out' / 'b' / 'summary.json').exists()
     error = capsys.readouterr().err
     assert 'cannot read the bag file' in error and 'Traceback' not in error
+
+
+@pytest.mark.parametrize(
+    ('thermal_start', 'text'),
+    [
+        (40_000_000_000, 'set sync.thermal_offset to 1699999960.0'),
+        (START + 45_000_000, 'set sync.thermal_offset to -0.038'),
+        (0, 'their stamps are zero'),
+    ],
+)
+def test_a_bag_without_a_pair_is_an_error_with_its_reason(tmp_path, capsys, thermal_start, text):
+    source, out = write(tmp_path / 'in', count=8, thermal_start=thermal_start), tmp_path / 'out'
+    assert run(source, out, '--device', 'cpu') == 1
+    error = capsys.readouterr().err
+    assert text in error and 'no pair was fused' in error
+    assert not out.exists()
+    assert run(source, out, '--device', 'cpu', '--resume') == 1
+    assert export_pairs.main([str(source), str(tmp_path / 'pairs'), '--device', 'cpu']) == 1
+    assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from irvis_fusion_ros.io.storage.sqlite import SqliteFile
 METADATA = 'metadata.yaml'
 SUFFIXES = ('.mcap', '.db3')
 COMPRESSED = ('.zstd', '.zst')
+_ROS_1 = b'#ROSBAG V'
 # A recording that is compressed as a whole becomes at most so many times as large, or this many bytes.
 _LARGEST_RATIO, _SMALL = 100, 32 << 20
 
@@ -44,8 +45,21 @@ def contents(path: Path) -> Contents:
     except OSError as error:
         raise BagError(f"cannot read the bag '{path}': {error.strerror}") from error
     if _suffix(path) not in SUFFIXES or not path.is_file():
+        if path.is_file() and _is_of_ros_1(path):
+            raise BagError(
+                f"'{path}' is a bag of ROS 1; convert it: rosbags-convert --src '{path}' "
+                f"--dst '{path.with_suffix('')}'"
+            )
         raise BagError(f"'{path}' is not a bag: expected a rosbag2 directory, or a .mcap or .db3 file")
     return Contents([path], Metadata())
+
+
+def _is_of_ros_1(path: Path) -> bool:
+    try:
+        with path.open('rb') as file:
+            return file.read(len(_ROS_1)) == _ROS_1
+    except OSError:
+        return False
 
 
 def opened(path: Path, stack: ExitStack) -> Storage:

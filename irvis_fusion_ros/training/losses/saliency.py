@@ -48,3 +48,12 @@ def salient(fused: Tensor, visible: Tensor, thermal: Tensor, mask: Tensor | None
     """
     share = 0.5 + (saliency(thermal) - saliency(visible)) / 2
     return mean((share * thermal + (1 - share) * visible - fused).abs(), mask)
+
+
+def terms(fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, Tensor]:
+    """Return the terms of L_fus (eq. 19) without their weights."""
+    return {
+        'ssim': similarity(fused, visible, thermal),
+        'salient': salient(fused, visible, thermal),
+        'gradient': joint_gradient(fused, visible, thermal),
+    }

@@ -4,7 +4,8 @@ How BusReF is trained: bus, Affine Net, Deformable Net, fusion, and registration
 The stages `affine` and `deformable` learn from the known warp that moved the thermal image: it labels the
 search, every measurement, the affine and the residual. The paper's loss of registration, L_MNCC and L_MG
 (eq. 10 and 12), is that of the last stage alone, at a tenth of the learning rate: 300 of the 3850 steps of
-the shipped weights, on top of the labels. By itself it has not been trained.
+the shipped weights, on top of the labels. `known: false` trains by it alone; so far only for a hundred steps,
+from identity (config/ablation_busref.yaml; figures in models/busref.md).
 
 The paper freezes the bus before it trains the registration nets. Here the bus trains along with them, with
 its reconstruction loss kept, so that it remains one set of features; it is frozen from the fusion stage on.

@@ -8,7 +8,8 @@ pool of earlier images, because steps must not depend on such a state.
 
 Differences from the paper: perceptual features come from the bus of BusReF (perceptual.py). `paired` also
 compares a generated image with the aligned one. `known` adds the known field to the registration loss, which
-has no label in the paper, and supervises every level.
+has no label in the paper, and supervises every level; without it registration learned nothing in 200 steps
+(config/ablation_umf_cmgr.registration.yaml, models/umf_cmgr.md).
 """
 
 from dataclasses import dataclass
@@ -141,16 +142,25 @@ class UmfCmgrRecipe(Recipe):
 
     @torch.no_grad()
     def measures(self, model: nn.Module, batch: Batch, stage: Stage) -> dict[str, float]:
-        """Return the correlation of pseudo-infrared and visible images with the thermal one."""
-        if stage.name != 'style':
+        """
+        Return what tells runs of different weights apart.
+
+        Of style, the correlation of pseudo-infrared and visible images with the thermal one, and that of the
+        edges of the pseudo-infrared image with those of the visible one. Of fusion, its terms unweighted.
+        """
+        if stage.name not in ('style', 'fusion'):
             return {}
-        images = (layers.padded(image, COARSEST) for image in (batch.visible, batch.thermal))
-        visible, thermal = images
+        visible, thermal = (layers.padded(image, COARSEST) for image in (batch.visible, batch.thermal))
+        if stage.name == 'fusion':
+            terms = saliency.terms(model.network.difn(visible, thermal), visible, thermal)
+            return {f'{name} unweighted': float(term) for name, term in terms.items()}
         pseudo = model.network.reference(visible)
-        return {
-            'pseudo_ncc': 1 - float(basic.masked_ncc(pseudo, thermal)),
-            'visible_ncc': 1 - float(basic.masked_ncc(visible, thermal)),
+        pairs = {
+            'pseudo_ncc': (pseudo, thermal),
+            'visible_ncc': (visible, thermal),
+            'pseudo_edges': tuple(basic.steepness(image) for image in (pseudo, visible)),
         }
+        return {name: 1 - float(basic.masked_ncc(*pair)) for name, pair in pairs.items()}
 
     def _features(self, image: Tensor) -> list[Tensor]:
         if self._bus is None:
@@ -231,12 +241,8 @@ class UmfCmgrRecipe(Recipe):
 
     def _fusion(self, fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, Tensor]:
         """Return L_fus (eq. 19)."""
-        c = self.config
-        return {
-            'ssim': c.ssim * saliency.similarity(fused, visible, thermal),
-            'salient': c.salient * saliency.salient(fused, visible, thermal),
-            'gradient': c.gradient * saliency.joint_gradient(fused, visible, thermal),
-        }
+        terms = saliency.terms(fused, visible, thermal)
+        return {name: getattr(self.config, name) * term for name, term in terms.items()}
 
 
 def generator_loss(critic: nn.Module, made: Tensor) -> Tensor:

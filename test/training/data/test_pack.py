@@ -103,6 +103,29 @@ def test_videos_are_read_and_corrected(tmp_path, monkeypatch):
     assert items[2].thermal[5, 5] > items[0].thermal[5, 5] + 20
 
 
+def test_frames_of_a_clip_whose_labels_are_off_are_corrected_and_others_are_not(tmp_path):
+    folder = data_set(tmp_path / 'm3svd_frames', count=2)
+    clips = ('0114_1551', '0115_1834')
+    assert terms.KNOWN['m3svd_frames'].corrected[clips[0]] == (0.4, -1.5)
+    listed(
+        folder,
+        [
+            {'name': f'{clip}_{n}', 'ir': f'ir/{n}.png', 'vi': f'vi/{n}.png', 'sequence': clip}
+            for n, clip in enumerate(clips)
+        ],
+    )
+    moved, still = pack.collect([folder])[0]
+    assert np.array_equal(still.thermal, pair((60, 80), 1)[0])
+    # registered(x, y) = thermal(x + 0.4, y - 1.5): the last column and the first two rows show nothing of it
+    assert moved.thermal.shape == moved.visible.shape == (58, 79)
+    thermal = pair((60, 80), 0)[0]
+    at = np.float32(np.mgrid[:60, :80][::-1])
+    expected = cv2.remap(thermal, at[0] + 0.4, at[1] - 1.5, cv2.INTER_LINEAR)[2:, :-1]
+    assert np.abs(moved.thermal.astype(int) - expected).max() <= 2
+    # pairs as they were recorded stay as they are
+    assert pack.collect([folder], aligned=False)[0][0].thermal.shape == (60, 80)
+
+
 def test_data_that_cannot_be_used(tmp_path):
     with pytest.raises(FileError, match='no such folder'):
         pack.collect([tmp_path / 'nothing'])
