@@ -64,18 +64,28 @@ def positive(text: str) -> int:
 
 def above_zero(text: str) -> float:
     """Argument type: a number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
+    if not 0 < (value := _number(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return value
 
 
+def not_negative(text: str) -> float:
+    """Argument type: a number that is not below 0."""
+    if not 0 <= (value := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 on")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def size(text: str) -> tuple[int, int]:
     """Argument type: width and height, as WxH."""
-    width, _, height = text.partition('x')
+    width, _, height = text.lower().partition('x')
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512")
     return int(width), int(height)

@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
         size = (getattr(defaults, width), getattr(defaults, height))
         parser.add_argument(
             f'--{name.replace("_", "-")}',
-            type=_size,
+            type=cli.size,
             default=size,
             metavar='WxH',
             help=f'Size of the {width.rpartition("_")[0] or "visible"} images. (default {size[0]}x{size[1]})',
@@ -208,14 +208,6 @@ def _heights(text: str) -> tuple[float, float]:
         return float(low), float(high) if dots else 0.0
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}' is not a height or LOW..HIGH, such as 8..60") from None
-
-
-def _size(text: str) -> tuple[int, int]:
-    try:
-        width, height = map(int, text.lower().split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not WIDTHxHEIGHT, such as 640x512") from None
-    return width, height
 
 
 def _cores() -> int:

@@ -355,7 +355,9 @@ def _split_ros_arguments(arguments: list[str]) -> tuple[list[str], list[str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='replay', description=__doc__.strip().splitlines()[0])
     parser.add_argument('bag', metavar='BAG', help='rosbag2 directory, or a .mcap or .db3 file')
-    parser.add_argument('--rate', type=_positive, default=1.0, help='times as fast as recorded (default 1)')
+    parser.add_argument(
+        '--rate', type=cli.above_zero, default=1.0, help='times as fast as recorded (default 1)'
+    )
     parser.add_argument('--loop', action='store_true', help='start again at the end, until stopped')
     parser.add_argument('--clock', action='store_true', help='publish bag time on /clock (use_sim_time)')
     parser.add_argument(
@@ -372,12 +374,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--topics', nargs='+', metavar='TOPIC', help='play these topics only')
     parser.add_argument(
-        '--start', type=_not_negative, default=0.0, metavar='S', help='skip the first S seconds'
+        '--start', type=cli.not_negative, default=0.0, metavar='S', help='skip the first S seconds'
     )
-    parser.add_argument('--duration', type=_positive, metavar='S', help='play S seconds only')
+    parser.add_argument('--duration', type=cli.above_zero, metavar='S', help='play S seconds only')
     parser.add_argument(
         '--wait',
-        type=_not_negative,
+        type=cli.not_negative,
         default=10.0,
         metavar='S',
         help='wait up to S seconds for subscribers before starting (default 10; 0: start at once)',
@@ -390,20 +392,6 @@ def _parser() -> argparse.ArgumentParser:
         help='how many image topics must have a subscriber to start (default 1)',
     )
     return parser
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text} is not above 0')
-    return value
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float('inf'):
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
 
 
 if __name__ == '__main__':

@@ -255,7 +255,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default auto)')
     parser.add_argument(
-        '--minutes', type=_minutes, default=math.inf, metavar='M', help='save and stop after so long'
+        '--minutes', type=cli.above_zero, default=math.inf, metavar='M', help='save and stop after so long'
     )
     parser.add_argument(
         '--changed', action='store_true', help='resume although configuration or data are others now'
@@ -290,16 +290,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return options
-
-
-def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a time in minutes above 0")
-    return value
 
 
 if __name__ == '__main__':

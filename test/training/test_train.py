@@ -105,7 +105,7 @@ def test_a_second_signal_ends_the_process():
         (['magic', '--config', 'small.yaml'], 2, "unknown system 'magic'; valid: "),
         (['tiny'], 2, 'give SYSTEM and --config, or --pack'),
         (['tiny', '--config', 'small.yaml', '--device', 'tpu'], 2, "unknown device 'tpu'"),
-        (['tiny', '--config', 'small.yaml', '--minutes', '0'], 2, "'0' is not a time in minutes above 0"),
+        (['tiny', '--config', 'small.yaml', '--minutes', '0'], 2, "'0' is not a number above 0"),
         (['tiny', '--pack', 'p.npz', '--data', 'data'], 2, '--pack goes with --data alone'),
         (['--pack', 'nowhere/p.npz', '--data', 'data'], 2, 'no such folder: nowhere'),
         (['--pack', 'p.npz', '--data', 'nothing'], 1, 'nothing: no such folder'),
