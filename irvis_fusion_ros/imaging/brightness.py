@@ -8,7 +8,8 @@ import numpy as np
 from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.imaging import borders, color, content
 from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
-from irvis_fusion_ros.imaging.scene import LastingMargins, PairScene, Scenes, of_whole
+from irvis_fusion_ros.imaging.scene import PairScene, Scenes, of_whole
+from irvis_fusion_ros.imaging.scene_margins import LastingMargins
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 
 EXCHANGED = Note(

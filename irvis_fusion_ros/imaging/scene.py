@@ -5,27 +5,21 @@ Borders are cut away before the images are registered: a network takes the edge 
 scene, and a black rim as well. Corners and overlays are filled from what is around them.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from irvis_fusion_ros.alignment import Alignment, Note
-from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry.margins import NONE, Margins
 from irvis_fusion_ros.imaging import borders, overlays
 from irvis_fusion_ros.imaging.fill import fill
+from irvis_fusion_ros.imaging.scene_margins import LastingMargins, cuts_of, has_black_rim, with_roi
 
-# Frames that a change of the borders has to last: the scene may look like one for a moment.
-LASTING = 8
-# Pixels of a side of the scene at least.
-SMALLEST = 32
 # Pairs of a stream from one look for overlays to the next. One is known to be where it was in at least half
 # of the last looks, about a quarter of them new; by so many pixels its digits change.
 LOOK = 5
 KNOWN, NEW, NEAR = 0.5, 0.25, 16
-# Grey levels of 255 that a black rim has on average, and the share of a side that it takes, at most.
-BLACK, RIM = 4, 0.05
 # The share of an image that has to be scene for full confidence.
 ENOUGH = 0.5
 LITTLE = Note(
@@ -199,9 +193,9 @@ class Scenes:
         shapes = [image.shape for image in images]
         settled = [memory.settled(*each) for memory, *each in zip(self._margins, found, shapes, strict=True)]
         named = zip(settled, ('thermal', 'visible'), self._rois, shapes, strict=True)
-        margins = [_with_roi(*each) for each in named]
-        black = _has_black_rim(images, margins)
-        cuts = [NONE, NONE] if black else _cuts(margins, shapes)
+        margins = [with_roi(*each) for each in named]
+        black = has_black_rim(images, margins)
+        cuts = [NONE, NONE] if black else cuts_of(margins, shapes)
         return PairScene(
             *(
                 Scene(image.shape, cut, own, borders.corners(own.inner(image)), black_rim=black)
@@ -214,7 +208,7 @@ class Scenes:
         if last is not None and last.thermal.shape == thermal.shape:
             return last.thermal
         image = borders.as_byte(thermal)
-        margins = _with_roi(borders.find(image)[0], 'thermal', self._rois[0], image.shape)
+        margins = with_roi(borders.find(image)[0], 'thermal', self._rois[0], image.shape)
         return Scene(image.shape, margins, margins, borders.corners(margins.inner(image)))
 
     def without_overlays(self, scenes: PairScene, thermal: np.ndarray, visible: np.ndarray) -> PairScene:
@@ -264,115 +258,3 @@ class Scenes:
         known = (self._areas >= KNOWN).astype(np.uint8)
         found = found & cv2.resize(known, shape[::-1], interpolation=cv2.INTER_NEAREST)
         return found if found.any() else None
-
-
-def roi_margins(name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:
-    """Return what lies beyond a region of interest; raises ImageError if that is not within an image."""
-    x, y, width, height = roi
-    width, height = width or shape[1] - x, height or shape[0] - y
-    right, bottom = shape[1] - x - width, shape[0] - y - height
-    if min(x, y, right, bottom) < 0 or min(width, height) < SMALLEST:
-        text = (
-            f"'{name}.roi' is {list(roi)}: it has to lie within the {name} image, which is "
-            f'{shape[1]}x{shape[0]}, with at least {SMALLEST} pixels a side'
-        )
-        raise ImageError('roi', text, name)
-    return Margins(x, y, right, bottom)
-
-
-def roi_of(text: str) -> tuple[int, ...]:
-    """
-    Return the region of interest that a text says, `x, y, width, height`; an empty one is none, ().
-
-    Raises ValueError, saying what has to be, for another text.
-    """
-    if not text.strip():
-        return ()
-    try:
-        roi = tuple(int(part) for part in text.strip().strip('[]()').replace(',', ' ').split())
-    except ValueError:
-        roi = ()
-    if len(roi) != 4:
-        raise ValueError("must be four whole numbers, 'x, y, width, height', or empty")
-    if min(roi) < 0 or any(0 < side < SMALLEST for side in roi[2:]):
-        raise ValueError(f'must not be negative, and width and height are 0 or at least {SMALLEST}')
-    return roi
-
-
-@dataclass
-class LastingMargins:
-    """The margins of a stream. They change only when another value has lasted for LASTING frames."""
-
-    kept: Margins | None = None
-    shape: tuple[int, ...] = ()
-    candidate: Margins = NONE
-    frames: int = 0
-
-    def settled(self, found: Margins, shape: tuple[int, int]) -> Margins:
-        """Take the margins of a frame of `shape` and return those of the stream."""
-        self.frames = self.frames + 1 if found == self.candidate else 1
-        self.candidate = found
-        if self.kept is None or shape != self.shape or self.frames >= LASTING:
-            self.kept, self.shape = found, shape
-        return self.kept
-
-
-def _with_roi(found: Margins, name: str, roi: tuple[int, ...], shape: tuple[int, int]) -> Margins:
-    """Return the border of an image and what lies beyond its region of interest."""
-    if any(roi):
-        beyond = roi_margins(name, roi, shape)
-        found = Margins(*(max(pair) for pair in zip(astuple(found), astuple(beyond), strict=True)))
-    height, width = shape
-    small = min(width - found.left - found.right, height - found.top - found.bottom) < SMALLEST
-    return NONE if small else found
-
-
-def _has_black_rim(images: list[np.ndarray], margins: list[Margins]) -> bool:
-    """
-    Return whether one image alone has a border, a thin black one: what a warp leaves where it has no values.
-
-    The networks have learned from such images, and the maps find nothing in it. To cut it costs precision,
-    because the same scene then lies on another grid: 7 pairs of roadscene under `fr` are consistent to 0.79
-    px with the cut and to 0.39 px without it (swift_lite).
-    """
-    bordered = [(image, own) for image, own in zip(images, margins, strict=True) if own]
-    if len(bordered) != 1:
-        return False
-    image, own = bordered[0]
-    if np.max(np.divide(astuple(own), _lengths(image.shape))) > RIM:
-        return False
-    border = np.ones(image.shape, np.uint8)
-    own.inner(border)[:] = 0
-    # a slanted rim leaves a little of the scene within its border
-    return cv2.mean(image, border)[0] <= BLACK
-
-
-def _cuts(margins: list[Margins], shapes: list[tuple[int, int]]) -> list[Margins]:
-    """
-    Return what is cut from both images.
-
-    A border around an image leaves all of its picture: each image is cut by its own. A border over an image
-    takes a part of its picture: both are cut by the larger share of every side, so that what is left of both
-    has the same size in the scene. The first is so where the pictures have one size, or are nearer to one
-    aspect than the images.
-    """
-    inner = [own.shape_of(shape) for own, shape in zip(margins, shapes, strict=True)]
-    if inner[0] == inner[1] or _stretched(*inner) < _stretched(*shapes):
-        return margins
-    shares = np.max(
-        [np.divide(astuple(own), _lengths(shape)) for own, shape in zip(margins, shapes, strict=True)], axis=0
-    )
-    cuts = [Margins(*np.rint(shares * _lengths(shape)).astype(int).tolist()) for shape in shapes]
-    smallest = min(min(cut.shape_of(shape)) for cut, shape in zip(cuts, shapes, strict=True))
-    # what is left of two that overlap little is filled
-    return cuts if smallest >= SMALLEST else [NONE, NONE]
-
-
-def _lengths(shape: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return what left, top, right and bottom are a share of."""
-    return shape[1], shape[0], shape[1], shape[0]
-
-
-def _stretched(a: tuple[int, int], b: tuple[int, int]) -> float:
-    """Return by how much one image is stretched more along one axis to lie over another; 0 is not at all."""
-    return abs(float(np.log(a[0] * b[1] / (a[1] * b[0]))))

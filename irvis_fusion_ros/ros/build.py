@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.calibration import ClockOffset
-from irvis_fusion_ros.imaging.scene import roi_of
+from irvis_fusion_ros.imaging.scene_margins import roi_of
 from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.ros.options import NodeConfig
 

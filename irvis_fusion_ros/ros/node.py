@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from irvis_fusion_ros.calibration import Calibration, ClockOffset
 from irvis_fusion_ros.errors import FileError
-from irvis_fusion_ros.imaging.scene import roi_of
+from irvis_fusion_ros.imaging.scene_margins import roi_of
 from irvis_fusion_ros.pairing import STREAMS, NearestPairing, Pair, Pairing
 from irvis_fusion_ros.ros import qos, topics
 from irvis_fusion_ros.ros.build import build_predictor, clock_of, with_clock

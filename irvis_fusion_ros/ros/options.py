@@ -11,7 +11,7 @@ from irvis_fusion_ros.errors import ChoiceError
 from irvis_fusion_ros.geometry.plausible import LARGEST_SIDE
 from irvis_fusion_ros.imaging.acceptable import SMALLEST_SIDE
 from irvis_fusion_ros.imaging.depth import DepthConfig
-from irvis_fusion_ros.imaging.scene import roi_of
+from irvis_fusion_ros.imaging.scene_margins import roi_of
 from irvis_fusion_ros.imaging.tone import ToneConfig
 from irvis_fusion_ros.systems import registry
 from irvis_fusion_ros.systems.registry import SystemConfig

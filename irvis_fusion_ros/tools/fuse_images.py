@@ -19,7 +19,7 @@ import numpy as np
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import FileError, ImageError
-from irvis_fusion_ros.imaging.scene import roi_of
+from irvis_fusion_ros.imaging.scene_margins import roi_of
 from irvis_fusion_ros.io import images
 from irvis_fusion_ros.predictor import OF_CORRECTION, FusionResult, Predictor
 from irvis_fusion_ros.systems import registry

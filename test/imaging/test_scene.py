@@ -7,16 +7,8 @@ from irvis_fusion_ros.data.synthetic import pair
 from irvis_fusion_ros.errors import ImageError
 from irvis_fusion_ros.geometry import transform, warp
 from irvis_fusion_ros.geometry.margins import NONE, Margins
-from irvis_fusion_ros.imaging.scene import (
-    LASTING,
-    LITTLE,
-    LOOK,
-    Scene,
-    Scenes,
-    of_whole,
-    roi_margins,
-    roi_of,
-)
+from irvis_fusion_ros.imaging.scene import LITTLE, LOOK, Scene, Scenes, of_whole
+from irvis_fusion_ros.imaging.scene_margins import LASTING, roi_margins, roi_of
 
 THERMAL, VISIBLE = (image if image.ndim == 2 else image[..., 1].copy() for image in pair((240, 320)))
 
