@@ -23,6 +23,7 @@ import yaml
 from irvis_fusion_ros.alignment import Alignment
 from irvis_fusion_ros.errors import FileError
 from irvis_fusion_ros.geometry import plausible, transform
+from irvis_fusion_ros.geometry import turn as turns
 from irvis_fusion_ros.geometry.lens import MODELS, Lens
 from irvis_fusion_ros.geometry.margins import Margins
 from irvis_fusion_ros.io import atomic, yaml_file
@@ -120,6 +121,20 @@ class Calibration:
             visible_shape=visible.shape_of(self.visible_shape),
             thermal_lens=thermal_lens,
             visible_lens=visible_lens,
+        )
+
+    def before_turn(self, turn: str) -> 'Calibration':
+        """
+        Return the calibration for thermal images as they come.
+
+        This one is for images that were turned (geometry/turn.py) before anything else.
+        """
+        height, width = self.thermal_shape
+        shape = (width, height) if turn in ('90', '270') else (height, width)
+        to_turned = turns.to_turned(turn, shape)
+        lens = self.thermal_lens and self.thermal_lens.before(to_turned)
+        return replace(
+            self, matrix=transform.normalised(self.matrix @ to_turned), thermal_shape=shape, thermal_lens=lens
         )
 
     def mismatch(self, thermal_shape: tuple[int, int], visible_shape: tuple[int, int]) -> str | None:

@@ -5,6 +5,7 @@ Every transform includes the half-pixel offsets of the resizing, so results of d
 """
 
 from concurrent.futures import Executor
+from functools import partial
 
 import cv2
 import numpy as np
@@ -44,7 +45,7 @@ class Level:
     The pair on a visible grid of about `pixels` pixels (never more than the visible image has).
 
     to_level: 3x3 from full visible pixels to level pixels. pool: describes the visible image in the
-    background.
+    background. neighbourhood, harmonics: see `structure`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Level:
         pixels: int,
         neighbourhood: float = 4.0,
         pool: Executor | None = None,
+        harmonics: int = 2,
     ):
         self.full_shape = visible.shape
         scale = min(1.0, (pixels / visible.size) ** 0.5)
@@ -61,7 +63,7 @@ class Level:
         self.to_level = transform.resize_transform(visible.shape, self.shape)
         self.to_full = np.linalg.inv(self.to_level)
         self.scale = np.array([self.to_level[0, 0], self.to_level[1, 1]], np.float32)
-        self._neighbourhood = neighbourhood
+        self._described_by = partial(structure, neighbourhood=neighbourhood, harmonics=harmonics)
         self._thermal = thermal
         self._to_thermal = transform.stretch(visible.shape, thermal.image.shape)
         self._visible = visible
@@ -87,7 +89,7 @@ class Level:
             small = cv2.resize(small, shape[::-1], interpolation=cv2.INTER_AREA)
         hull = content_hull(small)
         support = None if hull is None else eroded(hull)
-        return structure(small, support, neighbourhood=self._neighbourhood), support
+        return self._described_by(small, support), support
 
     def moving(
         self, backward: np.ndarray, residual: np.ndarray | None, margin: int
@@ -117,13 +119,15 @@ class Level:
             around = cv2.copyMakeBorder(residual, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
             points = transform.mapped(matrix, (height, width))
             step = shrink @ self._to_thermal
-            points += around * np.float32([step[0, 0], step[1, 1]])
+            # row by row: a product with two numbers for each pixel takes four times as long
+            rows = around.reshape(height, -1) * np.tile(np.float32([step[0, 0], step[1, 1]]), width)
+            points += rows.reshape(points.shape)
             drawn = warp.sample(image, points)
             seen = warp.inside(points, image.shape).astype(np.uint8)
             if support is not None:
                 seen &= cv2.remap(support, points, None, cv2.INTER_NEAREST)
         seen = eroded(seen)
-        return structure(drawn, seen, neighbourhood=self._neighbourhood), seen
+        return self._described_by(drawn, seen), seen
 
 
 def eroded(support: np.ndarray) -> np.ndarray:

@@ -56,8 +56,21 @@ class Lens:
         """Return the lens of the same image in another size; stated, shape: height and width of both."""
         return replace(self, k=transform.resize_transform(stated, shape) @ self.k)
 
+    def before(self, turn: np.ndarray) -> 'Lens':
+        """Return the lens of the images that `turn`, 3x3 of turn.to_turned, turns into those of this one."""
+        axes = turn.copy()
+        axes[:2, 2] = 0
+        padded = self._padded()
+        if self.model != EQUIDISTANT:
+            # (p2, p1) is a direction in the image
+            padded[[3, 2]] = axes[:2, :2].T @ padded[[3, 2]]
+        k = np.linalg.inv(turn) @ self.k @ axes
+        return replace(self, k=k, coefficients=tuple(float(value) for value in padded))
+
     def _padded(self) -> np.ndarray:
-        return np.pad(self.coefficients, (0, MODELS[self.model] - len(self.coefficients)))
+        return np.pad(
+            np.array(self.coefficients, np.float64), (0, MODELS[self.model] - len(self.coefficients))
+        )
 
     def _distorted_radius(self, angle: np.ndarray) -> np.ndarray:
         d = self._padded()

@@ -11,6 +11,12 @@ from irvis_fusion_ros.imaging.depth import DepthConfig, VisibleDepth
 from irvis_fusion_ros.imaging.scene import LastingMargins, PairScene, Scenes, of_whole
 from irvis_fusion_ros.imaging.tone import ThermalTone, ToneConfig
 
+EXCHANGED = Note(
+    'exchanged',
+    'the thermal images have colours and the visible ones have none: are the cameras exchanged? If they are '
+    'not, let the thermal camera send gray values instead of a palette',
+)
+
 
 @dataclass(frozen=True)
 class BrightPair:
@@ -113,6 +119,8 @@ class Brightness:
         lap is told when a stage ends, 'scene' and 'tone'. Raises ImageError.
         """
         visible, notes = self.visible_alone(visible)
+        if content.are_exchanged(thermal, visible):
+            notes = (*notes, EXCHANGED)
         values, gray = color.gray(thermal, thermal_order), color.gray(visible, visible_order)
         luma = color.luminance(gray, visible_order)
         scenes = self._scenes.find(values, gray)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from irvis_fusion_ros.geometry import tensors
+from irvis_fusion_ros.networks import threads
 from irvis_fusion_ros.tuning import STRUCTURE
 
 SLOPE = 0.1
@@ -189,12 +190,17 @@ def local_correlation(reference: Tensor, moving: Tensor, radius: int) -> Tensor:
     height, width = reference.shape[-2:]
     around = F.pad(moving, (radius, radius, radius, radius))
     count = 2 * radius + 1
-    products = [
-        (reference * around[..., i : i + height, j : j + width]).sum(1)
-        for i in range(count)
-        for j in range(count)
-    ]
-    return torch.stack(products, 1)
+
+    def products(rows: range) -> list[Tensor]:
+        return [
+            (reference * around[..., i : i + height, j : j + width]).sum(1)
+            for i in rows
+            for j in range(count)
+        ]
+
+    half = count // 2
+    first, second = threads.halves(products, (range(half), range(half, count)))
+    return torch.stack([*first, *second], 1)
 
 
 def conv_concatenated(maps: Sequence[Tensor], weight: Tensor, padding: int = 0) -> Tensor:

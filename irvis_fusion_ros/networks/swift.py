@@ -31,7 +31,7 @@ SEARCHED, SEARCHED_EDGES = 24, 12
 AFFINE_STEPS = ((8, 4), (4, 4))
 DENSE_STEPS = ((4, 3), (2, 3), (2, 2))
 # Share of its pixels that a proposal works on: the refinement makes up for nearly all of the loss.
-PROPOSED_PIXELS = 0.75
+PROPOSED_PIXELS = 0.6
 # Standard deviation of the residual that the affine fit assumes, in pixels: at affine steps, at dense steps.
 RESIDUAL_DEVIATION = (4.0, 2.0)
 # Gain of the similarity before a softmax, for a learned factor of 1.

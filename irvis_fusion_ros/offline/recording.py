@@ -14,6 +14,7 @@ import numpy as np
 
 from irvis_fusion_ros.data import folders
 from irvis_fusion_ros.errors import BagError, FileError, ImageError, IncompleteBagError
+from irvis_fusion_ros.geometry.turn import turned
 from irvis_fusion_ros.imaging.brightness import Brightness
 from irvis_fusion_ros.imaging.scene import PairScene
 from irvis_fusion_ros.io import video_file
@@ -32,13 +33,19 @@ OnPair = Callable[[np.ndarray, np.ndarray, float, str, float | None, PairScene],
 class BagRecording:
     """
     A bag. topics: of the cameras by name, where they are not those of the node. say(text) is told what is
-    wrong, once each. Raises BagError.
+    wrong, once each. turn: by what thermal images are turned (geometry/turn.py). Raises BagError.
     """
 
     timed = True
 
-    def __init__(self, path: Path, topics: dict[str, str | None], say: Callable[[str], None]):
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        topics: dict[str, str | None],
+        say: Callable[[str], None],
+        turn: str | None = None,
+    ):
+        self._path, self._turn = path, turn
         self._say, self._said = say, set()
         with BagReader(path) as bag:
             self._topics = find_topics(bag, NodeConfig(), topics)
@@ -99,7 +106,7 @@ class BagRecording:
         except ImageError as error:
             self._complain(f'{camera} {error.cause}', f'{camera}: {error}; image left out')
             return None
-        return picture.pixels, picture.order
+        return _upright(picture.pixels, camera, self._turn), picture.order
 
     def _complain(self, key: str, text: str) -> None:
         if key not in self._said:
@@ -110,10 +117,17 @@ class BagRecording:
 class FolderRecording:
     """
     Two folders of images, or two videos. rate: pairs per second, None where images have no times; videos have
-    their own. Raises FileError.
+    their own. turn: as of BagRecording. Raises FileError.
     """
 
-    def __init__(self, found: folders.Pairs, rate: float | None, say: Callable[[str], None]):
+    def __init__(
+        self,
+        found: folders.Pairs,
+        rate: float | None,
+        say: Callable[[str], None],
+        turn: str | None = None,
+    ):
+        self._turn = turn
         self._pairs = list(found.pairs.items())
         first = self._pairs[0][1][0]  # of videos, each thermal frame has its partner
         if rate is None and isinstance(first, video_file.Frame):
@@ -127,7 +141,7 @@ class FolderRecording:
         bright = Brightness()
         for number, (_, sources) in enumerate(self._pairs):
             for camera, source in zip(('thermal', 'visible'), sources, strict=True):
-                if (pixels := self._read(source)) is not None:
+                if (pixels := self._read(camera, source)) is not None:
                     on_image(camera, bright.of(camera, pixels), number / self._rate)
             yield number / self._rate
 
@@ -138,7 +152,8 @@ class FolderRecording:
         for number, (name, (_, of_visible)) in enumerate(self._pairs):
             if number / rate - last < apart or not 0 <= number - later < len(self._pairs):
                 continue
-            thermal, visible = self._read(self._pairs[number - later][1][0]), self._read(of_visible)
+            of_thermal = self._pairs[number - later][1][0]
+            thermal, visible = self._read('thermal', of_thermal), self._read('visible', of_visible)
             if thermal is None or visible is None:
                 continue
             last = number / rate
@@ -150,9 +165,9 @@ class FolderRecording:
                 self._say(f'{name}: {error}; pair left out')
             yield last
 
-    def _read(self, source: Any) -> np.ndarray | None:
+    def _read(self, camera: str, source: Any) -> np.ndarray | None:
         try:
-            return folders.read(source)
+            return _upright(folders.read(source), camera, self._turn)
         except FileError as error:
             self._say(f'{error}; image left out')
             return None
@@ -165,11 +180,16 @@ def opened(
     pattern: str | None,
     listing: Path | None,
     say: Callable[[str], None],
+    turn: str | None = None,
 ) -> BagRecording | FolderRecording:
     """Return the recording of one bag, or of a thermal and a visible folder or video. Raises FileError."""
     try:
         if len(inputs) == 1:
-            return BagRecording(inputs[0], topics, say)
-        return FolderRecording(folders.find(*inputs, pattern, listing), rate, say)
+            return BagRecording(inputs[0], topics, say, turn)
+        return FolderRecording(folders.find(*inputs, pattern, listing), rate, say, turn)
     except BagError as error:
         raise FileError(str(error)) from error
+
+
+def _upright(pixels: np.ndarray, camera: str, turn: str | None) -> np.ndarray:
+    return turned(pixels, turn) if turn and camera == 'thermal' else pixels

@@ -10,7 +10,8 @@ STAMP_CAUSES = {
     'zero_stamp': 'their stamps are zero: have the driver stamp them',
     'repeated': 'their stamps repeat: have the driver stamp each image anew',
     'late': 'their stamps go back a little, behind images that were paired already',
-    'time_jump': 'their stamps are from before the clock of the other camera went back',
+    'time_jump': 'their stamps are from before the clock of the other camera went back; where that was no '
+    'bag loop, have both cameras stamp with one clock',
 }
 
 # Images that come late come seconds late; stamps that differ by more are of different clocks.

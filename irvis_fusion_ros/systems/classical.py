@@ -71,6 +71,8 @@ class Classical:
             self._pause = 0 if replaced else min(max(PAUSES[0], 2 * self._pause), PAUSES[1])
         if best is None or best.confidence < (TRACKED if source == 'track' else ACCEPTED):
             return self._hold(frame, best.confidence if best else 0.0)
+        if source == 'search':
+            best = frame.finish(best)
         self._state = best
         return frame.alignment(best, source)
 

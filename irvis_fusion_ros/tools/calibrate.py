@@ -15,6 +15,7 @@ import numpy as np
 
 from irvis_fusion_ros import calibration, cli
 from irvis_fusion_ros.errors import BagError, FileError
+from irvis_fusion_ros.geometry.turn import TURNS
 from irvis_fusion_ros.offline import recording
 from irvis_fusion_ros.offline.recording import BagRecording, FolderRecording
 from irvis_fusion_ros.rig import report
@@ -99,6 +100,7 @@ def _run(options: argparse.Namespace) -> int:
         options.pattern,
         options.pairs,
         say,
+        options.turn_thermal,
     )
     found, gathering = find(source, options.keep)
     for note in found.notes:
@@ -109,7 +111,9 @@ def _run(options: argparse.Namespace) -> int:
     if found.calibration is None:
         say(f'error: no rig was found in {found.seen} pairs; {page} shows why')
         return 1
-    calibration.save(found.calibration, options.out)
+    rig = found.calibration
+    # the report is of the turned images; who uses the file has them as they come
+    calibration.save(rig.before_turn(options.turn_thermal) if options.turn_thermal else rig, options.out)
     print(_told(found, options.out, page))
     return 0
 
@@ -159,6 +163,12 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--thermal', metavar='TOPIC', help='of a bag (default: thermal/image_raw)')
     parser.add_argument('--visible', metavar='TOPIC', help='of a bag (default: visible/image_raw)')
+    parser.add_argument(
+        '--turn-thermal',
+        choices=TURNS,
+        help='what makes the images of a thermal camera upright that is mounted upside down or on its side, '
+        'or that mirrors them: degrees clockwise, or mirror; the file is for the images as they come',
+    )
     cli.add_pairing(parser)
     options = parser.parse_args(argv)
     if len(options.inputs) > 2:

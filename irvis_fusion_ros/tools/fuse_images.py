@@ -11,6 +11,7 @@ OUT/deformation_fused/STEM.npy (how it was moved, as above) and OUT/misregistrat
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,33 +33,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.guarded('fuse_images', lambda: _run(options))
 
 
+@dataclass
+class Outcome:
+    """
+    What became of some pairs.
+
+    fused: the summary of each pair (name, milliseconds, confidence, cold). skipped: by name why a pair was
+    skipped, for a file that cannot be read or an image that cannot be used. noted: by code what the predictor
+    said, and of which pairs.
+    """
+
+    fused: list[dict] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    noted: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+
+
 def fuse_folder(
     pairs: dict[str, tuple[folders.Source, folders.Source]], out: Path, predictor: Predictor
-) -> tuple[list[dict], dict[str, str]]:
-    """
-    Fuse pairs of files, by name, into `out`.
-
-    Returns the summary of each pair (name, milliseconds, confidence, cold), and by name why a pair was
-    skipped: a file that cannot be read, or an image that cannot be used.
-    """
+) -> Outcome:
+    """Fuse pairs of files, by name, into `out`."""
     for name in ('fused', 'registered', 'deformation', 'valid'):
         (out / name).mkdir(parents=True, exist_ok=True)
-    fused: list[dict] = []
-    skipped: dict[str, str] = {}
+    done = Outcome()
     for name, (thermal_file, visible_file) in cli.progress(pairs.items(), unit='pair', desc='fuse'):
         try:
             thermal, visible = folders.read(thermal_file), folders.read(visible_file)
-            if not fused:
+            if not done.fused:
                 predictor.warm_up(thermal.shape[:2], visible.shape[:2])
             result = predictor(thermal, visible)
         except ImageError as error:
-            skipped[name] = f'{thermal_file}, {visible_file}: {error}'
+            done.skipped[name] = f'{thermal_file}, {visible_file}: {error}'
             continue
         except FileError as error:
-            skipped[name] = str(error)
+            done.skipped[name] = str(error)
             continue
         _write(result, name, out)
-        fused.append(
+        for note in result.notes:
+            done.noted.setdefault(note.code, (note.text, []))[1].append(name)
+        done.fused.append(
             {
                 'name': name,
                 'milliseconds': result.timing['total'],
@@ -66,7 +78,7 @@ def fuse_folder(
                 'cold': result.cold,
             }
         )
-    return fused, skipped
+    return done
 
 
 def _write(result: FusionResult, name: str, out: Path) -> None:
@@ -102,22 +114,24 @@ def _run(options: argparse.Namespace) -> int:
         names = _listing([str(path) for path in found.unpaired])
         count = len(found.unpaired)
         _complain(f'{count} file(s) without a partner: {names}')
-    fused, skipped = fuse_folder(found.pairs, options.out, predictor)
+    outcome = fuse_folder(found.pairs, options.out, predictor)
     summary = {
         'preset': predictor.preset,
         'device': predictor.device,
-        'pairs': fused,
+        'pairs': outcome.fused,
         'deformation_of': 'thermal',
     }
     if predictor.backbone:
         summary['backbone'] = predictor.backbone
         summary['registration_first'] = predictor.config.registration_first
     cli.write_json(options.out / 'summary.json', summary)
-    for reason in skipped.values():
+    for text, names in outcome.noted.values():
+        _complain(f'{len(names)} pair(s): {text} ({_listing(names)})')
+    for reason in outcome.skipped.values():
         _complain(f'skipped {reason}')
-    done = f'{len(fused)} pair(s) fused into {options.out}'
-    print(f'{done}, {len(skipped)} skipped, {len(found.unpaired)} unpaired')
-    return 1 if skipped else 0
+    done = f'{len(outcome.fused)} pair(s) fused into {options.out}'
+    print(f'{done}, {len(outcome.skipped)} skipped, {len(found.unpaired)} unpaired')
+    return 1 if outcome.skipped else 0
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irvis_fusion_ros.imaging.content import absent
+from irvis_fusion_ros.imaging.content import absent, are_exchanged
 
 RNG = np.random.default_rng(0)
 
@@ -52,3 +52,14 @@ def test_values_that_are_not_numbers_do_not_count():
     assert absent(image) is None
     image[np.isfinite(image)] = 20
     assert absent(image) == 'flat'
+
+
+def test_colours_in_the_thermal_image_alone_tell_that_the_cameras_are_exchanged():
+    rng = np.random.default_rng(0)
+    gray, colours = rng.integers(0, 255, (60, 80), np.uint8), rng.integers(0, 255, (60, 80, 3), np.uint8)
+    stored_in_three = np.repeat(gray[..., None], 3, 2)
+    for plain in (gray, gray.astype(np.uint16) * 100, stored_in_three):
+        assert are_exchanged(colours, plain)
+        assert not are_exchanged(plain, colours)
+        assert not are_exchanged(plain, gray)
+    assert not are_exchanged(colours, colours)

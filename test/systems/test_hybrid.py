@@ -58,8 +58,8 @@ def test_what_is_proposed_is_made_exact(off):
 def test_maps_that_lead_far_away_are_not_followed(pixels, monkeypatch):
     sharpen = Frame.sharpen
 
-    def astray(self, backward, radius):
-        state = sharpen(self, backward, radius)
+    def astray(self, backward):
+        state = sharpen(self, backward)
         state.backward[:2, 2] += pixels
         return state
 
@@ -121,7 +121,7 @@ def test_what_two_methods_find_is_believed_in_spite_of_little_evidence(monkeypat
 
 
 def test_another_network_confirms_what_the_maps_do_not_find(monkeypatch):
-    monkeypatch.setattr(Frame, 'search', lambda self: self.sharpen(np.eye(3), 3))
+    monkeypatch.setattr(Frame, 'search', lambda self: self.sharpen(np.eye(3)))
     judged_as(0.2, monkeypatch)
     other = Network(proposal((0.5, -0.5)))
     found = Hybrid(Network(proposal()), temporal=False, other=other).register(*frame())

@@ -6,7 +6,9 @@ import pytest
 
 from irvis_fusion_ros import calibration
 from irvis_fusion_ros.data.synthetic import pair
+from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.random_warp import KnownWarp, affine_about_centre
+from irvis_fusion_ros.geometry.turn import to_turned
 from irvis_fusion_ros.offline import recording
 from irvis_fusion_ros.tools import calibrate, fuse_images, make_bag
 
@@ -58,6 +60,26 @@ def test_folders_and_a_bag_give_the_rig_and_a_report(folders, tmp_path, capsys):
     y, x = np.mgrid[40:150, 60:200]
     points = np.stack([x, y], -1).astype(float)
     assert np.linalg.norm(RIG(points + field) - points, axis=-1).mean() < 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('turn', ['180', '90'])
+def test_a_thermal_camera_that_is_mounted_turned_is_used_as_it_is(folders, tmp_path, turn):
+    (tmp_path / 'thermal').mkdir()
+    back = {'180': cv2.ROTATE_180, '90': cv2.ROTATE_90_COUNTERCLOCKWISE}[turn]
+    for path in (folders / 'thermal').iterdir():
+        cv2.imwrite(str(tmp_path / 'thermal' / path.name), cv2.rotate(cv2.imread(str(path), -1), back))
+    inputs, out = [str(tmp_path / 'thermal'), str(folders / 'visible')], tmp_path / 'rig.yaml'
+    assert calibrate.main([*inputs, '--out', str(out), '--turn-thermal', turn]) == 0
+    shape = SHAPE if turn == '180' else SHAPE[::-1]
+    assert calibration.load(out).thermal_shape == shape
+    fused = [*inputs, str(tmp_path / 'out'), '--calibration', str(out), '--refine', '--targets', 'off']
+    assert fuse_images.main(fused) == 0
+    y, x = np.mgrid[40:150, 60:200]
+    points = np.stack([x, y], -1).astype(float)
+    at = points + np.load(tmp_path / 'out' / 'deformation' / '3.npy')[40:150, 60:200]
+    upright = transform.apply(to_turned(turn, shape) @ transform.stretch(SHAPE, shape), at)
+    assert np.linalg.norm(RIG(upright) - points, axis=-1).mean() < 0.6
 
 
 def test_what_shows_no_rig_is_one_line_and_a_report(tmp_path, capsys):

@@ -176,6 +176,22 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(folders, tmp_path, capsys):
     assert [entry['name'] for entry in summary['pairs']] == ['frame10']
 
 
+def test_what_the_predictor_notes_is_said_with_the_pairs(folders, tmp_path, capsys):
+    for name in ('frame1', 'frame10'):
+        cv2.imwrite(str(folders[0] / f'{name}.png'), np.zeros((96, 128), np.uint8))
+    assert run(folders, tmp_path / 'out', '--targets', 'off') == 0
+    lines = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in lines if 'thermal image is black' in line]
+    assert line.startswith('fuse_images: 2 pair(s): ') and line.endswith('(frame1, frame10)')
+
+
+def test_folders_that_are_exchanged_are_told(folders, tmp_path, capsys):
+    assert run(folders[::-1], tmp_path / 'out', '--targets', 'off') == 0
+    assert 'are the cameras exchanged?' in capsys.readouterr().err
+    assert run(folders, tmp_path / 'right', '--targets', 'off') == 0
+    assert 'exchanged' not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
