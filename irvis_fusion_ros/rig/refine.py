@@ -8,7 +8,7 @@ import numpy as np
 from irvis_fusion_ros.classical.consistency import local_trust
 from irvis_fusion_ros.classical.correlation import correlate, tiles
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
-from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE
+from irvis_fusion_ros.classical.registration import EVEN_EVIDENCE, FINE_PIXELS, MIDDLE_PIXELS
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.rig import local
 from irvis_fusion_ros.rig.frame_fit import Difference, FrameFit, FrameModel, Freedom
@@ -45,13 +45,13 @@ class RefineConfig:
     the first of them tells evidence and trust.
     """
 
-    middle: int = 180 * 240
+    middle: int = MIDDLE_PIXELS
     middle_radius: int = 5
     turn: float = 5.0
     clearly: float = 1.5
     middle_sharpness: float = 30.0
     middle_weight: float = 0.1
-    fine: tuple[FineLevel, ...] = (FineLevel(260 * 347, 14, 0.07), FineLevel(480 * 640, 20, 0.03))
+    fine: tuple[FineLevel, ...] = (FineLevel(FINE_PIXELS, 14, 0.07), FineLevel(480 * 640, 20, 0.03))
 
 
 QUICK = RefineConfig(fine=RefineConfig().fine[:1])

@@ -75,7 +75,8 @@ class Refiner:
     temporal: smooth over the stream. where_targets: a function that tells for each place of a thermal image,
     H x W float32 [0, 1], how surely it is a target, h x w [0, 1]; None where targets do not decide.
     `place` holds the calibration, which is another one after the cameras have been moved.
-    What lies outside what the rig can do is not believed: then the alignment is the rig's own, with a note.
+    What lies outside what the rig can do is not believed: then the alignment is the rig's own, trusted
+    nowhere, with a note.
     """
 
     STREAM = ('place', '_stream', '_lost', '_rest', '_next_rest', '_steady')
@@ -161,7 +162,8 @@ class Refiner:
         if outside or (found.fit.strain > config.strained and confidence < BELIEVED):
             confidence = min(confidence, 1 - config.before)
             notes = (*notes, OUTSIDE)
-            return Alignment(backward, confidence, 'calibration', cold=last is None, notes=notes), moved
+            trust = np.zeros((1, 1), np.float32)
+            return Alignment(backward, confidence, 'calibration', None, trust, last is None, notes), moved
         found = self._smoothed(found, last, backward, shapes)
         if self._where_targets is not None:
             found = at_targets(found, thermal, visible, backward, self._where_targets(thermal), self._steady)

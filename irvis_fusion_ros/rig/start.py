@@ -10,6 +10,7 @@ from irvis_fusion_ros.classical import field_fit
 from irvis_fusion_ros.classical.correlation import tiles
 from irvis_fusion_ros.classical.field_fit import FitConfig
 from irvis_fusion_ros.classical.pyramid import ThermalPyramid
+from irvis_fusion_ros.classical.registration import COARSE_PIXELS, MIDDLE_PIXELS
 from irvis_fusion_ros.classical.search import SearchConfig, search_together
 from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.rig.views import Levels, View, brightness, moved
@@ -24,7 +25,7 @@ class StartConfig:
     """
 
     kept: tuple[int, ...] = (24, 8, 4)
-    pixels: tuple[int, ...] = (96 * 128, 96 * 128, 180 * 240)
+    pixels: tuple[int, ...] = (COARSE_PIXELS, COARSE_PIXELS, MIDDLE_PIXELS)
     spacing: tuple[int, ...] = (8, 8, 14)
     radius: tuple[int, ...] = (4, 4, 5)
     models: tuple[FitConfig, ...] = (

@@ -1,6 +1,6 @@
 """Pairs that are kept for a rig, and their evidence summed: what no single pair shows can be seen in all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -91,23 +91,34 @@ class Levels:
     def __len__(self) -> int:
         return len(self.levels)
 
+    def each(
+        self, grid: Tiles, backward: Sequence[np.ndarray], radius: int, pool: Executor | None = None
+    ) -> Iterator[Surfaces]:
+        """Yield the surfaces of each pair at its transform."""
+        for level, matrix in zip(self.levels, backward, strict=True):
+            yield correlate(level, grid, matrix, None, radius, pool)
+
     def summed(
         self, grid: Tiles, backward: Sequence[np.ndarray], radius: int, pool: Executor | None = None
     ) -> Surfaces:
         """Return the sum over pairs of the surfaces at one transform each, weighted by their structure."""
-        values = energy = cover = None
-        for level, matrix in zip(self.levels, backward, strict=True):
-            found = correlate(level, grid, matrix, None, radius, pool)
-            weight = found.energy * found.cover
-            if values is None:
-                values, energy, cover = found.values * weight, weight, found.cover.copy()
-            else:
-                values += found.values * weight
-                energy += weight
-                cover += found.cover
-        count = np.float32(len(self.levels))
-        values /= np.maximum(energy, 1e-9)
-        return Surfaces(values=values, energy=energy / count, cover=cover / count)
+        return summed(self.each(grid, backward, radius, pool), np.ones(len(self), np.float32))
+
+
+def summed(surfaces: Iterable[Surfaces], counts: np.ndarray) -> Surfaces:
+    """Return the sum of surfaces, weighted by their structure and by how often each counts."""
+    values = energy = cover = None
+    for found, count in zip(surfaces, counts, strict=True):
+        weight = found.energy * found.cover * count
+        if values is None:
+            values, energy, cover = found.values * weight, weight, found.cover * count
+        else:
+            values += found.values * weight
+            energy += weight
+            cover += found.cover * count
+    total = np.float32(counts.sum())
+    values /= np.maximum(energy, 1e-9)
+    return Surfaces(values=values, energy=energy / total, cover=cover / total)
 
 
 def moved(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ class Placed:
 
     deformation: H x W x 2 float32, without NaN; points: where it samples the thermal image, in its own pixels
     (warp.sampling_map). inside: H x W bool, where it has a value; shown: where both images show the scene,
-    too. trust: H x W float32 [0, 1], None where it is one everywhere. thermal: what is sampled, of its own
-    dtype, which goes on beyond the edge, or None.
+    too. trust: H x W float32 [0, 1], None where it is one everywhere. measured: whether trust is of a
+    measurement of this pair, or of one before. thermal: what is sampled, of its own dtype, which goes on
+    beyond the edge, or None.
     """
 
     deformation: np.ndarray
@@ -31,14 +32,15 @@ class Placed:
     inside: np.ndarray
     shown: np.ndarray
     trust: np.ndarray | None
+    measured: bool
     thermal: np.ndarray | None
-    registered_by_nothing: bool
 
     def fading(self) -> np.ndarray:
         """Return the weight that the thermal image may have in fusion, H x W float32 [0, 1]."""
         fading = _fading_out(self.shown)
-        # what nothing registers is fused whole: who asks for that knows the cameras
-        if self.trust is not None and not self.registered_by_nothing:
+        # what nothing registers, or a rig alone, is fused whole: people must not be lost from the picture.
+        # The mask says what of it is not believed
+        if self.trust is not None and self.measured:
             fading *= self.trust
         return fading
 
@@ -70,8 +72,8 @@ def place(alignment: Alignment, thermal: np.ndarray, scenes: PairScene, sampled:
         inside,
         inside if scenes.whole else inside & scenes.seen(points),
         alignment.trust_map(shape),
+        alignment.source not in ('identity', 'calibration'),
         warp.sample(thermal, points) if sampled else None,
-        alignment.source == 'identity',
     )
 
 

@@ -97,6 +97,17 @@ def test_the_same_view_again_and_again_is_one_view():
     assert fitted.independent_views(others) > 4
 
 
+def test_the_stated_error_is_that_of_pairs_which_differ():
+    rng = np.random.default_rng(0)
+    shifts = rng.normal(0, 1.5, (8, 2))
+    found = gathered(frame(seed, RIG, tuple(shift)) for seed, shift in enumerate(shifts)).estimate()
+    true = error(found.calibration.alignment(SHAPE, SHAPE).deformation(SHAPE), RIG)
+    # of the median of so many
+    expected = 1.25 * np.sqrt(2) * 1.5 / np.sqrt(len(shifts))
+    assert expected / 2 < found.uncertainty < 2 * expected
+    assert true < 3 * found.uncertainty
+
+
 def test_reset_forgets():
     gathering = gathered(frame(seed, RIG) for seed in range(LEAST))
     gathering.reset()

@@ -12,9 +12,10 @@ from irvis_fusion_ros.geometry import transform
 from irvis_fusion_ros.geometry.lens import Lens
 from irvis_fusion_ros.geometry.margins import Margins
 from irvis_fusion_ros.io import values
+from irvis_fusion_ros.predictor import Predictor
 from irvis_fusion_ros.rig import local, place
 from irvis_fusion_ros.rig.lens import unbent
-from irvis_fusion_ros.rig.refiner import JUMPED, Refiner
+from irvis_fusion_ros.rig.refiner import JUMPED, OUTSIDE, Refiner
 
 RIG = known()
 KNOCKED = known(rotation=-4, shift=(-10.0, 8.0))
@@ -70,11 +71,26 @@ def test_a_stream_is_steady_and_follows_a_knock():
     assert [JUMPED in each.notes for each in after] == [False, False, True, False, False]
     for each in after:
         assert each.confidence < 0.9 or error(each.deformation(SHAPE), KNOCKED) < 1
+        assert OUTSIDE not in each.notes or not each.trust_map(SHAPE).any()
     assert all(error(each.deformation(SHAPE), KNOCKED) < 1 for each in after[2:])
     refiner.reset()
     assert error(refiner.register(*frame(3, KNOCKED)).deformation(SHAPE), KNOCKED) < 1
     refiner.place.reset()
     assert refiner.place.calibration is CALIBRATION
+
+
+def test_a_frame_outside_the_rig_is_fused_and_believed_nowhere():
+    knocked = known(rotation=3, shift=(12.0, 8.0))
+    thermal, visible = (np.rint(255 * image).astype(np.uint8) for image in frame(2, knocked))
+    rig = Calibration(CALIBRATION.matrix, SHAPE, SHAPE, spread=(0.5,) * 5)
+    options = {'temporal': False, 'targets': 'off', 'calibration': rig}
+    alone, refined = (
+        Predictor('classical', 'cpu', refine=refine, **options)(thermal, visible) for refine in (False, True)
+    )
+    assert [note.code for note in refined.notes] == ['outside_rig']
+    assert alone.valid.any() and not refined.valid.any()
+    # the mask doubts the picture, but nothing that only the thermal camera sees is lost from it
+    np.testing.assert_array_equal(refined.fused, alone.fused)
 
 
 def test_a_rig_that_was_moved_before_the_stream_began_is_found():
