@@ -370,7 +370,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--restamp',
         action='store_true',
-        help='shift all header stamps so that the bag starts now; differences stay, and --loop goes on',
+        help='shift all header stamps so that the bag starts now; differences stay, whatever --rate, and '
+        '--loop goes on',
     )
     parser.add_argument('--topics', nargs='+', metavar='TOPIC', help='play these topics only')
     parser.add_argument(
