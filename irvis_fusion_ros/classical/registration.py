@@ -160,8 +160,8 @@ class Frame:
         return self.sharpen(middle)
 
     def prepare(self) -> None:
-        """Begin, in the background, to describe the visible image as `settle` and `judged` need it."""
-        _ = self._middle
+        """Begin, in the background, to describe the visible image as a search needs it after the network."""
+        _ = self._middle, self._final
 
     def refine(self, backward: np.ndarray) -> State:
         """Refine a transform, 3x3 backward, that is right to within a few pixels."""
@@ -187,7 +187,7 @@ class Frame:
         """
         if not state.residual.any():
             return state
-        level = Level(self._visible, self._pyramid, FINAL.pixels, pool=self._pool, harmonics=FINAL.harmonics)
+        level = self._final
         grid, basis = tiles(level, FINAL.spacing, FINAL.span), basis_of(level, FINAL.freedom)
         # the same coefficients are displacements in pixels of the larger level
         larger = (level.scale / self._level.scale)[:, None]
@@ -302,6 +302,10 @@ class Frame:
     def _middle(self) -> Level:
         # the level that alignments are judged at is built once, for both
         return judging.level_of(self._visible, self._pyramid, self._pool)
+
+    @functools.cached_property
+    def _final(self) -> Level:
+        return Level(self._visible, self._pyramid, FINAL.pixels, pool=self._pool, harmonics=FINAL.harmonics)
 
     def _field(self, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         return field_of(self._basis, self._level, backward, coefficients)

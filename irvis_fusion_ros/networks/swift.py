@@ -219,7 +219,7 @@ class Swift(Registering):
         Remove, in place, what only later steps need, and lower the resolution; return self.
 
         dense: how many dense steps stay. A proposal needs none: the maps measure the last pixels as well, in
-        less time. On 16 + 6 training pairs of roadscene and m3svd_frames, the alignments are the same.
+        less time. Of 60 alignments of 22 training pairs of roadscene and m3svd_frames, 57 stay within 0.5 px.
         """
         self.pixels = int(self.pixels * PROPOSED_PIXELS)
         self.dense = self.dense[:dense]
