@@ -44,16 +44,16 @@ class ResidualConfig:
 CONFIG = ResidualConfig()
 
 
-def basis_of(level: Level, freedom: float = 1.0) -> CosineBasis:
-    """Return the basis of the residual on a level; freedom: factor to `ResidualConfig.size`."""
-    return _basis(level.shape, max(float(level.scale[0]), CONFIG.least_scale), freedom)
+def basis_of(level: Level) -> CosineBasis:
+    """Return the basis of the residual on a level."""
+    return _basis(level.shape, max(float(level.scale[0]), CONFIG.least_scale))
 
 
 @functools.lru_cache(maxsize=4)
-def _basis(shape: tuple[int, int], scale: float, freedom: float) -> CosineBasis:
+def _basis(shape: tuple[int, int], scale: float) -> CosineBasis:
     """Return the basis, which is the same for all frames of a stream."""
     slow = CONFIG.slow_length * scale, CONFIG.slow_size * scale
-    return CosineBasis(shape, CONFIG.length * scale, freedom * CONFIG.size * scale, slow)
+    return CosineBasis(shape, CONFIG.length * scale, CONFIG.size * scale, slow)
 
 
 def field_of(basis: CosineBasis, level: Level, backward: np.ndarray, coefficients: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irvis_fusion_ros import memory
+from irvis_fusion_ros import __version__, memory
 from irvis_fusion_ros.errors import BagError, FileError, IncompleteBagError
 from irvis_fusion_ros.io import values
 from irvis_fusion_ros.io.bags import CAMERA_INFO, BagReader, BagWriter, Record, header
@@ -155,7 +155,10 @@ class Run:
             raise BagError(f"'{out}' exists already; {remedy}, or --resume what was begun there")
         earlier = values.read(state) if state.exists() else None
         if earlier is not None and earlier['task'] != self._identity():
-            raise BagError(f"'{out}' was begun with another bag, other parameters or other options")
+            raise BagError(
+                f"'{out}' was begun with another bag, other parameters, other options or another version of "
+                'this package: remove it, or choose another name'
+            )
         try:
             (out / STATE).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -167,6 +170,7 @@ class Run:
         task = self.task
         size = sum(file.stat().st_size for file in _files(task.source))
         return {
+            'version': __version__,
             'bag': f'{task.source.absolute()}, {size} bytes',
             'parameters': str(task.config),
             'options': str(

@@ -19,10 +19,10 @@ def pool():
         yield threads
 
 
-def bent(seed):
-    """A pair whose thermal image is moved and bent, and by what."""
+def bent(seed, elastic=1):
+    """A pair whose thermal image is moved and bent, by `elastic` pixels at most, and by what."""
     thermal, visible = pair(SHAPE, seed)
-    warp_range = WarpRange(rotation=1, shift=2, scale=(0.99, 1.01), elastic=3)
+    warp_range = WarpRange(rotation=1, shift=2, scale=(0.99, 1.01), elastic=elastic)
     known = draw(warp_range, SHAPE, np.random.default_rng(seed))
     thermal = known.move(thermal).astype(np.float32) / 255
     return thermal, visible[..., 1].astype(np.float32) / 255, known
@@ -34,9 +34,10 @@ def error(frame, state, known):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('elastic', [0, 1])
 @pytest.mark.parametrize('seed', range(3))
-def test_the_last_measurement_is_nearer_to_the_truth_and_keeps_what_was_judged(pool, seed):
-    thermal, visible, known = bent(seed)
+def test_the_last_measurement_is_nearer_to_the_truth_and_keeps_what_was_judged(pool, seed, elastic):
+    thermal, visible, known = bent(seed, elastic)
     frame = Frame(thermal, visible, pool)
     found = frame.refine(np.linalg.inv(known.matrix))
     finished = frame.finish(found)

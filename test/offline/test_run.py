@@ -134,13 +134,16 @@ def test_only_what_is_asked_for_is_written(tmp_path):
         assert set(bag.topics) == {'/fused/image', '/fused/camera_info'}
 
 
-def test_a_run_goes_on_with_the_same_task_only(tmp_path):
+def test_a_run_goes_on_with_the_same_task_only(tmp_path, monkeypatch):
     source = write(tmp_path / 'in')
     run(source, tmp_path / 'out', stop_after=30, part_bytes=150_000)
     with pytest.raises(BagError, match='exists already'):
         run(source, tmp_path / 'out')
     with pytest.raises(BagError, match='was begun with another'):
         run(source, tmp_path / 'out', resume=True, config=replace(CONFIG, output_encoding='mono8'))
+    with monkeypatch.context() as other, pytest.raises(BagError, match='another version'):
+        other.setattr('irvis_fusion_ros.offline.run.__version__', '0.0.1')
+        run(source, tmp_path / 'out', resume=True, part_bytes=150_000)
     (tmp_path / 'out' / 'out_0.mcap').unlink()
     with pytest.raises(BagError, match=r"'out_0\.mcap' is missing"):
         run(source, tmp_path / 'out', resume=True, part_bytes=150_000)
