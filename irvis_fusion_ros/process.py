@@ -4,7 +4,7 @@ import ctypes
 import os
 
 # glibc's mallopt
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 
 
 def set_up() -> None:
@@ -18,7 +18,8 @@ def _keep_memory() -> None:
     Keep freed memory in the process.
 
     glibc returns the memory of each image to the system and requests it again for the next one, which costs
-    more than the copy itself.
+    more than the copy itself. It has an arena for each of the first threads, and each would keep some: with
+    two, `swift_lite` takes 420 MiB instead of 505, in the same time.
     """
     try:
         mallopt = ctypes.CDLL('libc.so.6').mallopt
@@ -27,6 +28,7 @@ def _keep_memory() -> None:
     mallopt(_M_MMAP_THRESHOLD, 1 << 30)
     mallopt(_M_TRIM_THRESHOLD, 1 << 29)
     mallopt(_M_TOP_PAD, 1 << 26)
+    mallopt(_M_ARENA_MAX, 2)
 
 
 def _keep_to_few_threads() -> None:
