@@ -146,9 +146,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for the results; created')
     parser.add_argument(
         '--preset',
-        default='classical',
+        default=registry.AUTO,
         metavar='P',
-        help=f'{", ".join(registry.NAMES)} (default: classical)',
+        help=f'{", ".join(registry.NAMES)} (default: auto, which registers best)',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: auto)')
     cli.add_fusion_choices(parser)
