@@ -18,4 +18,5 @@ def test_every_ablation_registers_as_it_says():
         assert result.source == 'search', name
         assert abs(result.deformation[20:-20, 20:-20]).mean() < 2
         bent = np.nan_to_num(result.deformation - transform.displacement(result.transform, (240, 320)))
-        assert (abs(bent).max() < 1e-3) == (name == 'swift_lite-rigid'), name
+        # what the network proposes is a transform: the maps bend it
+        assert (abs(bent).max() < 1e-3) == (name in ('swift_lite-network', 'swift_lite-rigid')), name
