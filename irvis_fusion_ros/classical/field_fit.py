@@ -54,6 +54,11 @@ class Fit:
     score: float
     energy: float
 
+    @property
+    def evidence(self) -> float:
+        """What the alignment after the step is judged by."""
+        return self.score * self.energy**0.5
+
 
 class CosineBasis:
     """

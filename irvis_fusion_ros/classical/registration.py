@@ -16,7 +16,7 @@ from irvis_fusion_ros.alignment import Alignment, Note
 from irvis_fusion_ros.classical import evidence as judging
 from irvis_fusion_ros.classical.consistency import local_trust
 from irvis_fusion_ros.classical.correlation import Surfaces, Tiles, correlate, tiles
-from irvis_fusion_ros.classical.field_fit import Fit, FitConfig, fit
+from irvis_fusion_ros.classical.field_fit import FitConfig, fit
 from irvis_fusion_ros.classical.pyramid import Level, ThermalPyramid
 from irvis_fusion_ros.classical.residual import basis_of, field_of
 from irvis_fusion_ros.classical.search import Candidate, SearchConfig, search
@@ -175,7 +175,7 @@ class Frame:
         found = fit(level, self._narrow, surfaces, DENSE, basis)
         backward = _compose(level, backward, found.step)
         trust = local_trust(surfaces, self._narrow, found.displacement, self._tolerance)
-        evidence = _evidence(found)
+        evidence = found.evidence
         return State(self._shapes, backward, found.residual, evidence, trust, usual=evidence)
 
     def finish(self, state: State) -> State:
@@ -222,7 +222,7 @@ class Frame:
         moved = float(np.sqrt((found.displacement**2).sum(-1).mean()))
         gain = gain_of(state.frames, moved)
         step = np.eye(3) + gain * (found.step - np.eye(3))
-        evidence = _evidence(found)
+        evidence = found.evidence
         trust = local_trust(surfaces, self._narrow, gain * found.displacement, self._tolerance)
         return State(
             self._shapes,
@@ -291,7 +291,7 @@ class Frame:
         """Fit one proposal at a level; return its evidence and the transform. pool: see `correlate`."""
         grid = tiles(level, spacing, 3)
         found = fit(level, grid, correlate(level, grid, backward, None, radius, pool), config)
-        return _evidence(found), _compose(level, backward, found.step)
+        return found.evidence, _compose(level, backward, found.step)
 
     @functools.cached_property
     def _coarse(self) -> Level:
@@ -317,10 +317,6 @@ class Frame:
     @property
     def _tolerance(self) -> float:
         return max(1.0, TOLERANCE * float(self._level.scale[0]))
-
-
-def _evidence(found: Fit) -> float:
-    return found.score * found.energy**0.5
 
 
 def _compose(level: Level, backward: np.ndarray, step: np.ndarray) -> np.ndarray:

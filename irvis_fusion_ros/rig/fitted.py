@@ -173,8 +173,7 @@ def _evidence(views: Sequence[View], backward: np.ndarray) -> float:
     levels = Levels.of(views, MIDDLE_PIXELS)
     grid = tiles(levels[0], 14, 3)
     surfaces = levels.summed(grid, [backward] * len(levels), 5)
-    found = field_fit.fit(levels[0], grid, surfaces, FitConfig('affine'))
-    return found.score * found.energy**0.5
+    return field_fit.fit(levels[0], grid, surfaces, FitConfig('affine')).evidence
 
 
 def independent_views(views: Sequence[View]) -> float:

@@ -62,7 +62,7 @@ def find(
         def improved(backward: np.ndarray, levels=levels, grid=grid, radius=radius, model=model) -> Proposal:
             surfaces = levels.summed(grid, [backward] * len(levels), radius)
             fit = field_fit.fit(levels[0], grid, surfaces, model)
-            return Proposal(moved(levels[0], backward, fit.step), fit.score * fit.energy**0.5)
+            return Proposal(moved(levels[0], backward, fit.step), fit.evidence)
 
         chosen = _distinct(proposals, shape, config.apart * shape[1], kept)
         ranked = sorted(pool.map(improved, chosen), key=lambda proposal: -proposal.evidence)
